@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+// Limits of what this package reads and writes. Exceeding one is ErrLimit.
+const (
+	// MaxEnvelopeSize bounds an envelope with everything in it, in bytes.
+	MaxEnvelopeSize = 1 << 20
+
+	// MaxAuthentications bounds the authentication blocks of one envelope, and
+	// with them the signature verifications that one Open can cost.
+	MaxAuthentications = 16
+
+	// MaxPayloads bounds the integrated payloads of one envelope.
+	MaxPayloads = 64
+
+	// MaxComponents bounds the components of one manifest.
+	MaxComponents = 64
+
+	// MaxComponentParts and MaxComponentPartLength bound a component identifier.
+	MaxComponentParts      = 16
+	MaxComponentPartLength = 255
+
+	// MaxURILength bounds every URI, in bytes.
+	MaxURILength = 2048
+
+	// MaxCommands bounds the commands of one manifest, nested ones included.
+	MaxCommands = 4096
+
+	// MaxAlternatives bounds the sequences of one try-each.
+	MaxAlternatives = 64
+
+	// MaxArguments bounds invoke and fetch arguments, in bytes.
+	MaxArguments = 16 << 10
+
+	// MaxDepth bounds the nesting of arrays, maps and tags, counted through the
+	// byte strings that wrap CBOR in SUIT.
+	MaxDepth = 16
+)

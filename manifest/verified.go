@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"slices"
+
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Verified is a manifest whose authentication a policy has accepted. Only Open
+// and OpenBytes make one. It holds its own copy of everything, is immutable,
+// and is safe for concurrent use.
+type Verified struct {
+	manifest Manifest
+	digest   verify.Digest
+	evidence verify.Evidence
+	payloads []Payload
+}
+
+// Manifest returns the typed manifest. It is a deep copy: changing it changes
+// nothing that is verified.
+func (v *Verified) Manifest() Manifest { return v.manifest.clone() }
+
+// Digest is the manifest digest that was signed: over the encoded manifest,
+// its byte string head included. It identifies the manifest; signatures do not.
+func (v *Verified) Digest() verify.Digest { return v.digest }
+
+// SequenceNumber is the manifest's sequence number.
+func (v *Verified) SequenceNumber() uint64 { return v.manifest.SequenceNumber }
+
+// Evidence is what the policy has seen: one entry for each authentication
+// block that could be checked.
+func (v *Verified) Evidence() verify.Evidence {
+	return verify.Evidence{Signatures: slices.Clone(v.evidence.Signatures)}
+}
+
+// Section returns a copy of the command sequence of s; see Manifest.Section.
+func (v *Verified) Section(s Section) (Sequence, bool) {
+	seq, ok := v.manifest.Section(s)
+	return seq.clone(), ok
+}
+
+// IntegratedPayload returns a copy of the payload that the envelope carries
+// under key, a URI such as "#image". It is not covered by the signature:
+// whoever uses it compares it with the image digest of the signed manifest.
+//
+// draft-ietf-suit-manifest-37, section 5.5.
+func (v *Verified) IntegratedPayload(key string) ([]byte, bool) {
+	for _, p := range v.payloads {
+		if p.Key == key {
+			return slices.Clone(p.Data), true
+		}
+	}
+	return nil, false
+}
+
+// Payload is an integrated payload: bytes that the envelope carries under a
+// URI, outside the signed manifest.
+type Payload struct {
+	Key  string // printable ASCII, at most MaxURILength bytes
+	Data []byte
+}
