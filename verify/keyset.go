@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+const (
+	// MaxCandidates bounds the entries of a KeySet, and with it the number of verifications
+	// that one signature without a key id can cost.
+	MaxCandidates = 64
+
+	// MaxKIDSize bounds a key id, in bytes.
+	MaxKIDSize = 128
+)
+
+// Entry is one key of a KeySet.
+type Entry struct {
+	// KID is the name under which signatures refer to the key (COSE kid, TUF keyid). Nil: the
+	// key has no name and is only tried for signatures that carry none.
+	KID []byte
+
+	// Key is the public key. Required.
+	Key Key
+
+	// Groups are the names a Policy may ask for, such as "author" or "release". May be empty.
+	Groups []string
+
+	// Revoked keeps the key known, so that its signatures are reported as ErrKeyRevoked and never
+	// count. It revokes the public key, under whatever other name the set lists it.
+	Revoked bool
+}
+
+// In reports whether the entry belongs to group; every entry belongs to "".
+func (e Entry) In(group string) bool { return group == "" || slices.Contains(e.Groups, group) }
+
+func (e Entry) clone() Entry {
+	e.KID = bytes.Clone(e.KID)
+	e.Groups = slices.Clone(e.Groups)
+	return e
+}
+
+// KeySet is an immutable set of trusted keys, safe for concurrent use.
+type KeySet struct{ entries []Entry }
+
+// NewKeySet copies and checks entries. One public key may stand under several key ids (it
+// counts once), and several keys under one key id (each is tried). An empty set, the zero
+// Key, an empty non-nil KID, and the same key twice under one key id are ErrPolicy; more
+// than MaxCandidates entries or a KID above MaxKIDSize are ErrLimit.
+func NewKeySet(entries ...Entry) (*KeySet, error) {
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("key set without keys: %w", ErrPolicy)
+	}
+	if len(entries) > MaxCandidates {
+		return nil, fmt.Errorf("key set of %d keys, expected at most %d: %w", len(entries), MaxCandidates, ErrLimit)
+	}
+	s := &KeySet{entries: make([]Entry, 0, len(entries))}
+	revoked := make(map[Key]bool)
+	for i, e := range entries {
+		if err := s.check(e); err != nil {
+			return nil, fmt.Errorf("key set entry %d: %w", i, err)
+		}
+		s.entries = append(s.entries, e.clone())
+		revoked[e.Key] = revoked[e.Key] || e.Revoked
+	}
+	for i := range s.entries {
+		s.entries[i].Revoked = revoked[s.entries[i].Key]
+	}
+	return s, nil
+}
+
+func (s *KeySet) check(e Entry) error {
+	switch {
+	case e.Key.IsZero():
+		return fmt.Errorf("no key: %w", ErrPolicy)
+	case e.KID != nil && len(e.KID) == 0:
+		return fmt.Errorf("empty key id (nil means none): %w", ErrPolicy)
+	case len(e.KID) > MaxKIDSize:
+		return fmt.Errorf("key id of %d bytes, expected at most %d: %w", len(e.KID), MaxKIDSize, ErrLimit)
+	}
+	for _, old := range s.entries {
+		if old.Key == e.Key && bytes.Equal(old.KID, e.KID) {
+			return fmt.Errorf("%v listed twice under one key id: %w", e.Key, ErrPolicy)
+		}
+	}
+	return nil
+}
+
+// Lookup returns the entries a signature with this key id may be by, revoked ones included: all
+// entries for nil, those with exactly this KID otherwise (none for an empty one). The result is a
+// copy of at most MaxCandidates entries, in the order given to NewKeySet. A nil KeySet has none.
+func (s *KeySet) Lookup(kid []byte) []Entry {
+	if s == nil {
+		return nil
+	}
+	var found []Entry
+	for _, e := range s.entries {
+		if kid == nil || (len(kid) > 0 && bytes.Equal(e.KID, kid)) {
+			found = append(found, e.clone())
+		}
+	}
+	return found
+}
+
+// Group returns the distinct public keys of a group that are not revoked, in set order; "" is every key.
+func (s *KeySet) Group(name string) []Key {
+	if s == nil {
+		return nil
+	}
+	var keys []Key
+	for _, e := range s.entries {
+		if e.In(name) && !e.Revoked && !slices.Contains(keys, e.Key) {
+			keys = append(keys, e.Key)
+		}
+	}
+	return keys
+}
+
+// Len returns the number of entries, 0 for nil.
+func (s *KeySet) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.entries)
+}
