@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // Errors of parsing and verifying. Signature, key and policy errors are those
@@ -14,44 +15,47 @@ import (
 // verify.ErrAlgorithm, *verify.PolicyError).
 var (
 	// ErrMalformed: the bytes are not what the specification's grammar allows.
-	ErrMalformed = cborstream.ErrMalformed
+	// It is verify.ErrMalformed.
+	ErrMalformed = verify.ErrMalformed
 
 	// ErrNotCanonical: well-formed, but not in the one deterministic encoding
 	// of its value. It wraps ErrMalformed.
 	ErrNotCanonical = cborstream.ErrNotCanonical
 
-	// ErrLimit: larger, deeper or more numerous than this package accepts.
-	ErrLimit = cborstream.ErrLimit
+	// ErrLimit: larger, deeper or more numerous than this package accepts. It
+	// is verify.ErrLimit.
+	ErrLimit = verify.ErrLimit
 
 	// ErrUnsupported: a member, command, parameter or algorithm that is or may be
-	// valid SUIT, but that this package does not implement.
-	ErrUnsupported = errors.New("manifest: unsupported")
+	// valid SUIT, but that this package does not implement. It is
+	// verify.ErrUnsupported.
+	ErrUnsupported = verify.ErrUnsupported
 
 	// ErrDigest: bytes do not have the digest that was given for them.
-	ErrDigest = errors.New("manifest: digest mismatch")
+	ErrDigest = errors.New("digest mismatch")
 
 	// ErrComponent: a component that does not exist, is named twice, or cannot
 	// do what a command asks of it.
-	ErrComponent = errors.New("manifest: component")
+	ErrComponent = errors.New("component not usable")
 
 	// ErrCommand: a command in a place or with an argument that the
 	// specification forbids.
-	ErrCommand = errors.New("manifest: command not allowed")
+	ErrCommand = errors.New("command not allowed")
 )
 
 // Errors of running a manifest, returned by package manifest/processor.
 var (
 	// ErrSequence: the manifest's sequence number is lower than one already
 	// accepted.
-	ErrSequence = errors.New("manifest: sequence number too low")
+	ErrSequence = errors.New("sequence number too low")
 
 	// ErrNotApplicable: the manifest is for another vendor, class or device.
-	ErrNotApplicable = errors.New("manifest: not for this device")
+	ErrNotApplicable = errors.New("not for this device")
 
 	// ErrBudget: the manifest asks for more commands or deeper nesting than the
 	// processor grants.
-	ErrBudget = errors.New("manifest: budget exhausted")
+	ErrBudget = errors.New("budget exhausted")
 
 	// ErrCondition: a condition did not hold.
-	ErrCondition = errors.New("manifest: condition failed")
+	ErrCondition = errors.New("condition failed")
 )

@@ -37,4 +37,8 @@ const (
 	// MaxDepth bounds the nesting of arrays, maps and tags, counted through the
 	// byte strings that wrap CBOR in SUIT.
 	MaxDepth = 16
+
+	// maxItems bounds the data items of one envelope, over all layers. Every
+	// limit above can be reached within it.
+	maxItems = 64 << 10
 )

@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cborstream
+
+import (
+	"encoding/binary"
+	"math"
+	"unicode/utf8"
+)
+
+// Major types and the additional information of major type 7.
+const (
+	majorSimple = 7
+
+	simpleFalse = 20
+	simpleTrue  = 21
+	simpleNil   = 22
+)
+
+// Peek returns the kind of the next item without reading it.
+func (p *Parser) Peek() (Kind, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	if p.pos >= len(p.data) {
+		return 0, p.fail(p.pos, ErrMalformed, "expected an item, seen the end")
+	}
+	first := p.data[p.pos]
+	if major := first >> 5; major != majorSimple {
+		return Kind(major), nil
+	}
+	switch first & 31 {
+	case simpleFalse, simpleTrue:
+		return Bool, nil
+	case simpleNil:
+		return Nil, nil
+	}
+	return 0, p.fail(p.pos, ErrMalformed, "simple or floating-point value 0x%02x", first)
+}
+
+// head reads the head of the next item, which must be of kind want, and
+// returns its argument and where it began. The caller ends the item.
+func (p *Parser) head(want Kind) (arg uint64, start int, err error) {
+	kind, err := p.Peek()
+	if err != nil {
+		return 0, 0, err
+	}
+	start = p.pos
+	if kind != want {
+		return 0, start, p.fail(start, ErrMalformed, "expected %v, seen %v", want, kind)
+	}
+	if p.limit.items <= 0 {
+		return 0, start, p.fail(start, ErrLimit, "too many items")
+	}
+	p.limit.items--
+	if p.depth > 0 {
+		if f := &p.stack[p.depth-1]; f.isMap && f.left%2 == 0 {
+			if kind == Map || kind == Tag || kind == Bool || kind == Nil {
+				return 0, start, p.fail(start, ErrMalformed, "%v as map key", kind)
+			}
+			f.key = int32(start)
+		}
+	}
+	arg, err = p.argument(start)
+	return arg, start, err
+}
+
+// argument reads the first byte and the up to eight bytes that follow it.
+func (p *Parser) argument(start int) (uint64, error) {
+	info := p.data[start] & 31
+	p.pos++
+	if info < 24 {
+		return uint64(info), nil
+	}
+	if info == 31 {
+		return 0, p.fail(start, ErrNotCanonical, "indefinite length")
+	}
+	if info > 27 {
+		return 0, p.fail(start, ErrMalformed, "reserved additional information %d", info)
+	}
+	width := 1 << (info - 24)
+	if len(p.data)-p.pos < width {
+		return 0, p.fail(start, ErrMalformed, "expected %d bytes of head, seen %d", width, len(p.data)-p.pos)
+	}
+	var buf [8]byte
+	copy(buf[8-width:], p.data[p.pos:p.pos+width])
+	arg := binary.BigEndian.Uint64(buf[:])
+	if shortest := [...]uint64{24, 1 << 8, 1 << 16, 1 << 32}[info-24]; arg < shortest {
+		return 0, p.fail(start, ErrNotCanonical, "%d in %d bytes", arg, width)
+	}
+	p.pos += width
+	return arg, nil
+}
+
+// scalar reads an item that is nothing but its head.
+func (p *Parser) scalar(kind Kind) (uint64, error) {
+	arg, _, err := p.head(kind)
+	if err != nil {
+		return 0, err
+	}
+	return arg, p.done()
+}
+
+// Uint reads an unsigned integer.
+func (p *Parser) Uint() (uint64, error) { return p.scalar(Uint) }
+
+// Int reads an integer that fits in 64 bits with its sign.
+func (p *Parser) Int() (int64, error) {
+	kind, err := p.Peek()
+	if err != nil {
+		return 0, err
+	}
+	if kind != Nint {
+		kind = Uint
+	}
+	start := p.pos
+	arg, err := p.scalar(kind)
+	if err != nil {
+		return 0, err
+	}
+	if arg > math.MaxInt64 {
+		return 0, p.fail(start, ErrMalformed, "integer does not fit in 64 bits")
+	}
+	if kind == Nint {
+		return -1 - int64(arg), nil
+	}
+	return int64(arg), nil
+}
+
+// Bytes reads a byte string. The result is part of the parser's data.
+func (p *Parser) Bytes() ([]byte, error) { return p.content(Bytes) }
+
+// Text reads a text string: valid UTF-8, otherwise unrestricted.
+func (p *Parser) Text() (string, error) {
+	b, err := p.content(Text)
+	return string(b), err
+}
+
+func (p *Parser) content(kind Kind) ([]byte, error) {
+	n, start, err := p.head(kind)
+	if err != nil {
+		return nil, err
+	}
+	if n > uint64(len(p.data)-p.pos) {
+		return nil, p.fail(start, ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-p.pos)
+	}
+	end := p.pos + int(n)
+	b := p.data[p.pos:end:end]
+	if kind == Text && !utf8.Valid(b) {
+		return nil, p.fail(start, ErrMalformed, "text is not UTF-8")
+	}
+	p.pos = end
+	return b, p.done()
+}
+
+// Array enters an array and returns how many items it has.
+func (p *Parser) Array() (int, error) {
+	n, start, err := p.head(Array)
+	if err != nil {
+		return 0, err
+	}
+	// Every item takes a byte at least.
+	if n > uint64(len(p.data)-p.pos) {
+		return 0, p.fail(start, ErrMalformed, "array of %d items in %d bytes", n, len(p.data)-p.pos)
+	}
+	return int(n), p.push(start, int(n), false)
+}
+
+// Map enters a map and returns how many pairs it has. Keys are checked for
+// order and repetition as they are read.
+func (p *Parser) Map() (int, error) {
+	n, start, err := p.head(Map)
+	if err != nil {
+		return 0, err
+	}
+	if n > uint64(len(p.data)-p.pos)/2 {
+		return 0, p.fail(start, ErrMalformed, "map of %d pairs in %d bytes", n, len(p.data)-p.pos)
+	}
+	return int(n), p.push(start, 2*int(n), true)
+}
+
+// Tag reads a tag number; the next item is the tag's content.
+func (p *Parser) Tag() (uint64, error) {
+	n, start, err := p.head(Tag)
+	if err != nil {
+		return 0, err
+	}
+	if n == 2 || n == 3 {
+		return 0, p.fail(start, ErrNotCanonical, "bignum")
+	}
+	return n, p.push(start, 1, false)
+}
+
+// Bool reads a boolean.
+func (p *Parser) Bool() (bool, error) {
+	arg, err := p.scalar(Bool)
+	return arg == simpleTrue, err
+}
+
+// Nil reads nil.
+func (p *Parser) Nil() error {
+	_, err := p.scalar(Nil)
+	return err
+}

@@ -1,0 +1,212 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cborstream reads and writes the deterministic subset of CBOR that
+// SUIT uses (RFC 8949, core deterministic encoding, section 4.2.1).
+//
+// A Parser pulls one item after the other out of a byte slice. It accepts
+// exactly one encoding of each value: shortest heads, definite lengths, map
+// keys sorted by their encoded bytes and different from each other. These
+// checks are made while reading, so a caller cannot forget them. Floating
+// point, undefined, other simple values and bignums are refused, as are maps
+// with keys that are not integers, strings or arrays.
+//
+// SUIT wraps most of its parts in byte strings. Wrapped enters one: the child
+// parser knows its place (errors name the byte in the outermost data, Offset
+// the byte in the wrapped string), starts at its parent's depth and takes items from
+// the same budget. So what an input may cost does not depend on how it is cut
+// into layers. No allocation grows with a length that the input only claims.
+//
+// The Append functions write the same subset; the order of map keys is theirs who
+// call them.
+package cborstream
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+)
+
+// MaxDepth is the largest depth that Limits can grant.
+const MaxDepth = 32
+
+// Limits bound what one input can cost. All three must be positive; a zero
+// limit grants nothing.
+type Limits struct {
+	Size  int // bytes of the outermost data, at most 2^31-1
+	Depth int // nesting of arrays, maps and tags over all layers, at most MaxDepth
+	Items int // data items over all layers, each head counted once
+}
+
+// Kind is the type of a data item.
+type Kind uint8
+
+// The kinds that a Parser can read.
+const (
+	Uint  Kind = iota // major type 0
+	Nint              // major type 1
+	Bytes             // major type 2
+	Text              // major type 3
+	Array             // major type 4
+	Map               // major type 5
+	Tag               // major type 6
+	Bool              // false or true
+	Nil               // nil
+)
+
+var kindNames = [...]string{"unsigned integer", "negative integer", "byte string", "text string",
+	"array", "map", "tag", "boolean", "nil"}
+
+// String returns the kind in words.
+func (k Kind) String() string { return kindNames[k] }
+
+// Parser reads items one after the other. After the first error every call
+// returns that error. A Parser is not safe for concurrent use.
+type Parser struct {
+	data  []byte
+	pos   int
+	base  int // of data[0] in the outermost data
+	outer int // depth of the parents
+	limit *budget
+	err   error
+	depth int // frames in use
+	stack [MaxDepth]frame
+}
+
+type budget struct{ depth, items int }
+
+// A frame is an array, map or tag whose content is being read.
+type frame struct {
+	left             int32 // items to come; a map has two for each pair
+	key              int32 // where the current key begins
+	lastKey, lastEnd int32 // where the key before it was; lastEnd is 0 before the first
+	isMap            bool
+}
+
+// New returns a parser of data, which it does not copy.
+func New(data []byte, l Limits) *Parser {
+	p := &Parser{data: data, limit: &budget{depth: min(l.Depth, MaxDepth), items: l.Items}}
+	if size := min(l.Size, math.MaxInt32); len(data) > size {
+		p.fail(0, ErrLimit, "%d bytes, limit %d", len(data), size)
+	}
+	return p
+}
+
+// Offset is the place of the next item, in bytes from the start of this
+// parser's own data.
+func (p *Parser) Offset() int { return p.pos }
+
+// Content returns all of this parser's own data, read or not.
+func (p *Parser) Content() []byte { return p.data }
+
+// Done reports an error unless every byte has been read and every array, map
+// and tag is complete.
+func (p *Parser) Done() error {
+	if p.err == nil && (p.depth != 0 || p.pos != len(p.data)) {
+		p.fail(p.pos, ErrMalformed, "%d bytes left over", len(p.data)-p.pos)
+	}
+	return p.err
+}
+
+// Wrapped reads a byte string and returns a parser of its content, which has
+// not been looked at yet: it can be kept until the content is authenticated.
+func (p *Parser) Wrapped() (*Parser, error) {
+	outer := p.outer + p.depth
+	b, err := p.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return &Parser{data: b, base: p.base + p.pos - len(b), outer: outer, limit: p.limit}, nil
+}
+
+// Raw reads one item with everything in it and returns its encoding, checked
+// like any other.
+func (p *Parser) Raw() ([]byte, error) {
+	start, level := p.pos, p.depth
+	for {
+		if err := p.any(); err != nil {
+			return nil, err
+		}
+		if p.depth <= level {
+			return p.data[start:p.pos:p.pos], nil
+		}
+	}
+}
+
+// any reads one head and, of a string, its content.
+func (p *Parser) any() error {
+	kind, err := p.Peek()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case Uint, Nint:
+		_, err = p.scalar(kind)
+	case Bytes:
+		_, err = p.Bytes()
+	case Text:
+		_, err = p.Text()
+	case Array:
+		_, err = p.Array()
+	case Map:
+		_, err = p.Map()
+	case Tag:
+		_, err = p.Tag()
+	case Bool:
+		_, err = p.Bool()
+	case Nil:
+		err = p.Nil()
+	}
+	return err
+}
+
+// done ends an item: it counts in the frame around it, which may end too.
+func (p *Parser) done() error {
+	for p.depth > 0 {
+		f := &p.stack[p.depth-1]
+		f.left--
+		if f.isMap && f.left%2 == 1 {
+			if err := p.checkKey(f); err != nil {
+				return err
+			}
+		}
+		if f.left > 0 {
+			return nil
+		}
+		p.depth--
+	}
+	return nil
+}
+
+// checkKey compares the key just read with the one before it.
+func (p *Parser) checkKey(f *frame) error {
+	if f.lastEnd > 0 {
+		switch bytes.Compare(p.data[f.lastKey:f.lastEnd], p.data[f.key:p.pos]) {
+		case 0:
+			return p.fail(int(f.key), ErrMalformed, "map key repeated")
+		case 1:
+			return p.fail(int(f.key), ErrNotCanonical, "map keys not sorted")
+		}
+	}
+	f.lastKey, f.lastEnd = f.key, int32(p.pos)
+	return nil
+}
+
+// push enters an array, map or tag of n items; n has been checked against the
+// bytes that are there.
+func (p *Parser) push(start, n int, isMap bool) error {
+	if p.outer+p.depth >= p.limit.depth {
+		return p.fail(start, ErrLimit, "nesting deeper than %d", p.limit.depth)
+	}
+	if n == 0 {
+		return p.done()
+	}
+	p.stack[p.depth] = frame{left: int32(n), isMap: isMap}
+	p.depth++
+	return nil
+}
+
+func (p *Parser) fail(at int, class error, format string, args ...any) error {
+	p.err = &Error{Offset: p.base + at, What: fmt.Sprintf(format, args...), Err: class}
+	return p.err
+}

@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"fmt"
+
+	"github.com/firmament-dev/firmament/internal/cborstream"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+const tagEnvelope = 107 // SUIT_Envelope_Tagged
+
+// Keys of SUIT_Envelope.
+//
+// draft-ietf-suit-manifest-37, section 11.1.
+const (
+	envelopeAuthentication = 2 // suit-authentication-wrapper
+	envelopeManifest       = 3 // suit-manifest
+	envelopePayloadFetch   = 16
+	envelopeInstall        = 20
+	envelopeText           = 23
+)
+
+// layers is an envelope taken apart, with nothing read inside the manifest and
+// the severable members: those wait until the manifest is authenticated.
+type layers struct {
+	signed   []byte        // content of the first byte string: the encoded SUIT_Digest
+	digest   verify.Digest // the same, decoded
+	blocks   [][]byte      // the authentication blocks
+	manifest member
+	severed  map[int64]member // by key
+	payloads []Payload
+}
+
+// member is one byte string of the envelope.
+type member struct {
+	encoded []byte // with its head: what digests cover
+	content *cborstream.Parser
+}
+
+// matches compares the member with its digest.
+func (m member) matches(want verify.Digest) error {
+	if got := verify.Sum(want.Hash(), m.encoded); got != want {
+		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, want, got)
+	}
+	return nil
+}
+
+// takeApart reads the outer layer of b, which it keeps references to.
+func takeApart(b []byte) (*layers, error) {
+	p := cborstream.New(b, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems})
+	if tag, err := p.Tag(); err != nil {
+		return nil, fmt.Errorf("envelope tag: %w", err)
+	} else if tag != tagEnvelope {
+		return nil, fmt.Errorf("envelope: %w", p.Refuse(0, ErrMalformed, "expected tag %d, seen %d", tagEnvelope, tag))
+	}
+	n, err := p.Map()
+	if err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	l := &layers{severed: make(map[int64]member)}
+	for range n {
+		if err := l.takeMember(b, p); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.Done(); err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	if l.signed == nil || l.manifest.content == nil {
+		return nil, fmt.Errorf("envelope: %w", p.Refuse(0, ErrMalformed, "no authentication wrapper or no manifest"))
+	}
+	return l, l.manifest.matches(l.digest)
+}
+
+func (l *layers) takeMember(b []byte, p *cborstream.Parser) error {
+	at := p.Offset()
+	kind, err := p.Peek()
+	if err != nil {
+		return fmt.Errorf("envelope: %w", err)
+	}
+	if kind == cborstream.Text {
+		return l.takePayload(p)
+	}
+	key, err := p.Int()
+	if err != nil {
+		return fmt.Errorf("envelope key: %w", err)
+	}
+	switch key {
+	case envelopeAuthentication, envelopeManifest, envelopePayloadFetch, envelopeInstall, envelopeText:
+	default:
+		return fmt.Errorf("envelope: %w", p.Refuse(at, ErrUnsupported, "member %d", key))
+	}
+	start := p.Offset()
+	content, err := p.Wrapped()
+	if err != nil {
+		return fmt.Errorf("envelope member %d: %w", key, err)
+	}
+	m := member{encoded: b[start:p.Offset()], content: content}
+	switch key {
+	case envelopeAuthentication:
+		return l.takeAuthentication(content)
+	case envelopeManifest:
+		l.manifest = m
+	default:
+		l.severed[key] = m
+	}
+	return nil
+}
+
+// takeAuthentication reads SUIT_Authentication: the digest, then the blocks,
+// each a tagged COSE object in a byte string, kept as they are.
+func (l *layers) takeAuthentication(p *cborstream.Parser) error {
+	n, err := p.Array()
+	if err != nil {
+		return fmt.Errorf("authentication wrapper: %w", err)
+	}
+	if n < 1 || n > 1+MaxAuthentications {
+		class := ErrLimit
+		if n < 1 {
+			class = ErrMalformed
+		}
+		return fmt.Errorf("authentication wrapper: %w", p.Refuse(0, class, "expected a digest and at most %d blocks, seen %d items", MaxAuthentications, n))
+	}
+	digest, err := p.Wrapped()
+	if err == nil {
+		l.signed = digest.Content()
+		l.digest, err = wholeDigest(digest)
+	}
+	if err != nil {
+		return fmt.Errorf("authentication wrapper: %w", err)
+	}
+	for range n - 1 {
+		block, err := p.Bytes()
+		if err != nil {
+			return fmt.Errorf("authentication wrapper: %w", err)
+		}
+		l.blocks = append(l.blocks, block)
+	}
+	if err := p.Done(); err != nil {
+		return fmt.Errorf("authentication wrapper: %w", err)
+	}
+	return nil
+}
+
+func (l *layers) takePayload(p *cborstream.Parser) error {
+	at := p.Offset()
+	key, err := decodeURI(p)
+	if err != nil {
+		return fmt.Errorf("integrated payload: %w", err)
+	}
+	data, err := p.Bytes()
+	if err != nil {
+		return fmt.Errorf("integrated payload: %w", err)
+	}
+	if len(l.payloads) == MaxPayloads {
+		return fmt.Errorf("envelope: %w", p.Refuse(at, ErrLimit, "more than %d integrated payloads", MaxPayloads))
+	}
+	l.payloads = append(l.payloads, Payload{Key: key, Data: data})
+	return nil
+}

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/firmament-dev/firmament/verify"
+	"github.com/firmament-dev/firmament/verify/cose"
+)
+
+// First bytes of the authentication blocks that SUIT knows.
+const (
+	tagMac0  = 0xd1       // 17
+	tagSign1 = 0xd2       // 18
+	tagMac   = "\xd8\x61" // 97
+	tagSign  = "\xd8\x62" // 98
+)
+
+// Open reads a SUIT_Envelope (tagged, deterministic, 1 to MaxEnvelopeSize bytes) of exactly
+// size bytes from r, and verifies it with keys under policy. It returns the
+// manifest only if policy accepts and at least one signature has verified.
+//
+// What is not authenticated yet is not interpreted. In this order: size; the envelope's
+// outer layer; the manifest digest; each authentication block; the policy; only
+// then the manifest and its severable members. A manifest that has a member,
+// command or parameter that this package does not implement is refused as a
+// whole.
+//
+// Errors: ErrLimit, ErrMalformed (ErrNotCanonical), ErrUnsupported, ErrDigest,
+// ErrComponent, ErrCommand of the input; *verify.PolicyError if policy refuses, through
+// which errors.Is also finds why each block was not counted (verify.ErrSignature,
+// verify.ErrKeyUnknown, verify.ErrAlgorithm…); verify.ErrPolicy without keys or
+// policy; else what r returned. Open keeps its own copy and no reference to r,
+// which it reads once.
+//
+// draft-ietf-suit-manifest-37, sections 6.2, 8.2 and 8.3.
+func Open(r io.ReaderAt, size int64, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
+	b, err := read(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return open(b, keys, policy)
+}
+
+// OpenBytes is Open for an envelope in memory. It copies b.
+func OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
+	if err := checkSize(int64(len(b))); err != nil {
+		return nil, err
+	}
+	return open(slices.Clone(b), keys, policy)
+}
+
+// open keeps b.
+func open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
+	if keys.Len() == 0 || policy == nil {
+		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
+	}
+	l, err := takeApart(b)
+	if err != nil {
+		return nil, err
+	}
+	evidence := l.authenticate(keys)
+	if err := judge(evidence, policy); err != nil {
+		return nil, err
+	}
+	m, err := decodeManifest(l)
+	if err != nil {
+		return nil, err
+	}
+	return &Verified{manifest: m, digest: l.digest, evidence: evidence, payloads: l.payloads}, nil
+}
+
+// authenticate checks every block over the encoded digest.
+func (l *layers) authenticate(keys *verify.KeySet) verify.Evidence {
+	var e verify.Evidence
+	for _, block := range l.blocks {
+		sig, err := verifyBlock(block, l.signed, keys)
+		sig.Err = err
+		e.Signatures = append(e.Signatures, sig)
+	}
+	return e
+}
+
+func verifyBlock(block, signed []byte, keys *verify.KeySet) (verify.Signature, error) {
+	switch {
+	case len(block) > 0 && block[0] == tagSign1:
+		return cose.VerifySign1(block, signed, keys)
+	case len(block) > 0 && block[0] == tagMac0,
+		len(block) > 1 && (string(block[:2]) == tagMac || string(block[:2]) == tagSign):
+		return verify.Signature{}, fmt.Errorf("authentication block of %d bytes: not a COSE_Sign1: %w", len(block), ErrUnsupported)
+	}
+	return verify.Signature{}, fmt.Errorf("authentication block of %d bytes: expected a COSE tag: %w", len(block), ErrMalformed)
+}
+
+// judge asks the policy, and does not let even the most generous one accept
+// what nobody has signed.
+func judge(e verify.Evidence, policy verify.Policy) error {
+	if err := policy.Check(e); err != nil {
+		var refusal *verify.PolicyError
+		if errors.As(err, &refusal) {
+			return err
+		}
+		return &verify.PolicyError{Evidence: e, Reason: err.Error(), Err: err}
+	}
+	if len(e.Keys("")) == 0 {
+		return &verify.PolicyError{Evidence: e, Reason: "no signature verified", Err: verify.ErrThreshold}
+	}
+	return nil
+}
+
+func checkSize(size int64) error {
+	if size <= 0 {
+		return fmt.Errorf("envelope of %d bytes: %w", size, ErrMalformed)
+	}
+	if size > MaxEnvelopeSize {
+		return fmt.Errorf("envelope of %d bytes, limit %d: %w", size, MaxEnvelopeSize, ErrLimit)
+	}
+	return nil
+}
+
+func read(r io.ReaderAt, size int64) ([]byte, error) {
+	if err := checkSize(size); err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	if n, err := r.ReadAt(b, 0); n < len(b) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("read envelope: %d of %d bytes: %w", n, size, err)
+	}
+	return b, nil
+}

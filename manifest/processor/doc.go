@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package processor is the Manifest Processor of SUIT: it decides whether a
+// verified manifest is for this device, and runs its command sequences on a
+// Platform (draft-ietf-suit-manifest-37, sections 6 and 8.4).
+//
+// It accepts only *manifest.Verified, so nothing unsigned can be run. Work is
+// done in three steps, each of which refuses before the next one can change
+// anything:
+//
+//  1. New checks what needs no section: the sequence number against the floor, that
+//     every component exists, the structure of all sequences, and, by
+//     evaluating the shared sequence, that vendor and class are this device's.
+//  2. Check evaluates the sections that are to be run with every directive that
+//     has an effect left out: capabilities, parameters, identities, indices
+//     and budgets. An identity that is demanded only after a fetch is found
+//     here, before the fetch.
+//  3. Run does step 2 again and then runs the sections, the shared sequence
+//     before each.
+//
+// # Where the standard leaves a choice
+//
+//   - Component index true or a list: each command is applied to one component
+//     after the other; try-each and run-sequence run whole for each. A component
+//     index set inside them ends with them.
+//   - Parameters belong to a component and live for one Run. What an alternative
+//     of a try-each has set before it failed stays set.
+//   - A failed condition ends its sequence. In an alternative of try-each it
+//     leads to the next alternative, unless soft-failure was set to false. A
+//     run-sequence hands it on as a failed condition, unless soft-failure was
+//     set to true: then it ends the run-sequence only. A try-each without a
+//     successful alternative is a failed directive, and a failed directive
+//     always aborts. So does a platform error in a condition, as it is no answer.
+//   - strict-order false allows parallel processing and does not demand it;
+//     commands always run in order. The rules about set-component-index in
+//     such a run-sequence are enforced.
+//
+// # Stricter than the standard
+//
+//   - Vendor and class must have been checked by the shared sequence (the
+//     standard says SHOULD).
+//   - After an effect (a fetch, an invocation) inside an alternative or a
+//     run-sequence, a failed condition in it is not soft: no alternative ever
+//     sees what another has changed.
+//   - After a fetch into a component, a failed image-match of it is not soft. In the sections
+//     validate, load and invoke, a softened failure must be made good by a later image-match of that
+//     component in the same section, or the section fails.
+//   - Invoke demands an image-match of that component, with the digest then in
+//     force, earlier in the same Run.
+//   - Fetch and image-match demand both image-digest and image-size.
+//
+// # Resuming
+//
+// With a Journal, a Run of payload-fetch and install can be cut at any point and
+// repeated. Before the first effect of a path through the manifest, the
+// choices that led there are made durable; after each effect, its
+// completion is. A later Run follows the same path and does not repeat completed
+// effects; a completed fetch is compared with its digest again, if the component can, and
+// repeated if it does not match. A journal that no longer fits, because
+// the slot to write has changed for instance, is voided and the run begins anew.
+// The sections validate, load and invoke are never abridged.
+package processor

@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/firmament-dev/firmament/manifest"
+)
+
+// Conditions of this package. The rest are sentinels of package manifest:
+// ErrSequence, ErrNotApplicable, ErrCondition, ErrComponent, ErrCommand,
+// ErrBudget, ErrDigest, ErrUnsupported.
+var (
+	// ErrParameter: a directive lacks a parameter or has one that it cannot use.
+	// It wraps manifest.ErrCommand.
+	ErrParameter = fmt.Errorf("parameter missing or unusable: %w", manifest.ErrCommand)
+
+	// ErrSevered: a section that is to be run was severed from the manifest and is
+	// not here. It wraps manifest.ErrDigest, as only its digest is known.
+	ErrSevered = fmt.Errorf("section severed: %w", manifest.ErrDigest)
+
+	// ErrAbsent: the manifest has no validate or invoke section, so asking for it
+	// cannot succeed. Absent payload-fetch, install and load sections are nothing to do.
+	ErrAbsent = errors.New("processor: section absent")
+
+	// ErrJournal: the journal could not be read or written. What has been done is
+	// as after a power cut at this point.
+	ErrJournal = errors.New("processor: journal")
+
+	// ErrOptions: the caller's options or sections make no sense.
+	ErrOptions = errors.New("processor: options")
+)
+
+// Error is a refusal or failure with its place in the manifest.
+//
+// draft-ietf-suit-report names a command by section and byte offset; offsets
+// of nested commands are not specified there, so Offset is that of the outermost command
+// and Path has the rest.
+type Error struct {
+	Section   manifest.Section     // the section that was run or checked
+	Shared    bool                 // in the shared sequence, run ahead of Section
+	Path      []int                // see Step
+	Component int                  // its index, -1 if the command has no component yet
+	ID        manifest.ComponentID // nil if Component is -1
+	Command   manifest.Code        // 0 if the failure is not a command's
+	Err       error
+
+	// soft: a failed condition, which an enclosing sequence may soften.
+	soft bool
+}
+
+// Offset is the place of the outermost command, in bytes from the start of the
+// byte string that holds the sequence; -1 if the failure is not a command's.
+func (e *Error) Offset() int {
+	if len(e.Path) == 0 {
+		return -1
+	}
+	return e.Path[0]
+}
+
+// Error returns the place and the cause.
+func (e *Error) Error() string {
+	text := e.Section.String()
+	if e.Shared && e.Section != manifest.SectionShared {
+		text = "shared-sequence before " + text
+	}
+	if e.Command != 0 {
+		text += fmt.Sprintf(": byte %d: %v", e.Offset(), e.Command)
+	}
+	if e.Component >= 0 {
+		text += fmt.Sprintf(" on component %d (%v)", e.Component, e.ID)
+	}
+	return text + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
