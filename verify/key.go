@@ -62,7 +62,7 @@ func NewKey(pub crypto.PublicKey) (Key, error) {
 }
 
 func newP256(pub *ecdsa.PublicKey) (Key, error) {
-	if pub == nil || pub.Curve != elliptic.P256() {
+	if pub == nil || pub.Curve != elliptic.P256() || pub.X == nil || pub.Y == nil {
 		return Key{}, fmt.Errorf("ecdsa public key is not on P-256: %w", ErrAlgorithm)
 	}
 	point, err := pub.Bytes() // checks that the point is on the curve
