@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tuf verifies metadata of The Update Framework (TUF 1.0.34, JSON as in POUF-1): root, timestamp, snapshot and
+// top-level targets. It is rules on bytes; tuf/client adds the network, the cache and the clock.
+//
+// # Parties
+//
+// A repository publishes four roles. Root, offline, lists the keys and thresholds of all roles and rotates them: each
+// root is signed by its predecessor's threshold and its own. Targets, offline, lists the files and their digests.
+// Snapshot says which targets metadata belongs together. Timestamp, online and short-lived, says which snapshot is
+// current. The device begins with one root that it was given, and trusts no server:
+//
+//	root N ──signs──► root N+1 ──keys──► timestamp ──lists──► snapshot ──lists──► targets ──lists──► files
+//
+// # How bytes become trusted
+//
+// A file is bounded by its reader, turned into canonical form once, and refused if it has two readings (Canonical).
+// The signatures are verified over that canonical form, and what the metadata says is then read from those same
+// bytes: there is no second parser that could see something else, and nothing of a file is interpreted before its
+// signatures hold. Signers are counted by public key, never by key id. Keys of unknown type are ignored, so a root
+// may list one beside the keys that count.
+//
+// Set holds the trusted metadata and applies the client workflow of section 5. Its errors name the attack: ErrRollback, ErrFreeze,
+// ErrMixAndMatch, ErrThreshold (arbitrary software), ErrLength (endless data).
+//
+// Limits: nesting MaxDepth, integers of 64 bits, time as YYYY-MM-DDTHH:MM:SSZ, keys Ed25519 and ECDSA P-256,
+// digests SHA-256, SHA-384 and SHA-512. Delegations are not followed: a target that only a delegated role lists is unknown.
+package tuf

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tuf
+
+import "fmt"
+
+// RestoreTimestamp puts back timestamp metadata that an earlier update accepted. It is verified with the keys of the
+// trusted root; it may have expired, it then still tells which versions are older.
+// Errors: ErrMalformed, ErrThreshold.
+func (s *Set) RestoreTimestamp(data []byte) error {
+	t, err := s.openTimestamp(data)
+	if err == nil {
+		s.timestamp = t
+	}
+	return err
+}
+
+// RestoreSnapshot puts back snapshot metadata that an earlier update accepted, after RestoreTimestamp. It may be expired
+// or older than what the timestamp lists. Errors: ErrMalformed, ErrThreshold.
+func (s *Set) RestoreSnapshot(data []byte) error {
+	old, err := s.openSnapshot(data, MetaFile{})
+	if err != nil {
+		return err
+	}
+	s.snapshot, s.snapshotAs = old, MetaFile{}
+	if s.timestamp != nil && s.timestamp.snapshot.Version == old.version && s.timestamp.snapshot.check(data) == nil {
+		s.snapshotAs = s.timestamp.snapshot
+	}
+	return nil
+}
+
+// RestoreTargets puts back targets metadata that an earlier update accepted, after RestoreSnapshot. It may be expired
+// or older than what the snapshot lists. Errors: ErrMalformed, ErrThreshold.
+func (s *Set) RestoreTargets(data []byte) error {
+	old, err := s.openTargets(data, MetaFile{})
+	if err != nil {
+		return err
+	}
+	s.targets, s.targetsAs = old, MetaFile{}
+	if s.snapshot != nil {
+		listed := s.snapshot.meta[RoleTargets.Filename()]
+		if listed.Version == old.version && listed.check(data) == nil {
+			s.targetsAs = listed
+		}
+	}
+	return nil
+}
+
+func (s *Set) openTimestamp(data []byte) (*Timestamp, error) {
+	return open(s.root, RoleTimestamp, data, MetaFile{}, parseTimestamp)
+}
+
+func (s *Set) openSnapshot(data []byte, listed MetaFile) (*Snapshot, error) {
+	return open(s.root, RoleSnapshot, data, listed, parseSnapshot)
+}
+
+func (s *Set) openTargets(data []byte, listed MetaFile) (*Targets, error) {
+	return open(s.root, RoleTargets, data, listed, parseTargets)
+}
+
+// open compares a file with its listing (the zero MetaFile lists nothing), verifies it with root's keys for role and only
+// then reads what it says.
+func open[T interface{ Version() int64 }](root *Root, role Role, data []byte, listed MetaFile, parse func(value) (T, error)) (T, error) {
+	var none T
+	if err := listed.check(data); err != nil {
+		return none, fail(role, listed.Version, err)
+	}
+	e, err := openEnvelope(data)
+	if err != nil {
+		return none, fail(role, listed.Version, err)
+	}
+	if err := e.verify(root.roles[role]); err != nil {
+		return none, fail(role, listed.Version, err)
+	}
+	m, err := parse(e.signed)
+	if err != nil {
+		return none, fail(role, listed.Version, err)
+	}
+	if listed.Version > 0 && m.Version() != listed.Version {
+		return none, fail(role, m.Version(), fmt.Errorf("%w: version %d listed", ErrMixAndMatch, listed.Version))
+	}
+	return m, nil
+}

@@ -1,0 +1,179 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tuf
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Set is the trusted metadata of one repository and the rules by which a newer file replaces an older one. It knows
+// bytes and the update start time, no files and no network. A call that returns an error leaves the Set as it was.
+//
+// An update walks UpdateRoot until there is no further root, then calls UpdateTimestamp, UpdateSnapshot if
+// the held one is not current, UpdateTargets likewise, and Check. What an earlier run verified is put back with the
+// Restore methods before UpdateTimestamp, so that older versions are recognised.
+//
+// A Set is not safe for concurrent use. A copy of the struct is an independent Set: what it points to never changes.
+//
+// TUF 1.0.34, section 5.
+type Set struct {
+	root      *Root
+	timestamp *Timestamp
+	snapshot  *Snapshot
+	targets   *Targets
+
+	// The listings that the held files were compared with, byte for byte: a file is current while its parent
+	// lists just that.
+	snapshotAs, targetsAs MetaFile
+}
+
+// errOrder is a caller's mistake, not an attack.
+var errOrder = errors.New("update out of order")
+
+// NewSet begins with the root metadata that the caller trusts. Errors: as OpenRoot.
+func NewSet(root []byte) (*Set, error) {
+	r, err := OpenRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	return &Set{root: r}, nil
+}
+
+// Root is the trusted root, never nil.
+func (s *Set) Root() *Root { return s.root }
+
+// Timestamp is the trusted timestamp metadata, nil if there is none.
+func (s *Set) Timestamp() *Timestamp { return s.timestamp }
+
+// Snapshot is the trusted snapshot metadata, nil if there is none. It may be older than the timestamp: see SnapshotCurrent.
+func (s *Set) Snapshot() *Snapshot { return s.snapshot }
+
+// Targets is the trusted targets metadata, nil if there is none. It may be older than the snapshot: see TargetsCurrent.
+func (s *Set) Targets() *Targets { return s.targets }
+
+// UpdateRoot replaces the root by the one that follows it. All other metadata leaves the Set, because it was verified
+// with the keys of the old root: restore it. Errors: as Root.Next.
+func (s *Set) UpdateRoot(data []byte) error {
+	next, err := s.root.Next(data)
+	if err != nil {
+		return err
+	}
+	*s = Set{root: next}
+	return nil
+}
+
+// UpdateTimestamp takes newer timestamp metadata, and reports whether it was newer. The same version again is no error and
+// changes nothing. Either way the timestamp that is then trusted is valid at the time at, the start of the update.
+//
+// Errors: ErrMalformed, ErrThreshold, ErrRollback, ErrFreeze. Section 5.4.
+func (s *Set) UpdateTimestamp(data []byte, at time.Time) (newer bool, err error) {
+	t, err := s.openTimestamp(data)
+	if err != nil {
+		return false, err
+	}
+	if old := s.timestamp; old != nil && t.version == old.version {
+		return false, fail(RoleTimestamp, old.version, old.CheckFresh(at))
+	}
+	if err := s.checkTimestampVersions(t); err != nil {
+		return false, fail(RoleTimestamp, t.version, err)
+	}
+	if err := t.CheckFresh(at); err != nil {
+		return false, fail(RoleTimestamp, t.version, err)
+	}
+	s.timestamp = t
+	return true, nil
+}
+
+func (s *Set) checkTimestampVersions(t *Timestamp) error {
+	if old := s.timestamp; old != nil {
+		if t.version < old.version {
+			return fmt.Errorf("%w: version %d trusted", ErrRollback, old.version)
+		}
+		if t.snapshot.Version < old.snapshot.Version {
+			return fmt.Errorf("%w: snapshot version %d trusted, %d listed", ErrRollback, old.snapshot.Version, t.snapshot.Version)
+		}
+	}
+	// The snapshot counts by itself too: the timestamp that listed it may have been lost with a damaged cache.
+	if held := s.snapshot; held != nil && t.snapshot.Version < held.version {
+		return fmt.Errorf("%w: snapshot version %d trusted, %d listed", ErrRollback, held.version, t.snapshot.Version)
+	}
+	return nil
+}
+
+// UpdateSnapshot takes the snapshot metadata that the trusted timestamp lists.
+//
+// Errors: ErrMixAndMatch, ErrMalformed, ErrThreshold, ErrRollback, ErrFreeze. Section 5.5.
+func (s *Set) UpdateSnapshot(data []byte, at time.Time) error {
+	if s.timestamp == nil {
+		return errOrder
+	}
+	listed := s.timestamp.snapshot
+	next, err := s.openSnapshot(data, listed)
+	if err != nil {
+		return err
+	}
+	if s.snapshot != nil {
+		if err := next.follows(s.snapshot); err != nil {
+			return fail(RoleSnapshot, next.version, err)
+		}
+	}
+	if err := next.CheckFresh(at); err != nil {
+		return fail(RoleSnapshot, next.version, err)
+	}
+	s.snapshot, s.snapshotAs = next, listed
+	return nil
+}
+
+// UpdateTargets takes the top-level targets metadata that the trusted snapshot lists. The snapshot must be current.
+//
+// Errors: ErrMixAndMatch, ErrMalformed, ErrThreshold, ErrFreeze. Sections 5.6.1 to 5.6.5.
+func (s *Set) UpdateTargets(data []byte, at time.Time) error {
+	if !s.SnapshotCurrent() {
+		return errOrder
+	}
+	listed := s.snapshot.meta[RoleTargets.Filename()]
+	next, err := s.openTargets(data, listed)
+	if err != nil {
+		return err
+	}
+	if err := next.CheckFresh(at); err != nil {
+		return fail(RoleTargets, next.version, err)
+	}
+	s.targets, s.targetsAs = next, listed
+	return nil
+}
+
+// SnapshotCurrent reports whether the held snapshot is the one that the held timestamp lists.
+func (s *Set) SnapshotCurrent() bool {
+	return s.timestamp != nil && s.snapshot != nil && s.snapshotAs.equal(s.timestamp.snapshot)
+}
+
+// TargetsCurrent reports whether the held targets metadata is the one that the current snapshot lists.
+func (s *Set) TargetsCurrent() bool {
+	return s.SnapshotCurrent() && s.targets != nil && s.targetsAs.equal(s.snapshot.meta[RoleTargets.Filename()])
+}
+
+// Check returns nil if the Set answers for the repository at the time at: every role is there, current and not expired.
+// Errors: ErrFreeze.
+func (s *Set) Check(at time.Time) error {
+	if !s.TargetsCurrent() {
+		return errOrder
+	}
+	return errors.Join(
+		fail(RoleRoot, s.root.version, s.root.CheckFresh(at)),
+		fail(RoleTimestamp, s.timestamp.version, s.timestamp.CheckFresh(at)),
+		fail(RoleSnapshot, s.snapshot.version, s.snapshot.CheckFresh(at)),
+		fail(RoleTargets, s.targets.version, s.targets.CheckFresh(at)),
+	)
+}
+
+// fail puts the role around an error and leaves nil alone.
+func fail(role Role, version int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &RoleError{Role: role, Version: version, Err: err}
+}

@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tuf
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Targets is verified targets metadata: the files that may be installed. It is immutable. It keeps the signed bytes
+// and where each entry begins in them, not a structure per target.
+//
+// TUF 1.0.34, section 4.5; delegations are not followed.
+type Targets struct {
+	header
+	list    value   // the TARGETS object, sorted by target path
+	entries []int32 // where in list each "path":{…} begins
+}
+
+// Len is the number of targets listed.
+func (t *Targets) Len() int { return len(t.entries) }
+
+// Paths returns the target paths in ascending order. They are the signer's text: use them as file names only after
+// CheckPath.
+func (t *Targets) Paths() []string {
+	paths := make([]string, len(t.entries))
+	for i := range t.entries {
+		paths[i], _ = t.entry(i)
+	}
+	return paths
+}
+
+// Target returns the entry of a target path, or ErrTargetUnknown. Cost: logarithmic in the number of targets.
+func (t *Targets) Target(name string) (TargetFile, error) {
+	i := sort.Search(len(t.entries), func(i int) bool {
+		at, _ := t.entry(i)
+		return at >= name
+	})
+	if i < len(t.entries) {
+		if at, v := t.entry(i); at == name {
+			return parseTargetFile(at, v)
+		}
+	}
+	return TargetFile{}, fmt.Errorf("%w: %.200q", ErrTargetUnknown, name)
+}
+
+func (t *Targets) entry(i int) (string, value) {
+	v := t.list[t.entries[i]:]
+	n := v.textLength()
+	return v[:n].unquoted(), v[n+1:][:v[n+1:].length()]
+}
+
+func parseTargets(signed value) (*Targets, error) {
+	t := &Targets{}
+	var err error
+	t.header, err = parseHeader(signed, RoleTargets, func(name string, v value) error {
+		if name != "targets" {
+			return nil
+		}
+		if err := v.object("targets"); err != nil {
+			return err
+		}
+		t.list = v
+		at := int32(1)
+		for path, entry := range v.members() {
+			if _, err := parseTargetFile(path, entry); err != nil {
+				return err
+			}
+			t.entries = append(t.entries, at)
+			at += int32(value(v[at:]).textLength() + 1 + len(entry) + 1)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if t.list == nil {
+		return nil, malformed("targets: missing")
+	}
+	return t, nil
+}
+
+// TargetFile is what trusted targets metadata says of one file. Length is in bytes; Digests has at least one entry
+// or the file cannot be verified; Custom is the signer's JSON object, nil if there is none.
+type TargetFile struct {
+	Path    string
+	Length  int64
+	Digests []verify.Digest
+	Custom  json.RawMessage
+}
+
+// Verify compares the whole file with its entry. Errors: ErrLength, ErrHash.
+func (t TargetFile) Verify(data []byte) error {
+	if int64(len(data)) != t.Length {
+		return fmt.Errorf("target %.200q: %w: %d bytes listed, %d seen", t.Path, ErrLength, t.Length, len(data))
+	}
+	if err := (hashes{digests: t.Digests}).check(data); err != nil {
+		return fmt.Errorf("target %.200q: %w", t.Path, err)
+	}
+	return nil
+}
+
+// Filename is the path under which the repository keeps the file: with consistent snapshots the hexadecimal digest
+// and a point stand before the last element (HASH.FILENAME.EXT, section 5.7). Of several digests SHA-256 is preferred, then SHA-512.
+// Errors: ErrPath, ErrHash if no digest of a known algorithm is listed.
+func (t TargetFile) Filename(consistent bool) (string, error) {
+	if err := CheckPath(t.Path); err != nil {
+		return "", err
+	}
+	if !consistent {
+		return t.Path, nil
+	}
+	for _, h := range []verify.Hash{verify.SHA256, verify.SHA512, verify.SHA384} {
+		if i := slices.IndexFunc(t.Digests, func(d verify.Digest) bool { return d.Hash() == h }); i >= 0 {
+			dir, file := path.Split(t.Path)
+			return fmt.Sprintf("%s%x.%s", dir, t.Digests[i].Bytes(), file), nil
+		}
+	}
+	return "", fmt.Errorf("target %.200q: %w: no digest of a known algorithm listed", t.Path, ErrHash)
+}
+
+func parseTargetFile(path string, v value) (t TargetFile, err error) {
+	if err := v.object("target"); err != nil {
+		return t, err
+	}
+	t.Path, t.Length = path, -1
+	var h hashes
+	for name, v := range v.members() {
+		switch name {
+		case "length":
+			t.Length, err = v.integer("target length", 0)
+		case "hashes":
+			h, err = parseHashes(v)
+		case "custom":
+			err = v.object("custom")
+			t.Custom = v.json()
+		}
+		if err != nil {
+			return t, err
+		}
+	}
+	if t.Length < 0 || !h.listed {
+		return t, malformed("target %.200q: length and hashes expected", path)
+	}
+	t.Digests = h.digests
+	return t, nil
+}
+
+// MaxPath is the longest target path that CheckPath accepts, in bytes.
+const MaxPath = 1024
+
+// CheckPath returns ErrPath unless name is safe as a relative path on any system and in a URL's path: elements
+// separated by single slashes, none of them "." or "..", no backslash, colon or control character, valid UTF-8, at
+// most MaxPath bytes.
+func CheckPath(name string) error {
+	if len(name) > MaxPath || name == "." || !fs.ValidPath(name) || strings.ContainsAny(name, `\:`) ||
+		bytes.ContainsFunc([]byte(name), func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		return fmt.Errorf("%w: %.200q", ErrPath, name)
+	}
+	return nil
+}
