@@ -7,7 +7,7 @@ import "context"
 
 // Counter is a number that only grows: an accepted sequence number, a security counter.
 //
-// Value returns the current number, and an error whenever that number cannot be known for
+// Value returns the current number, and an error (best one that wraps ErrCounter) whenever that number cannot be known for
 // certain; an implementation never answers 0 for "unreadable". Raise makes it at least to, durably:
 // when Raise returns nil, every later Value, after any power cut, is to or more; when it
 // returns an error or power fails meanwhile, Value is the old number or to. A to not above the

@@ -41,6 +41,9 @@ var (
 	// does not do, such as an unknown critical header.
 	ErrUnsupported = errors.New("unsupported")
 
+	// ErrCounter: a Counter whose number cannot be known for certain, or that cannot be raised.
+	ErrCounter = errors.New("counter unusable")
+
 	// ErrLimit: input above a documented bound.
 	ErrLimit = errors.New("limit exceeded")
 )

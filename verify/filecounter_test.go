@@ -1,0 +1,177 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/firmament-dev/firmament/internal/durable"
+	"github.com/firmament-dev/firmament/internal/simfs"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+func openDir(t testing.TB, path string) simfs.FS {
+	t.Helper()
+	fsys, err := simfs.OpenDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fsys.Close() })
+	return fsys
+}
+
+func openCounter(t *testing.T, fsys simfs.FS) *verify.FileCounter {
+	t.Helper()
+	c, err := verify.NewCounter(fsys, "counter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func wantValue(t *testing.T, c verify.Counter, want uint64) {
+	t.Helper()
+	if got, err := c.Value(t.Context()); err != nil || got != want {
+		t.Errorf("Value = %d, %v, want %d", got, err, want)
+	}
+}
+
+func TestFileCounterOnlyGrows(t *testing.T) {
+	fsys := openDir(t, t.TempDir())
+	c := openCounter(t, fsys)
+	wantValue(t, c, 0)
+	for _, step := range []struct{ to, want uint64 }{
+		{0, 0}, {7, 7}, {7, 7}, {6, 7}, {0, 7}, {8, 8}, {math.MaxUint64, math.MaxUint64}, {9, math.MaxUint64},
+	} {
+		if err := c.Raise(t.Context(), step.to); err != nil {
+			t.Fatal(err)
+		}
+		wantValue(t, c, step.want)
+		wantValue(t, openCounter(t, fsys), step.want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Value(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Value with a cancelled context: %v", err)
+	}
+	if err := c.Raise(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("Raise with a cancelled context: %v", err)
+	}
+}
+
+func TestFileCounterConcurrent(t *testing.T) {
+	c := openCounter(t, openDir(t, t.TempDir()))
+	var wg sync.WaitGroup
+	for i := range uint64(8) {
+		wg.Go(func() {
+			if err := c.Raise(t.Context(), i+1); err != nil {
+				t.Error(err)
+			}
+			if got, err := c.Value(t.Context()); err != nil || got < i+1 {
+				t.Errorf("Value = %d, %v after Raise(%d)", got, err, i+1)
+			}
+		})
+	}
+	wg.Wait()
+	wantValue(t, c, 8)
+}
+
+// One damaged copy costs at most the last Raise; two are an error, never 0.
+func TestBOO_08_DamagedCounter(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"bit":       func(p string) error { return flip(p) },
+		"empty":     func(p string) error { return os.Truncate(p, 0) },
+		"truncated": func(p string) error { return os.Truncate(p, 9) },
+		"zeros":     func(p string) error { return os.WriteFile(p, make([]byte, 64), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			fsys := openDir(t, dir)
+			c := openCounter(t, fsys)
+			for _, to := range []uint64{41, 42} {
+				if err := c.Raise(t.Context(), to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := damage(filepath.Join(dir, "counter.0")); err != nil {
+				t.Fatal(err)
+			}
+			got, err := openCounter(t, fsys).Value(t.Context())
+			if err != nil || (got != 41 && got != 42) {
+				t.Errorf("with one damaged copy: %d, %v, want 41 or 42", got, err)
+			}
+			if err := damage(filepath.Join(dir, "counter.1")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Value(t.Context()); !errors.Is(err, verify.ErrCounter) {
+				t.Errorf("Value with both copies damaged: %v", err)
+			}
+			if err := c.Raise(t.Context(), 43); !errors.Is(err, verify.ErrCounter) {
+				t.Errorf("Raise with both copies damaged: %v", err)
+			}
+			if _, err := verify.NewCounter(fsys, "counter"); !errors.Is(err, verify.ErrCounter) {
+				t.Errorf("NewCounter with both copies damaged: %v", err)
+			}
+		})
+	}
+}
+
+func flip(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	data[len(data)-1] ^= 1
+	return os.WriteFile(path, data, 0o600)
+}
+
+func TestCounterOfAnotherShape(t *testing.T) {
+	fsys := openDir(t, t.TempDir())
+	r, err := durable.OpenRecord(fsys, "counter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Store([]byte("4 bytes or so")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify.NewCounter(fsys, "counter"); !errors.Is(err, verify.ErrCounter) {
+		t.Errorf("a record that is no counter: %v", err)
+	}
+	if _, err := verify.NewCounter(fsys, "no/such/directory"); !errors.Is(err, verify.ErrCounter) {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
+func ExampleNewCounter() {
+	dir, err := os.MkdirTemp("", "counter")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	storage, err := simfs.OpenDir(dir) // outside this module: install.OpenDir
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer storage.Close()
+	counter, err := verify.NewCounter(storage, "accepted")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	fmt.Println(counter.Raise(ctx, 5), counter.Raise(ctx, 3))
+	fmt.Println(counter.Value(ctx))
+	// Output:
+	// <nil> <nil>
+	// 5 <nil>
+}
