@@ -16,7 +16,8 @@ import (
 )
 
 // FileCounter is a Counter in two files, for devices without a hardware one. Each Raise
-// overwrites the older copy and syncs it, so a power cut leaves the old number or the new one. It
+// overwrites the older copy, syncs it, and then does the same to the other, so a power cut leaves the
+// old number or the new one, and damage to one file afterwards changes nothing. It
 // protects against accidents and replayed releases, not against somebody who can write
 // its files: who deletes both has set it to 0.
 //
@@ -29,8 +30,7 @@ type FileCounter struct {
 
 // NewCounter opens the counter in the files name.0 and name.1 of fsys (a directory that
 // install.OpenDir opened), and creates it with the number 0 if neither exists. The directory of name
-// must exist. One damaged copy is survived with the other's number; two are ErrCounter, never
-// 0. A cut during the creation leaves a counter that the next NewCounter completes.
+// must exist. Two damaged files are ErrCounter, never 0. A cut during the creation leaves a counter that the next NewCounter completes.
 func NewCounter(fsys simfs.FS, name string) (*FileCounter, error) {
 	record, err := durable.OpenRecord(fsys, name)
 	if err != nil {
@@ -54,8 +54,7 @@ func (c *FileCounter) Value(ctx context.Context) (uint64, error) {
 }
 
 // Raise makes the number at least to; it is durable when Raise returns nil. Errors wrap
-// ErrCounter, or are ctx's. After an error the number is the old one, or to if power
-// failed as well. When it was the sync to disk that failed, every later call fails too, until NewCounter
+// ErrCounter, or are ctx's. After an error the number is the old one or to. When it was the sync to disk that failed, every later call fails too, until NewCounter
 // has opened the counter again.
 func (c *FileCounter) Raise(ctx context.Context, to uint64) error {
 	if err := ctx.Err(); err != nil {
@@ -70,8 +69,10 @@ func (c *FileCounter) Raise(ctx context.Context, to uint64) error {
 	if to <= now {
 		return nil
 	}
-	if err := c.record.Store(binary.BigEndian.AppendUint64(nil, to)); err != nil {
-		return fmt.Errorf("raise from %d to %d: %w: %w", now, to, ErrCounter, err)
+	for range 2 { // into both copies, so that losing the newer one later does not lower the number
+		if err := c.record.Store(binary.BigEndian.AppendUint64(nil, to)); err != nil {
+			return fmt.Errorf("raise from %d to %d: %w: %w", now, to, ErrCounter, err)
+		}
 	}
 	return nil
 }
