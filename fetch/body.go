@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A body is an open Stream under deadlines: it fails with *StallError when the server is silent for IdleTimeout or
+// slower than MinRate over RateWindow. Only time spent waiting for the server counts.
+type body struct {
+	*Stream
+	o      *Options
+	ctx    context.Context // of the request
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+
+	got    int64 // bytes in the current window
+	waited time.Duration
+}
+
+// open asks the source for uri from offset on, or for length bytes if length is not zero.
+func open(ctx context.Context, o *Options, uri string, offset, length int64, validator string) (*body, error) {
+	rctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(o.ResponseTimeout, func() { cancel(&StallError{Step: "answer", Over: o.ResponseTimeout}) })
+	var stream *Stream
+	var err error
+	if r, ok := o.Source.(RangeSource); ok && length != 0 {
+		stream, err = r.OpenRange(rctx, uri, offset, length, validator)
+	} else {
+		stream, err = o.Source.Open(rctx, uri, offset, validator)
+	}
+	timer.Stop()
+	b := &body{Stream: stream, o: o, ctx: rctx, cancel: cancel}
+	if err == nil && (stream == nil || stream.Body == nil) {
+		b.Stream, err = nil, errors.New("source returned no stream")
+	}
+	if err == nil && rctx.Err() != nil {
+		err = context.Cause(rctx)
+	}
+	if err != nil {
+		err = b.classify(err)
+		b.close()
+		return nil, err
+	}
+	b.timer = time.AfterFunc(o.IdleTimeout, func() { cancel(&StallError{Step: "idle", Over: o.IdleTimeout}) })
+	b.timer.Stop()
+	return b, nil
+}
+
+// Read reads what is there. Its errors are io.EOF, those that Source allows, and the cause of a cancelled context.
+func (b *body) Read(p []byte) (int, error) {
+	b.timer.Reset(b.o.IdleTimeout)
+	start := time.Now()
+	n, err := b.Body.Read(p)
+	b.timer.Stop()
+	b.got += int64(n)
+	b.waited += time.Since(start)
+	if err != nil {
+		if err == io.EOF {
+			return n, err
+		}
+		return n, b.classify(err)
+	}
+	if b.waited >= b.o.RateWindow {
+		if float64(b.got) < float64(b.o.MinRate)*b.waited.Seconds() {
+			return n, &StallError{Step: "rate", Bytes: b.got, Over: b.waited}
+		}
+		b.got, b.waited = 0, 0
+	}
+	return n, nil
+}
+
+func (b *body) close() {
+	b.cancel(nil)
+	if b.Stream != nil && b.Body != nil {
+		b.Body.Close() // what it could still say does not matter: the bytes are judged by their digests
+	}
+}
+
+// classify puts err in one of the classes that Source names.
+func (b *body) classify(err error) error {
+	if cause := context.Cause(b.ctx); cause != nil {
+		return cause // the stall, or why the caller cancelled
+	}
+	for _, known := range []error{ErrTransport, ErrRefused, ErrRedirect, ErrSize, ErrRange, ErrEncoding, ErrResource} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrTransport, err)
+}

@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fetch downloads a signed payload over connections that break, and hands on verified bytes only.
+//
+// A [Resource] is what the signed manifest says about a payload: where it may be found, its size, its digest and,
+// usually, the root of its chunk digests. [Fetcher.Fetch] reads it from a [Source] into a [Sink]. The source
+// is never trusted: it may stall, lie about ranges and sizes, change its mind between two requests, or serve an
+// attacker's bytes. The sink sees whole chunks, in order, each after its digest held; the first bad chunk and
+// everything after it never reach it.
+//
+// # Parties
+//
+// The author signs the root of the chunk digests (package fetch/chunk builds them and specifies the format) inside
+// the manifest. The server stores payload and page file and signs nothing; TLS is privacy, not trust. This package
+// holds no keys: what it is given in Resource must come out of a verified manifest.
+//
+// # Without chunk digests
+//
+// A Resource without Chunks can only be judged when its last byte is there. It is fetched only into a sink that
+// says, with [Stager], that nothing reads it before it is finished: an inactive raw slot or a staging file.
+//
+// # Breaking and resuming
+//
+// Within one call a broken connection is taken up where it broke, in the middle of a chunk if need be. Across
+// restarts a checkpoint names the verified offset; it is written after the sink was synced, so after a power cut at
+// any point it names bytes that are on the medium. A cut costs at most one chunk and one checkpoint
+// interval a second time. The checkpoint is an optimisation: a damaged, missing or foreign one means beginning at
+// zero, and a forged one is found by whoever reads the medium back against Resource.Digest (install.Writer.Finish).
+//
+// A resumed request carries If-Range whenever the server ever gave a strong validator. A server that answers
+// with the whole file instead (200) is read from its first byte again, and what is already verified is dropped, never
+// appended. With chunk digests two versions of a file cannot be spliced, whatever the validators say; without
+// them a resource whose validator changed, or never was, begins again at zero.
+//
+// # Bounds
+//
+// Every request has a deadline for its answer, an idle timeout and a minimum rate over a window. Failures are
+// retried with exponential back-off and jitter; the budget of consecutive failures is filled up again by progress
+// only. A chunk or page with a wrong digest is asked for three times in all. Memory is one chunk and one page per level of
+// the page tree (at most eight), whatever the payload's size.
+package fetch

@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package httpsource reads payloads, page files and metadata from web servers: plain GET and single byte ranges (RFC 9110,
+// sections 13.1.5 and 14), which every server, proxy and CDN can do.
+//
+// Nothing a server says is trusted; signed digests decide about the bytes. What this package checks is that an answer is the
+// answer to the question: the range that was asked for, of the version that was asked for, in no content
+// encoding, from where a redirect may lead. It sets no deadlines; package fetch does.
+//
+// A request carries no identity of the device. What a server needs for authorization belongs in the client's
+// transport, not in the URI; neither user information nor query appears in errors.
+package httpsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/firmament-dev/firmament/fetch"
+)
+
+// A Source is a fetch.RangeSource for http and https. It is safe for concurrent use.
+type Source struct{ client *http.Client }
+
+var _ fetch.RangeSource = (*Source)(nil)
+
+// New returns a Source that uses a copy of client. The copy has no overall Timeout, which would cut long downloads (package fetch
+// bounds every step), and follows redirects by the rules of fetch.ErrRedirect before it
+// asks the client's own CheckRedirect. Proxy, TLS configuration and trust roots are the transport's.
+//
+// A nil client means one with a transport of its own: the environment's proxy, the system's roots, response headers of at most
+// 64 KiB, and receive buffers of at most 2 MiB per HTTP/2 connection.
+func New(client *http.Client) *Source {
+	var c http.Client
+	if client == nil {
+		c.Transport = newTransport()
+	} else {
+		c = *client
+	}
+	c.Timeout = 0
+	c.CheckRedirect = redirects(c.CheckRedirect)
+	return &Source{client: &c}
+}
+
+// Open implements fetch.Source. Errors are *fetch.StatusError, fetch.ErrRange, fetch.ErrRedirect,
+// fetch.ErrEncoding, fetch.ErrResource for a URI that is not http or https, and fetch.ErrTransport for everything else that happens on the way.
+func (s *Source) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
+	return s.get(ctx, request{uri: uri, offset: offset, validator: validator})
+}
+
+// OpenRange implements fetch.RangeSource.
+func (s *Source) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
+	return s.get(ctx, request{uri, offset, length, validator})
+}
+
+// A request is for the bytes from offset on, or for length of them if length is not 0.
+type request struct {
+	uri            string
+	offset, length int64
+	validator      string
+}
+
+func (r request) ranged() bool { return r.offset > 0 || r.length > 0 }
+
+func (s *Source) get(ctx context.Context, r request) (*fetch.Stream, error) {
+	req, err := r.http(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, transportError(r.uri, err)
+	}
+	stream, err := r.stream(resp)
+	if err != nil {
+		discard(resp.Body)
+		return nil, err
+	}
+	return stream, nil
+}
+
+// http builds the request.
+func (r request) http(ctx context.Context) (*http.Request, error) {
+	u, err := url.Parse(r.uri)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || r.offset < 0 || r.length < 0 {
+		return nil, fmt.Errorf("uri %s at %d, expected http or https: %w", fetch.RedactURI(r.uri), r.offset, fetch.ErrResource)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.uri, nil)
+	if err != nil {
+		return nil, fmt.Errorf("uri %s: %w", fetch.RedactURI(r.uri), fetch.ErrResource)
+	}
+	// Said explicitly, so that the transport does not ask for gzip and unpack it behind our back.
+	req.Header.Set("Accept-Encoding", "identity")
+	if r.ranged() {
+		last := ""
+		if r.length > 0 {
+			last = strconv.FormatInt(r.offset+r.length-1, 10)
+		}
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%s", r.offset, last))
+		if r.validator != "" {
+			req.Header.Set("If-Range", r.validator)
+		}
+	}
+	return req, nil
+}
+
+// stream judges the answer's header.
+func (r request) stream(resp *http.Response) (*fetch.Stream, error) {
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusPartialContent:
+	case http.StatusRequestedRangeNotSatisfiable:
+		if r.ranged() {
+			return nil, fmt.Errorf("%s answered 416 to bytes from %d: %w", fetch.RedactURI(r.uri), r.offset, fetch.ErrRange)
+		}
+		fallthrough
+	default:
+		return nil, &fetch.StatusError{URI: fetch.RedactURI(r.uri), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
+	}
+	if err := identity(resp); err != nil {
+		return nil, fmt.Errorf("%s: %w", fetch.RedactURI(r.uri), err)
+	}
+	s := &fetch.Stream{Body: resp.Body, Size: resp.ContentLength, Validator: validator(resp.Header)}
+	if resp.StatusCode == http.StatusPartialContent {
+		if err := r.partial(s, resp); err != nil {
+			return nil, fmt.Errorf("%s: %w", fetch.RedactURI(r.uri), err)
+		}
+	}
+	return s, nil
+}
+
+// identity refuses a body that somebody encoded on the way.
+func identity(resp *http.Response) error {
+	for _, encoding := range resp.Header.Values("Content-Encoding") {
+		if encoding != "" && encoding != "identity" {
+			return fmt.Errorf("content encoding %.40q: %w", encoding, fetch.ErrEncoding)
+		}
+	}
+	if resp.Uncompressed {
+		return fmt.Errorf("the client's transport unpacked the body: %w", fetch.ErrEncoding)
+	}
+	return nil
+}
+
+// transportError translates an error of http.Client, which would print the whole URI.
+func transportError(uri string, err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if errors.Is(err, fetch.ErrRedirect) {
+		return fmt.Errorf("%s: %w", fetch.RedactURI(uri), err)
+	}
+	return fmt.Errorf("%s: %w: %w", fetch.RedactURI(uri), fetch.ErrTransport, err)
+}
+
+// discard reads the little that an error page usually is, so that the connection can be used again.
+func discard(body io.ReadCloser) {
+	io.CopyN(io.Discard, body, 2048)
+	body.Close()
+}

@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package httpsource
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"github.com/firmament-dev/firmament/fetch"
+)
+
+// maxRedirects is how many redirects one request follows.
+const maxRedirects = 10
+
+// redirects returns the policy: at most maxRedirects, http or https only, never from https to http, never with credentials in
+// the new URI, and never from a public host to an address of the device's own network. Headers with credentials
+// are dropped by net/http when the host changes. next, if not nil, is asked afterwards.
+func redirects(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		last := via[len(via)-1].URL
+		reason := ""
+		switch {
+		case len(via) > maxRedirects:
+			reason = "too many"
+		case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+			reason = "to another scheme"
+		case last.Scheme == "https" && req.URL.Scheme != "https":
+			reason = "from https to http"
+		case req.URL.User != nil:
+			reason = "with credentials"
+		case private(req.URL) && !private(via[0].URL):
+			reason = "to a private address"
+		}
+		if reason != "" {
+			return fmt.Errorf("%s, to %s: %w", reason, fetch.RedactURI(req.URL.String()), fetch.ErrRedirect)
+		}
+		// The URI that led here may carry a token in its query.
+		req.Header.Del("Referer")
+		if next != nil {
+			if err := next(req, via); err != nil {
+				return fmt.Errorf("%w: %w", fetch.ErrRedirect, err)
+			}
+		}
+		return nil
+	}
+}
+
+// private reports whether the host is spelled as a loopback, link-local, private or unspecified address. What a name
+// resolves to is the business of the transport's dialer.
+func private(u *url.URL) bool {
+	if u.Hostname() == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return false
+	}
+	a = a.Unmap()
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified()
+}

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package fetch
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/firmament-dev/firmament/internal/simfs"
+)
+
+// Storage is where a checkpoint lives: a directory (see install.OpenDir), or a simulated one.
+type Storage = simfs.FS
+
+// Options configure a Fetcher. Source is required; the zero value of everything else is a usable default.
+// Deadlines and budgets can be changed, not switched off.
+type Options struct {
+	Source Source
+
+	// Storage keeps the checkpoint, as the two files Checkpoint.0 and Checkpoint.1. Nil means that a download
+	// is not resumed by another process.
+	Storage Storage
+	// Checkpoint is the name in Storage, by default "fetch". Two Fetchers do not share one.
+	Checkpoint string
+	// CheckpointEvery is how many verified bytes may be unsaved, by default 1 MiB. It is rounded up to whole chunks.
+	// Every checkpoint syncs the sink, so small values cost wear and time.
+	CheckpointEvery int64
+
+	// ResponseTimeout bounds the time from a request to the end of its answer's header, redirects included; by default 30 s.
+	ResponseTimeout time.Duration
+	// IdleTimeout bounds the time without a byte, by default 30 s.
+	IdleTimeout time.Duration
+	// MinRate is the fewest bytes per second that a connection must bring, averaged over RateWindow of waiting for
+	// it; by default 1024 over 30 s. Time spent in the sink does not count.
+	MinRate    int64
+	RateWindow time.Duration
+
+	// Retries is how many failures in a row, without progress between them, are tried again; by default 8.
+	Retries int
+	// Backoff is the longest wait before the first retry, by default 1 s. It doubles with each failure up to
+	// MaxBackoff, by default 1 min. The wait is drawn at random from the upper half.
+	Backoff, MaxBackoff time.Duration
+	// MaxRetryAfter caps what a server may ask for with Retry-After, by default 5 min.
+	MaxRetryAfter time.Duration
+
+	// OnProgress is called at the start and after every verified chunk. OnRetry is called before every wait. Both
+	// are called from Fetch's goroutine and may be nil.
+	OnProgress func(Progress)
+	OnRetry    func(Retry)
+}
+
+// Progress tells how far a download is.
+type Progress struct {
+	URI   string // without user information and query
+	Done  int64  // verified bytes in the sink
+	Total int64  // signed size
+	Rate  int64  // bytes per second over the last second or so, 0 if not known yet
+}
+
+// Retry tells of a failure that will be tried again.
+type Retry struct {
+	URI  string        // without user information and query
+	Err  error         // what failed
+	Left int           // retries left after this one
+	Wait time.Duration // before the next attempt
+}
+
+// complete returns o with defaults filled in.
+func (o Options) complete() (Options, error) {
+	if o.Source == nil {
+		return o, fmt.Errorf("no source: %w", ErrResource)
+	}
+	if o.Checkpoint == "" {
+		o.Checkpoint = "fetch"
+	}
+	if o.CheckpointEvery < 0 || o.MinRate < 0 || o.Retries < 0 {
+		return o, fmt.Errorf("negative CheckpointEvery, MinRate or Retries: %w", ErrResource)
+	}
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 1<<20)
+	o.MinRate = cmp.Or(o.MinRate, 1024)
+	o.Retries = cmp.Or(o.Retries, 8)
+	for _, d := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{
+		{&o.ResponseTimeout, 30 * time.Second},
+		{&o.IdleTimeout, 30 * time.Second},
+		{&o.RateWindow, 30 * time.Second},
+		{&o.Backoff, time.Second},
+		{&o.MaxBackoff, time.Minute},
+		{&o.MaxRetryAfter, 5 * time.Minute},
+	} {
+		if *d.value < 0 {
+			return o, fmt.Errorf("negative duration %v: %w", *d.value, ErrResource)
+		}
+		*d.value = cmp.Or(*d.value, d.usual)
+	}
+	return o, nil
+}

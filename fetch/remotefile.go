@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A remoteFile is one file on the server, through all the requests that are made for it. What it remembers lets each
+// request ask for the same version as the one before.
+type remoteFile struct {
+	o         *Options
+	uri       string
+	size      int64  // signed, or derived from what is signed
+	validator string // of the last answer
+	noRanges  bool   // a range went wrong: ask for the whole file
+	requests  int
+}
+
+// open asks for the file from offset on, or for length bytes if length is not zero. The body begins at offset or,
+// if the server would not or must not resume, at 0.
+func (f *remoteFile) open(ctx context.Context, offset, length int64) (*body, error) {
+	validator := f.validator
+	if f.noRanges {
+		offset, length = 0, 0
+	}
+	if offset == 0 && length == 0 {
+		validator = "" // any version will do
+	}
+	f.requests++
+	b, err := open(ctx, f.o, f.uri, offset, length, validator)
+	if err != nil {
+		f.noRanges = errors.Is(err, ErrRange)
+		return nil, err
+	}
+	if b.Size >= 0 && b.Size != f.size {
+		b.close()
+		return nil, &SizeError{URI: RedactURI(f.uri), Want: f.size, Seen: b.Size}
+	}
+	if b.Offset != offset && b.Offset != 0 {
+		b.close()
+		f.noRanges = true
+		return nil, fmt.Errorf("body begins at %d, asked for %d: %w", b.Offset, offset, ErrRange)
+	}
+	f.validator, f.noRanges = b.Validator, false
+	return b, nil
+}
+
+// readAt reads exactly len(p) bytes from offset on, in one attempt. It returns how many bytes arrived, those that had
+// to be skipped included.
+func (f *remoteFile) readAt(ctx context.Context, p []byte, offset int64) (int64, error) {
+	b, err := f.open(ctx, offset, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	defer b.close()
+	var got int64
+	for skip := offset - b.Offset; skip > 0; {
+		n, err := b.Read(p[:min(skip, int64(len(p)))])
+		got, skip = got+int64(n), skip-int64(n)
+		if err != nil {
+			return got, early(err)
+		}
+	}
+	n, err := io.ReadFull(b, p)
+	return got + int64(n), early(err)
+}
+
+// early turns the end of a body that came before the end of the file into a failure of the transport.
+func early(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("body ended early: %w", ErrTransport)
+	}
+	return err
+}
