@@ -73,8 +73,8 @@ func (p *Parser) argument(start int) (uint64, error) {
 	if info < 24 {
 		return uint64(info), nil
 	}
-	if info == 31 {
-		return 0, p.fail(start, ErrNotCanonical, "indefinite length")
+	if kind := Kind(p.data[start] >> 5); info == 31 && Bytes <= kind && kind <= Map {
+		return 0, p.fail(start, ErrNotCanonical, "%v of indefinite length", kind)
 	}
 	if info > 27 {
 		return 0, p.fail(start, ErrMalformed, "reserved additional information %d", info)

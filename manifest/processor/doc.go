@@ -9,9 +9,9 @@
 // done in three steps, each of which refuses before the next one can change
 // anything:
 //
-//  1. New checks what needs no section: the sequence number against the floor, that
-//     every component exists, the structure of all sequences, and, by
-//     evaluating the shared sequence, that vendor and class are this device's.
+//  1. New checks what concerns every section: the sequence number against the floor, that
+//     every component exists and, by evaluating the shared sequence, that vendor
+//     and class are this device's.
 //  2. Check evaluates the sections that are to be run with every directive that
 //     has an effect left out: capabilities, parameters, identities, indices
 //     and budgets. An identity that is demanded only after a fetch is found
@@ -57,7 +57,7 @@
 // choices that led there are made durable; after each effect, its
 // completion is. A later Run follows the same path and does not repeat completed
 // effects; a completed fetch is compared with its digest again, if the component can, and
-// repeated if it does not match. A journal that no longer fits, because
+// repeated if it does not match (as when a later fetch has begun to overwrite it). A journal that no longer fits, because
 // the slot to write has changed for instance, is voided and the run begins anew.
 // The sections validate, load and invoke are never abridged.
 package processor

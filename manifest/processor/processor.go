@@ -74,7 +74,7 @@ type Processor struct {
 // manifest.ErrComponent for a component that is unknown or cannot do what the shared
 // sequence asks; manifest.ErrNotApplicable if vendor, class or device are not this
 // device's, or if the shared sequence does not check vendor and class;
-// manifest.ErrCommand and manifest.ErrBudget for sequences that may not be run.
+// manifest.ErrCommand, ErrParameter and manifest.ErrBudget if it cannot be run.
 // All but ErrOptions and ErrSequence come in an *Error.
 //
 // draft-ietf-suit-manifest-37, sections 6.1 and 6.2.
@@ -96,12 +96,10 @@ func New(ctx context.Context, v *manifest.Verified, o Options) (*Processor, erro
 		}
 		p.components = append(p.components, c)
 	}
-	for _, s := range procedure {
-		if err := p.structure(s, false); err != nil {
-			return nil, err
-		}
+	if err := p.applicable(ctx); err != nil {
+		return nil, err
 	}
-	return p, p.applicable(ctx)
+	return p, nil
 }
 
 func (o *Options) complete(v *manifest.Verified) error {
@@ -130,7 +128,7 @@ func (o *Options) complete(v *manifest.Verified) error {
 
 // applicable evaluates the shared sequence alone.
 func (p *Processor) applicable(ctx context.Context) error {
-	if err := p.structure(manifest.SectionShared, true); err != nil {
+	if err := p.capable(manifest.SectionShared); err != nil {
 		return err
 	}
 	m := p.machine(nil, rehearsal)
@@ -226,7 +224,7 @@ func (p *Processor) plan(sections []manifest.Section) error {
 			place.Err = ErrAbsent
 			return &place
 		}
-		if err := p.structure(s, true); err != nil {
+		if err := p.capable(s); err != nil {
 			return err
 		}
 	}

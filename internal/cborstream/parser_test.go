@@ -1,0 +1,354 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cborstream_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	. "github.com/firmament-dev/firmament/internal/cborstream"
+)
+
+var roomy = Limits{Size: 1 << 20, Depth: 16, Items: 1 << 16}
+
+// whole reads b as one item and nothing else.
+func whole(b []byte, l Limits) error {
+	p := New(b, l)
+	if _, err := p.Raw(); err != nil {
+		return err
+	}
+	return p.Done()
+}
+
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+type refusal struct {
+	input string
+	want  error
+	at    int
+}
+
+func checkRefused(t *testing.T, tests map[string]refusal) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := whole(unhex(t, test.input), roomy)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			if strict := errors.Is(err, ErrNotCanonical); strict != (test.want == ErrNotCanonical) {
+				t.Errorf("got %v: ErrNotCanonical is %t", err, strict)
+			}
+			var place *Error
+			if !errors.As(err, &place) || place.Offset != test.at {
+				t.Errorf("got %v, want byte %d", err, test.at)
+			}
+		})
+	}
+}
+
+func TestAccepts(t *testing.T) {
+	for _, s := range []string{
+		"00", "17", "18 18", "19 0100", "1a 00010000", "1b 0000000100000000", "1b ffffffffffffffff",
+		"20", "3b ffffffffffffffff", "40", "43 010203", "60", "62 c3a9", "80", "82 01 02", "a0",
+		"a2 01 02 03 04", "a2 01 f5 61 61 f4", "a2 81 00 01 82 00 00 02", "a2 20 00 41 00 00",
+		"d8 6b a0", "c1 00", "d9 0100 80", "f4", "f5", "f6", "a1 01 a1 01 81 d2 f6",
+	} {
+		if err := whole(unhex(t, s), roomy); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
+func TestCBR_01_Nesting(t *testing.T) {
+	for name, layer := range map[string]func([]byte) []byte{
+		"array":   func(b []byte) []byte { return append([]byte{0x81}, b...) },
+		"map":     func(b []byte) []byte { return append([]byte{0xa1, 0x00}, b...) },
+		"map key": func(b []byte) []byte { return append(append([]byte{0x81, 0xa1}, b...), 0x00) },
+		"tag":     func(b []byte) []byte { return append([]byte{0xc1}, b...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := []byte{0x00}
+			if name == "map key" {
+				b = []byte{0x80}
+			}
+			for range 16 {
+				b = layer(b)
+			}
+			if name != "map key" {
+				if err := whole(b, roomy); err != nil {
+					t.Fatalf("depth 16: %v", err)
+				}
+			}
+			if err := whole(layer(b), roomy); err == nil {
+				t.Fatal("depth 17: accepted")
+			}
+		})
+	}
+	for _, n := range []int{17, 33, 1000, 100_000} {
+		b := append(bytes.Repeat([]byte{0x81}, n), 0x00)
+		allocs := testing.AllocsPerRun(10, func() {
+			if err := whole(b, roomy); !errors.Is(err, ErrLimit) {
+				t.Fatalf("depth %d: got %v, want ErrLimit", n, err)
+			}
+		})
+		if allocs > 10 {
+			t.Errorf("depth %d: %v allocations", n, allocs)
+		}
+	}
+}
+
+// Budgets hold over wrapped layers: arrays in byte strings in arrays.
+func TestCBR_01_NestingThroughByteStrings(t *testing.T) {
+	descend := func(layers int) error {
+		b := []byte{0x00}
+		for range layers {
+			b = append([]byte{0x81}, AppendBytes(nil, b)...)
+		}
+		p := New(b, roomy)
+		for range layers {
+			if _, err := p.Array(); err != nil {
+				return err
+			}
+			child, err := p.Wrapped()
+			if err != nil {
+				return err
+			}
+			if err := p.Done(); err != nil {
+				return err
+			}
+			p = child
+		}
+		if _, err := p.Uint(); err != nil {
+			return err
+		}
+		return p.Done()
+	}
+	if err := descend(16); err != nil {
+		t.Errorf("16 layers: %v", err)
+	}
+	for _, n := range []int{17, 33, 1000} {
+		if err := descend(n); !errors.Is(err, ErrLimit) {
+			t.Errorf("%d layers: got %v, want ErrLimit", n, err)
+		}
+	}
+}
+
+func TestItemBudgetIsShared(t *testing.T) {
+	p := New(unhex(t, "82 42 0102 43 030405"), Limits{Size: 100, Depth: 4, Items: 7})
+	if _, err := p.Array(); err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for range 2 {
+		child, err := p.Wrapped()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for child.Offset() < len(child.Content()) && last == nil {
+			_, last = child.Uint()
+		}
+	}
+	var place *Error
+	if !errors.Is(last, ErrLimit) || !errors.As(last, &place) || place.Offset != 7 {
+		t.Errorf("got %v, want ErrLimit at byte 7", last)
+	}
+}
+
+func TestCBR_02_LengthClaims(t *testing.T) {
+	for _, major := range []byte{0x40, 0x60, 0x80, 0xa0} {
+		for _, claim := range []string{"1a80000000", "1affffffff", "1b0000000100000000", "1b8000000000000000", "1bffffffffffffffff", "04"} {
+			b := unhex(t, claim)
+			b[0] |= major
+			b = append(b, 0, 0, 0)
+			allocs := testing.AllocsPerRun(10, func() {
+				if err := whole(b, roomy); !errors.Is(err, ErrMalformed) || errors.Is(err, ErrNotCanonical) {
+					t.Fatalf("%x: got %v, want ErrMalformed", b, err)
+				}
+			})
+			if allocs > 10 {
+				t.Errorf("%x: %v allocations", b, allocs)
+			}
+		}
+	}
+}
+
+func TestCBR_03_DuplicateKeys(t *testing.T) {
+	checkRefused(t, map[string]refusal{
+		"integer":       {"a2 01 00 01 00", ErrMalformed, 3},
+		"text":          {"a2 6161 00 6161 00", ErrMalformed, 4},
+		"array":         {"a2 8100 00 8100 00", ErrMalformed, 4},
+		"third":         {"a3 01 00 02 00 02 00", ErrMalformed, 5},
+		"nested":        {"81 a1 05 a2 01 00 01 00", ErrMalformed, 6},
+		"int as bignum": {"a2 01 00 c2 41 01 00", ErrMalformed, 3},
+	})
+}
+
+func TestCBR_04_NotCanonical(t *testing.T) {
+	checkRefused(t, map[string]refusal{
+		"1 byte integer":     {"18 17", ErrNotCanonical, 0},
+		"2 byte integer":     {"19 00ff", ErrNotCanonical, 0},
+		"4 byte integer":     {"1a 0000ffff", ErrNotCanonical, 0},
+		"8 byte integer":     {"1b 00000000ffffffff", ErrNotCanonical, 0},
+		"negative":           {"38 00", ErrNotCanonical, 0},
+		"byte string length": {"58 01 00", ErrNotCanonical, 0},
+		"text length":        {"78 01 61", ErrNotCanonical, 0},
+		"array length":       {"98 01 00", ErrNotCanonical, 0},
+		"map length":         {"b8 01 00 00", ErrNotCanonical, 0},
+		"tag":                {"d8 12 00", ErrNotCanonical, 0},
+		"unsorted integers":  {"a2 02 00 01 00", ErrNotCanonical, 3},
+		"text before int":    {"a2 6161 00 01 00", ErrNotCanonical, 4},
+		"longer text first":  {"a2 626161 00 6162 00", ErrNotCanonical, 5},
+		"indefinite bytes":   {"5f 41 00 ff", ErrNotCanonical, 0},
+		"indefinite text":    {"7f 61 61 ff", ErrNotCanonical, 0},
+		"indefinite array":   {"9f 00 ff", ErrNotCanonical, 0},
+		"indefinite map":     {"bf 00 00 ff", ErrNotCanonical, 0},
+		"bignum":             {"81 c2 41 01", ErrNotCanonical, 1},
+		"negative bignum":    {"c3 41 01", ErrNotCanonical, 0},
+	})
+}
+
+func TestCBR_05_TrailingBytes(t *testing.T) {
+	for _, s := range []string{"00 00", "80 f6", "f6 ff", "a0 a0"} {
+		if err := whole(unhex(t, s), roomy); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: got %v, want ErrMalformed", s, err)
+		}
+	}
+	p := New(unhex(t, "82 00 00"), roomy)
+	if _, err := p.Array(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Uint(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Done(); !errors.Is(err, ErrMalformed) {
+		t.Errorf("unfinished array: got %v, want ErrMalformed", err)
+	}
+}
+
+func TestCBR_06_TagsAsKeys(t *testing.T) {
+	checkRefused(t, map[string]refusal{
+		"tag":  {"a1 c1 00 00", ErrMalformed, 1},
+		"map":  {"a1 a0 00", ErrMalformed, 1},
+		"bool": {"a1 f5 00", ErrMalformed, 1},
+		"nil":  {"a1 f6 00", ErrMalformed, 1},
+	})
+}
+
+func TestCBR_07_Integers(t *testing.T) {
+	for s, want := range map[string]int64{
+		"00": 0, "20": -1, "29": -10, "1b 7fffffffffffffff": math.MaxInt64, "3b 7fffffffffffffff": math.MinInt64,
+	} {
+		if got, err := New(unhex(t, s), roomy).Int(); err != nil || got != want {
+			t.Errorf("%s: got %d, %v; want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"1b 8000000000000000", "3b 8000000000000000", "3b ffffffffffffffff", "41 00", "f5", ""} {
+		if got, err := New(unhex(t, s), roomy).Int(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("Int of %s: got %d, %v; want ErrMalformed", s, got, err)
+		}
+	}
+	for _, s := range []string{"20", "3b ffffffffffffffff", "c2 41 01", "fb 3ff0000000000000"} {
+		if got, err := New(unhex(t, s), roomy).Uint(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("Uint of %s: got %d, %v; want ErrMalformed", s, got, err)
+		}
+	}
+}
+
+func TestCBR_08_Text(t *testing.T) {
+	checkRefused(t, map[string]refusal{
+		"lone byte":  {"61 ff", ErrMalformed, 0},
+		"cut rune":   {"61 c3", ErrMalformed, 0},
+		"surrogate":  {"63 eda080", ErrMalformed, 0},
+		"overlong":   {"62 c080", ErrMalformed, 0},
+		"in a map":   {"a1 00 61 ff", ErrMalformed, 2},
+		"as map key": {"a1 61 ff 00", ErrMalformed, 1},
+	})
+	if err := whole(AppendText(nil, strings.Repeat("a", 1<<20)), roomy); !errors.Is(err, ErrLimit) {
+		t.Errorf("1 MiB of text: got %v, want ErrLimit", err)
+	}
+}
+
+func TestCBR_09_SimpleValues(t *testing.T) {
+	for v := range 256 {
+		b := []byte{0xf8, byte(v)}
+		if v < 24 {
+			b = []byte{0xe0 | byte(v)}
+		}
+		err := whole(b, roomy)
+		if known := v == 20 || v == 21 || v == 22; known != (err == nil) {
+			t.Errorf("simple value %d: %v", v, err)
+		} else if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("simple value %d: got %v, want ErrMalformed", v, err)
+		}
+	}
+	checkRefused(t, map[string]refusal{
+		"half":          {"f9 3c00", ErrMalformed, 0},
+		"nan":           {"f9 7e00", ErrMalformed, 0},
+		"single":        {"fa 47c35000", ErrMalformed, 0},
+		"infinity":      {"fb 7ff0000000000000", ErrMalformed, 0},
+		"break":         {"ff", ErrMalformed, 0},
+		"break inside":  {"82 00 ff", ErrMalformed, 2},
+		"reserved info": {"1c", ErrMalformed, 0},
+		"reserved tag":  {"df", ErrMalformed, 0},
+		"reserved int":  {"1f", ErrMalformed, 0},
+	})
+}
+
+func TestFirstErrorStays(t *testing.T) {
+	p := New(unhex(t, "18 00 01"), roomy)
+	_, first := p.Uint()
+	if !errors.Is(first, ErrNotCanonical) {
+		t.Fatal(first)
+	}
+	if _, err := p.Uint(); err != first {
+		t.Errorf("second read: got %v, want %v", err, first)
+	}
+	if err := p.Done(); err != first {
+		t.Errorf("Done: got %v, want %v", err, first)
+	}
+}
+
+func TestZeroLimitsGrantNothing(t *testing.T) {
+	if err := whole([]byte{0}, Limits{}); !errors.Is(err, ErrLimit) {
+		t.Errorf("got %v, want ErrLimit", err)
+	}
+	if err := whole([]byte{0x80}, Limits{Size: 1, Items: 1}); !errors.Is(err, ErrLimit) {
+		t.Errorf("no depth: got %v, want ErrLimit", err)
+	}
+	if err := whole([]byte{0x00}, Limits{Size: 1, Depth: 1}); !errors.Is(err, ErrLimit) {
+		t.Errorf("no items: got %v, want ErrLimit", err)
+	}
+}
+
+func TestOffsets(t *testing.T) {
+	// The wrapped string begins at byte 2; its second item is not canonical.
+	p := New(unhex(t, "81 43 01 1801"), roomy)
+	if _, err := p.Array(); err != nil {
+		t.Fatal(err)
+	}
+	child, err := p.Wrapped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := child.Uint(); err != nil || child.Offset() != 1 {
+		t.Fatalf("offset %d, %v; want 1", child.Offset(), err)
+	}
+	_, err = child.Uint()
+	var place *Error
+	if !errors.As(err, &place) || place.Offset != 3 {
+		t.Errorf("got %v, want byte 3 of all", err)
+	}
+}

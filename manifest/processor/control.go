@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/firmament-dev/firmament/manifest"
+)
+
+// setIndex selects the components of the commands that follow in f.
+//
+// draft-ietf-suit-manifest-37, sections 6.5, 6.7 and 8.4.10.1.
+func (m *machine) setIndex(f *frame, cmd *manifest.Command) error {
+	if f.indices == 0 {
+		return fmt.Errorf("%w: in a run-sequence under strict-order false", manifest.ErrCommand)
+	}
+	if f.indices > 0 {
+		f.indices--
+	}
+	list, err := cmd.Index.Resolve(len(m.components))
+	if err != nil {
+		return err
+	}
+	f.current, f.several = list, cmd.Index.All || cmd.Index.List != nil
+	return nil
+}
+
+// tryEach runs one alternative after the other until one succeeds.
+//
+// draft-ietf-suit-manifest-37, sections 8.4.8.15 and 8.4.10.2.
+func (m *machine) tryEach(ctx context.Context, f *frame, cmd *manifest.Command, c int) error {
+	var failed []error
+	for k, seq := range cmd.Sequences {
+		alt := &frame{parent: f, current: []int{c}, nested: true, soft: true, strict: f.strict, indices: -1,
+			try: &try{path: slices.Clone(m.path), choice: k}}
+		err := m.nested(ctx, alt, seq, k)
+		if err == nil {
+			return m.choose(alt.try)
+		}
+		if !alt.softens(err) {
+			return hard(err)
+		}
+		failed = append(failed, err)
+	}
+	if cmd.Nil {
+		return m.choose(&try{path: slices.Clone(m.path), choice: len(cmd.Sequences)})
+	}
+	return fmt.Errorf("%w: no alternative holds: %w", manifest.ErrCondition, errors.Join(failed...))
+}
+
+// runSequence runs one sequence.
+//
+// draft-ietf-suit-manifest-37, sections 6.7, 8.4.8.15 and 8.4.10.8.
+func (m *machine) runSequence(ctx context.Context, f *frame, cmd *manifest.Command, c int) error {
+	seq := cmd.Sequences[0]
+	sub := &frame{parent: f, current: []int{c}, nested: true, strict: true, indices: -1}
+	if !f.strict {
+		sub.indices = 0
+		if !f.several {
+			sub.indices = 1
+			if seq[0].Code != manifest.DirectiveSetComponentIndex {
+				return fmt.Errorf("%w: under strict-order false its sequence begins with %v",
+					manifest.ErrCommand, manifest.DirectiveSetComponentIndex)
+			}
+		}
+	}
+	err := m.nested(ctx, sub, seq, 0)
+	if err != nil && sub.softens(err) {
+		return nil
+	}
+	return err
+}
+
+// nested runs the k-th sequence of the command at m.path in f.
+func (m *machine) nested(ctx context.Context, f *frame, seq manifest.Sequence, k int) error {
+	m.path = append(m.path, k)
+	err := m.sequence(ctx, f, seq)
+	m.path = m.path[:len(m.path)-1]
+	return err
+}
+
+// softens reports whether err, which ended f, is a failed condition that ends
+// no more than f. Once f has had an effect, none is.
+func (f *frame) softens(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e == err && e.soft && f.soft && !f.effects
+}
+
+// hard makes a failed condition one that nothing softens any more.
+func hard(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.soft = false
+	}
+	return err
+}
+
+// override sets parameters of component c, or of the sequence.
+//
+// draft-ietf-suit-manifest-37, sections 8.4.8 and 8.4.10.3.
+func (m *machine) override(f *frame, from *manifest.Parameters, c int) {
+	to := &m.state[c].params
+	set(&to.VendorID, from.VendorID)
+	set(&to.ClassID, from.ClassID)
+	set(&to.DeviceID, from.DeviceID)
+	set(&to.ImageDigest, from.ImageDigest)
+	set(&to.ImageSize, from.ImageSize)
+	set(&to.Slot, from.Slot)
+	set(&to.URI, from.URI)
+	if from.InvokeArgs != nil {
+		to.InvokeArgs = from.InvokeArgs
+	}
+	if from.FetchArguments != nil {
+		to.FetchArguments = from.FetchArguments
+	}
+	if from.StrictOrder != nil {
+		f.strict = *from.StrictOrder
+	}
+	if from.SoftFailure != nil {
+		f.soft = *from.SoftFailure
+	}
+}
+
+func set[T any](to **T, from *T) {
+	if from != nil {
+		*to = from
+	}
+}

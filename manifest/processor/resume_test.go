@@ -1,0 +1,329 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// workload is an update with everything that a journal has to bring back:
+// alternatives chosen by slot and by content that the update itself changes, a fetch inside an
+// alternative, parameters set by an alternative that failed, loops, two sections.
+func workload() manifest.Manifest {
+	bySlot := try(seq{slot(0), uri("slot0"), checkSlot}, seq{slot(1), checkSlot})
+	byContent := try(
+		seq{image("v0"), imageMatch, uri("from-v0")},
+		seq{image("v1"), imageMatch, image("v2"), uri("from-v1"), fetch},
+		seq{image("v2"), uri("full"), fetch})
+	m := release(6, shared(all(), image("v2"), bySlot),
+		seq{indices(0, 1, 2), byContent, image("v2"), imageMatch, indices(5, 4), image("v3"), get("extra")},
+		seq{indices(4, 5), image("v3"), imageMatch, indices(0, 1, 2), image("v2"), imageMatch})
+	m.PayloadFetch.Sequence = seq{index(3), image("v1"), fetch}
+	return m
+}
+
+func v1Device() *device {
+	d := newDevice(6)
+	d.slot = 1
+	for _, c := range d.components {
+		c.content = *digest("v1")
+	}
+	return d
+}
+
+func contents(d *device) map[string]verify.Digest {
+	m := map[string]verify.Digest{}
+	for name, c := range d.components {
+		m[name] = c.content
+	}
+	return m
+}
+
+// Whatever append is the last one before a cut, durable or not, and whatever
+// append after that the second: the run finishes, every fetch is the one that an
+// uncut run makes, and none whose completion was durable is made again.
+func TestResumeAfterEveryCut(t *testing.T) {
+	v := open(t, workload())
+	whole := v1Device()
+	full := &log{cut: -1}
+	if err := startWith(t, v, processor.Options{Platform: whole, Identity: identity, Journal: full}, update...); err != nil {
+		t.Fatal(err)
+	}
+	want := whole.effects()
+	if len(want) != 6 {
+		t.Fatalf("workload fetches %v", want)
+	}
+	t.Logf("%d journal steps, %d fetches", len(full.steps), len(want))
+
+	cases := 0
+	for first := range len(full.steps) {
+		for second := range len(full.steps) + 1 - first {
+			for _, after := range []bool{false, true} {
+				cases++
+				t.Run(fmt.Sprintf("%d,%d,%v", first, second, after), func(t *testing.T) {
+					d, l := v1Device(), &log{cut: first, after: after}
+					for _, next := range []int{second, -1} {
+						before := done(t, l)
+						d.log = slices.DeleteFunc(d.log, func(e string) bool { return e[0] != 'f' })
+						at := len(d.log)
+						err := startWith(t, v, processor.Options{Platform: d, Identity: identity, Journal: l}, update...)
+						if err != nil && !errors.Is(err, errCut) {
+							t.Fatal(err)
+						}
+						if err != nil && !errors.Is(err, processor.ErrJournal) {
+							t.Errorf("got %v, want ErrJournal", err)
+						}
+						checkFetches(t, want, before, d.effects()[at:])
+						l.cut = next
+					}
+					if err := startWith(t, v, processor.Options{Platform: d, Identity: identity, Journal: l}, update...); err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(contents(whole), contents(d), sameDigest); diff != "" {
+						t.Error(diff)
+					}
+				})
+			}
+		}
+	}
+	t.Logf("%d pairs of cuts", cases)
+}
+
+// done counts the completed fetches of a journal.
+func done(t *testing.T, l *log) (n int) {
+	t.Helper()
+	steps, err := l.Steps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range steps {
+		if s.Kind == processor.StepDone {
+			n++
+		}
+	}
+	return n
+}
+
+// checkFetches: a run that begins with n completed fetches makes the ones that
+// follow them, in order.
+func checkFetches(t *testing.T, want []string, n int, got []string) {
+	t.Helper()
+	if len(got) > len(want)-n || !slices.Equal(got, want[n:n+len(got)]) {
+		t.Errorf("after %d of %v, fetched %v", n, want, got)
+	}
+}
+
+// The same, with the cut between what the device does and what the journal learns.
+func TestResumeAfterFailedFetch(t *testing.T) {
+	v := open(t, workload())
+	errNet := errors.New("connection lost")
+	for fail := range 6 {
+		d, l := v1Device(), &log{cut: -1}
+		attempts := 0
+		for {
+			p := flaky{device: d, fail: fail - len(d.requests), err: errNet}
+			err := startWith(t, v, processor.Options{Platform: p, Identity: identity, Journal: l}, update...)
+			if err == nil {
+				break
+			}
+			if attempts++; !errors.Is(err, errNet) || attempts > 1 {
+				t.Fatal(err)
+			}
+		}
+		if attempts != 1 || len(d.requests) != 6 {
+			t.Errorf("fetch %d: %d failures, %v", fail, attempts, d.effects())
+		}
+	}
+}
+
+// flaky fails one fetch, before it does anything.
+type flaky struct {
+	*device
+	fail int
+	err  error
+}
+
+func (p flaky) Component(id manifest.ComponentID) (processor.Component, error) {
+	c, err := p.device.Component(id)
+	if err != nil {
+		return nil, err
+	}
+	return flakyMemory{c.(*memory), p}, nil
+}
+
+type flakyMemory struct {
+	*memory
+	p flaky
+}
+
+func (c flakyMemory) Fetch(ctx context.Context, r processor.FetchRequest) error {
+	if c.p.fail >= 0 && len(c.p.requests) == c.p.fail && !slices.Contains(c.p.log, "failed") {
+		c.p.note("failed")
+		return c.p.err
+	}
+	return c.memory.Fetch(ctx, r)
+}
+
+// A completed fetch whose content is gone is made again.
+func TestResumeReverifies(t *testing.T) {
+	m := release(2, shared(all(), image("new")), seq{all(), get("u")}, nil)
+	v := open(t, m)
+	d, l := newDevice(2), &log{cut: 1}
+	o := processor.Options{Platform: d, Identity: identity, Journal: l}
+	if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	l.cut = -1
+	d.components["00"].content = *digest("worn out")
+	if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
+		t.Fatal(err)
+	}
+	// Component 1 had been fetched when the cut came, but its completion was not durable.
+	want := []string{"fetch 00 u", "fetch 01 u", "match 00", "fetch 00 u", "fetch 01 u"}
+	if diff := cmp.Diff(want, d.log); diff != "" {
+		t.Error(diff)
+	}
+	d.matchErr = errors.New("i/o error")
+	if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, d.matchErr) {
+		t.Errorf("unreadable content: got %v", err)
+	}
+}
+
+// A component that is fetched into twice: the first fetch does not match any more
+// once the second has begun, so both are made again. The end is the same.
+func TestResumeOverwrittenComponent(t *testing.T) {
+	v := open(t, release(1, shared(), seq{index(0), image("helper"), get("a"), imageMatch, image("main"), get("b"), imageMatch}, nil))
+	for cut := range 2 {
+		d, l := newDevice(1), &log{cut: cut}
+		o := processor.Options{Platform: d, Identity: identity, Journal: l}
+		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		l.cut = -1
+		if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
+			t.Fatal(err)
+		}
+		if d.components["00"].content != *digest("main") {
+			t.Errorf("cut %d: %v", cut, d.log)
+		}
+	}
+}
+
+// Without a way to look, a completed fetch is taken as done.
+func TestResumeWithoutMatcher(t *testing.T) {
+	m := release(2, shared(index(0)), seq{index(1), image("new"), get("u")}, nil)
+	v := open(t, m)
+	d, l := newDevice(2), &log{cut: -1}
+	o := processor.Options{Platform: partly{d, struct{ processor.Fetcher }{d.components["01"]}}, Identity: identity, Journal: l}
+	for range 2 {
+		if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"fetch 01 u"}, d.log); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// If the slot to write has changed, what was done for the other one is void.
+func TestResumeAfterSlotChange(t *testing.T) {
+	v := example(t, "manifest/example3.cbor")
+	d, l := newDevice(1), &log{cut: -1}
+	d.fetchErr = errors.New("connection lost")
+	o := processor.Options{Platform: d, Identity: identity, Journal: l}
+	if err := startWith(t, v, o, update...); err == nil {
+		t.Fatal("fetch did not fail")
+	}
+	d.slot = 1
+	if err := startWith(t, v, o, update...); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"fetch 00 http://example.com/file1.bin", "fetch 00 http://example.com/file2.bin"}
+	if diff := cmp.Diff(want, d.effects()); diff != "" {
+		t.Error(diff)
+	}
+	steps, _ := l.Steps()
+	if !slices.ContainsFunc(steps, func(s processor.Step) bool { return s.Kind == processor.StepBegin }) {
+		t.Error("journal was not voided")
+	}
+	// And back: the steps made before the void one do not count any more.
+	d.slot = 0
+	if err := startWith(t, v, o, update...); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.effects(); len(got) != 3 || got[2] != want[0] {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Validation and invocation are never abridged.
+func TestValidateIsNeverReplayed(t *testing.T) {
+	m := release(1, shared(image("new"), uri("u")), seq{index(0), fetch}, seq{index(0), imageMatch})
+	m.Invoke = seq{index(0), imageMatch, invoke}
+	v := open(t, m)
+	d, l := newDevice(1), &log{cut: -1}
+	o := processor.Options{Platform: d, Identity: identity, Journal: l}
+	if err := startWith(t, v, o, update...); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := startWith(t, v, o, manifest.SectionValidate, manifest.SectionInvoke); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(d.effects()); got != 3 {
+		t.Errorf("got %v", d.log)
+	}
+	d.components["00"].content = *digest("broken since")
+	if err := startWith(t, v, o, manifest.SectionValidate); !errors.Is(err, manifest.ErrDigest) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Steps of another manifest have no influence.
+func TestJournalOfAnotherManifest(t *testing.T) {
+	install := seq{index(0), uri("u"), fetch}
+	first := release(1, shared(image("new")), install, nil)
+	second := release(1, shared(image("newer")), install, nil)
+	d, l := newDevice(1), &log{cut: -1}
+	o := processor.Options{Platform: d, Identity: identity, Journal: l}
+	for _, m := range []manifest.Manifest{first, second} {
+		if err := startWith(t, open(t, m), o, manifest.SectionInstall); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"fetch 00 u", "fetch 00 u"}, d.log); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A journal that cannot be read stops everything.
+func TestUnreadableJournal(t *testing.T) {
+	v := open(t, workload())
+	for name, l := range map[string]processor.Journal{
+		"damaged":      &log{steps: [][]byte{{0x80}}, cut: -1},
+		"unknown kind": oneStep{processor.Step{Manifest: v.Digest(), Kind: 9}},
+	} {
+		d := v1Device()
+		err := startWith(t, v, processor.Options{Platform: d, Identity: identity, Journal: l}, update...)
+		if !errors.Is(err, processor.ErrJournal) || d.log != nil {
+			t.Errorf("%s: got %v after %v", name, err, d.log)
+		}
+	}
+}
+
+type oneStep struct{ s processor.Step }
+
+func (o oneStep) Steps() ([]processor.Step, error) { return []processor.Step{o.s}, nil }
+func (oneStep) Append(processor.Step) error        { return errCut }
