@@ -63,11 +63,15 @@ const (
 	maxStepSize = 512
 )
 
-// MarshalBinary returns the one encoding of s, deterministic CBOR:
+// MarshalBinary returns the one encoding of s, deterministic CBOR of at most 512 bytes:
 //
 //	[1, hash algorithm, digest: bstr, section, shared: bool, [* path: uint], kind, value: uint]
+//
+// Error: ErrJournal for a step that no run makes.
 func (s Step) MarshalBinary() ([]byte, error) {
-	if s.Value < 0 || len(s.Path) > maxStepPath || slices.ContainsFunc(s.Path, func(v int) bool { return v < 0 }) {
+	bad := func(v int) bool { return v < 0 || v > math.MaxInt32 }
+	if s.Manifest.IsZero() || s.Kind < StepBegin || s.Kind > StepMatch ||
+		bad(s.Value) || len(s.Path) > maxStepPath || slices.ContainsFunc(s.Path, bad) {
 		return nil, fmt.Errorf("%w: step out of range", ErrJournal)
 	}
 	b := cborstream.AppendArray(nil, stepMembers)
