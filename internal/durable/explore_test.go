@@ -1,0 +1,231 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package durable_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+
+	"github.com/firmament-dev/firmament/internal/durable"
+	"github.com/firmament-dev/firmament/internal/simfs"
+)
+
+// The values that the workloads store are version numbers, spread over a few
+// sectors so that a mixture of two versions cannot look like either.
+
+const versions = 4
+
+func value(version uint64) []byte {
+	b := binary.BigEndian.AppendUint64(nil, version)
+	for i := range 700 + 300*int(version%3) {
+		b = append(b, byte(version)*31+byte(i))
+	}
+	return b
+}
+
+func version(b []byte) (uint64, error) {
+	if len(b) < 8 {
+		return 0, simfs.Violated("S2", "%d bytes are not a version", len(b))
+	}
+	v := binary.BigEndian.Uint64(b)
+	if !bytes.Equal(b, value(v%(1<<16))) {
+		return 0, simfs.Violated("S2", "a mixture that begins like version %d", v)
+	}
+	return v, nil
+}
+
+// store is one of the primitives, holding one version.
+type store interface {
+	load() (uint64, error) // 0 if there is none
+	save(v uint64) error
+	close() error
+}
+
+type opener func(s *simfs.Sim) (store, error)
+
+// workload saves a few versions. The recovery must find the last acknowledged
+// one or a later one, and be able to go on from there, twice.
+func workload(open opener, setup func(*simfs.Sim) error) simfs.Workload {
+	return simfs.Workload{
+		Setup: setup,
+		Run: func(s *simfs.Sim) error {
+			st, err := open(s)
+			if err != nil {
+				return err
+			}
+			for v := range uint64(versions) {
+				if err := st.save(v + 1); err != nil {
+					return err
+				}
+				s.Ack("version", v+1)
+			}
+			return st.close()
+		},
+		Recover: func(s *simfs.Sim) error { return recoverVersion(s, open) },
+		Cycle: func(s *simfs.Sim) error {
+			st, err := open(s)
+			if err != nil {
+				return err
+			}
+			if err := st.save(1000); err != nil {
+				return err
+			}
+			if v, err := st.load(); err != nil || v != 1000 {
+				return fmt.Errorf("saved 1000, loaded %d: %w", v, err)
+			}
+			return st.close()
+		},
+	}
+}
+
+func recoverVersion(s *simfs.Sim, open opener) error {
+	st, err := open(s)
+	if err != nil {
+		return err
+	}
+	v, err := st.load()
+	if err != nil {
+		return err
+	}
+	acked, _ := s.Acked("version").(uint64)
+	if v < acked {
+		return simfs.Violated("S3", "version %d was acknowledged, found %d", acked, v)
+	}
+	for range 2 {
+		v++
+		if err := st.save(v); err != nil {
+			return err
+		}
+		s.Ack("version", v)
+	}
+	got, err := st.load()
+	if err != nil {
+		return err
+	}
+	if got != v {
+		return simfs.Violated("S3", "saved %d, loaded %d", v, got)
+	}
+	return st.close()
+}
+
+type atomicFile struct {
+	fsys simfs.FS
+	name string
+}
+
+func (f atomicFile) load() (uint64, error) {
+	b, err := durable.ReadFile(f.fsys, f.name, 1<<16)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return version(b)
+}
+
+func (f atomicFile) save(v uint64) error { return durable.WriteFile(f.fsys, f.name, value(v)) }
+func (f atomicFile) close() error        { return nil }
+
+func openAtomicFile(s *simfs.Sim) (store, error) {
+	return atomicFile{s.FS(), "dir/state"}, durable.MkdirAll(s.FS(), "dir")
+}
+
+type record struct{ *durable.Record }
+
+func (r record) load() (uint64, error) {
+	b, _, err := r.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return version(b)
+}
+
+func (r record) save(v uint64) error { return r.Store(value(v)) }
+func (r record) close() error        { return nil }
+
+func openRecord(s *simfs.Sim) (store, error) {
+	if err := durable.MkdirAll(s.FS(), "dir"); err != nil {
+		return nil, err
+	}
+	r, err := durable.OpenRecord(s.FS(), "dir/record")
+	return record{r}, err
+}
+
+const eraseBlock = 4096
+
+func openDeviceRecord(s *simfs.Sim) (store, error) {
+	r, err := durable.NewDeviceRecord(s.Device("boot", 4*eraseBlock), eraseBlock, 2*eraseBlock, eraseBlock)
+	return record{r}, err
+}
+
+// journal keeps versions in a log: each appended, all but the last two dropped
+// by a rewrite now and then.
+type journal struct{ *durable.Log }
+
+func (j journal) load() (uint64, error) {
+	recs, err := j.Records()
+	if err != nil {
+		return 0, err
+	}
+	last := uint64(0)
+	for i, rec := range recs {
+		v, err := version(rec)
+		if err != nil {
+			return 0, err
+		}
+		if i > 0 && v != last+1 && v != 1000 {
+			return 0, simfs.Violated("S2", "version %d follows %d in the log", v, last)
+		}
+		last = v
+	}
+	return last, nil
+}
+
+func (j journal) save(v uint64) error {
+	if v%3 == 0 {
+		return j.Rewrite([][]byte{value(v - 1), value(v)})
+	}
+	return j.Append(value(v))
+}
+
+func (j journal) close() error { return j.Close() }
+
+func openLog(s *simfs.Sim) (store, error) {
+	if err := durable.MkdirAll(s.FS(), "dir"); err != nil {
+		return nil, err
+	}
+	l, err := durable.OpenLog(s.FS(), "dir/log", 1<<16)
+	return journal{l}, err
+}
+
+func explore(t *testing.T, w simfs.Workload, o simfs.ExploreOptions) {
+	t.Helper()
+	o.Seed = 1
+	table := simfs.Explore(t, w, o)
+	t.Logf("\n%s", table)
+}
+
+func TestSTO_01_AtomicFile(t *testing.T) {
+	explore(t, workload(openAtomicFile, nil), simfs.ExploreOptions{})
+}
+
+func TestSTO_01_Record(t *testing.T) {
+	explore(t, workload(openRecord, nil), simfs.ExploreOptions{})
+}
+
+func TestSTO_01_DeviceRecord(t *testing.T) {
+	explore(t, workload(openDeviceRecord, nil), simfs.ExploreOptions{})
+}
+
+func TestSTO_01_Log(t *testing.T) {
+	explore(t, workload(openLog, nil), simfs.ExploreOptions{})
+}
