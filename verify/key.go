@@ -62,6 +62,7 @@ func NewKey(pub crypto.PublicKey) (Key, error) {
 }
 
 func newP256(pub *ecdsa.PublicKey) (Key, error) {
+	//lint:ignore SA1019 Bytes panics without coordinates; they are only compared with nil here.
 	if pub == nil || pub.Curve != elliptic.P256() || pub.X == nil || pub.Y == nil {
 		return Key{}, fmt.Errorf("ecdsa public key is not on P-256: %w", ErrAlgorithm)
 	}

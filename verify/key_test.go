@@ -202,7 +202,10 @@ func TestCOS_02_NewKeyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1019 there is no other way to make a point off the curve
 	offCurve := &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}
+	//lint:ignore SA1019 nor the point at infinity
+	infinity := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}
 	for name, pub := range map[string]any{
 		"nil":           nil,
 		"nil ecdsa":     (*ecdsa.PublicKey)(nil),
@@ -210,7 +213,7 @@ func TestCOS_02_NewKeyRefuses(t *testing.T) {
 		"no point":      &ecdsa.PublicKey{Curve: elliptic.P256()},
 		"p384":          p384.Public(),
 		"off the curve": offCurve,
-		"infinity":      &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)},
+		"infinity":      infinity,
 		"rsa e=1":       &rsa.PublicKey{N: big.NewInt(15), E: 1},
 		"private key":   testkeys.CryptoP256(1),
 		"bytes":         []byte("hmac secret"),
@@ -237,7 +240,8 @@ func TestKeyIdentity(t *testing.T) {
 			t.Errorf("%s: pem round trip = %v, %v, want %v", name, parsed, err, k)
 		}
 	}
-	if testkeys.P256(1).Public() == testkeys.P256(2).Public() || testkeys.P256(1).Public() != testkeys.P256(1).Public() {
+	first, again := testkeys.P256(1).Public(), testkeys.P256(1).Public()
+	if first != again || first == testkeys.P256(2).Public() {
 		t.Error("test keys are not fixed and distinct")
 	}
 	var zero verify.Key

@@ -116,6 +116,7 @@ func TestEachRuleFails(t *testing.T) {
 		{"testonly", author, module + "/fetch/fetchtest"},
 		{"examples", module, examples + "/firmctl"},
 		{"examples", agent, author},
+		{"examples", examples + "/firmctl", internals + "/durable"},
 		{"examples", agent, examples + "/firmctl"},
 		{"suitonly", agent, tufTree + "/client"},
 		{"suitonly", module + "/fetch", tufTree},

@@ -16,7 +16,8 @@
 //	device        the device's side links no os/exec, database/sql or testing; nothing imports log or cgo
 //	dependencies  the device's side links no module but those listed in rules_test.go
 //	testonly      nothing but test support links test keys, vectors or test support
-//	examples      the library imports no example; agent links nothing of the author's side
+//	examples      the library imports no example; examples import nothing internal of the library, as a
+//	              user's code cannot; agent links nothing of the author's side
 //	suitonly      the agent built with -tags suitonly links no tuf/... and no go-tuf
 //
 // Every package of the module that is not manifest/author, tuf/repository or below them is on

@@ -122,11 +122,12 @@ var rules = []rule{
 		return matching(g.links(path), func(p string) bool { return within(p, testSupport...) })
 	}},
 	{"examples", func(g graph, path string) []string {
-		if path == agent {
-			return matching(g.links(path), func(p string) bool { return within(p, author, repository) })
-		}
 		if within(path, examples) {
-			return nil
+			hidden := matching(g[path], func(p string) bool { return within(p, internals) })
+			if path != agent {
+				return hidden
+			}
+			return append(hidden, matching(g.links(path), func(p string) bool { return within(p, author, repository) })...)
 		}
 		return matching(g[path], func(p string) bool { return within(p, examples) })
 	}},
