@@ -132,6 +132,12 @@ func TestCOS_12_SwappedManifest(t *testing.T) {
 	}
 }
 
+func spoil(b []byte) {
+	for i := range b {
+		b[i] ^= 0xff
+	}
+}
+
 // changing is a reader whose bytes change after they have been read.
 type changing struct {
 	b     []byte
@@ -141,7 +147,7 @@ type changing struct {
 func (c *changing) ReadAt(p []byte, off int64) (int, error) {
 	c.reads++
 	n := copy(p, c.b[off:])
-	clear(c.b[off : off+int64(n)])
+	spoil(c.b[off : off+int64(n)])
 	return n, nil
 }
 
@@ -158,7 +164,16 @@ func TestCMD_14_PrivateCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear(mine)
+	spoil(mine)
+	mine = bytes.Clone(b)
+	u, err := manifest.InspectBytes(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil(mine)
+	if got := u.Envelope().Manifest.Components[0].String(); got != "00" {
+		t.Errorf("inspected component %q, want 00", got)
+	}
 	for _, v := range []*manifest.Verified{v, w} {
 		if got := v.Manifest().Components[0].String(); got != "00" {
 			t.Errorf("component %q, want 00", got)

@@ -102,10 +102,16 @@ func (p *Parser) Content() []byte { return p.data }
 // Done reports an error unless every byte has been read and every array, map
 // and tag is complete.
 func (p *Parser) Done() error {
-	if p.err == nil && (p.depth != 0 || p.pos != len(p.data)) {
-		p.fail(p.pos, ErrMalformed, "%d bytes left over", len(p.data)-p.pos)
+	if p.err != nil {
+		return p.err
 	}
-	return p.err
+	if p.depth != 0 {
+		return p.fail(p.pos, ErrMalformed, "an array, map or tag is not complete")
+	}
+	if p.pos != len(p.data) {
+		return p.fail(p.pos, ErrMalformed, "%d bytes left over", len(p.data)-p.pos)
+	}
+	return nil
 }
 
 // Wrapped reads a byte string and returns a parser of its content, which has

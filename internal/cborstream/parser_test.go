@@ -185,6 +185,21 @@ func TestCBR_02_LengthClaims(t *testing.T) {
 	}
 }
 
+// A caller may make room for as many items as Array and Map return, so they must
+// not return what cannot be there.
+func TestCBR_02_CountsAreBounded(t *testing.T) {
+	for _, s := range []string{"83 00 00", "9a 80000000 00", "9b ffffffffffffffff 00"} {
+		if n, err := New(unhex(t, s), roomy).Array(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("array %s: got %d, %v; want ErrMalformed", s, n, err)
+		}
+	}
+	for _, s := range []string{"a2 00 00 00", "ba 80000000 00 00", "bb 8000000000000001 00 00"} {
+		if n, err := New(unhex(t, s), roomy).Map(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("map %s: got %d, %v; want ErrMalformed", s, n, err)
+		}
+	}
+}
+
 func TestCBR_03_DuplicateKeys(t *testing.T) {
 	checkRefused(t, map[string]refusal{
 		"integer":       {"a2 01 00 01 00", ErrMalformed, 3},
@@ -235,6 +250,20 @@ func TestCBR_05_TrailingBytes(t *testing.T) {
 	}
 	if err := p.Done(); !errors.Is(err, ErrMalformed) {
 		t.Errorf("unfinished array: got %v, want ErrMalformed", err)
+	}
+}
+
+// All bytes have been read, but the array still lacks an item.
+func TestDoneInsideArray(t *testing.T) {
+	p := New(unhex(t, "82 41 00"), roomy)
+	if _, err := p.Array(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Bytes(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Done(); !errors.Is(err, ErrMalformed) {
+		t.Errorf("got %v, want ErrMalformed", err)
 	}
 }
 
