@@ -7,13 +7,17 @@ import "fmt"
 
 // RestoreTimestamp puts back timestamp metadata that an earlier update accepted. It is verified with the keys of the
 // trusted root; it may have expired, it then still tells which versions are older.
-// Errors: ErrMalformed, ErrThreshold.
+// Errors: ErrMalformed, ErrThreshold, ErrRollback below the floor.
 func (s *Set) RestoreTimestamp(data []byte) error {
 	t, err := s.openTimestamp(data)
-	if err == nil {
-		s.timestamp = t
+	if err != nil {
+		return err
 	}
-	return err
+	if t.version < s.floor.Timestamp {
+		return fail(RoleTimestamp, t.version, fmt.Errorf("%w: version %d trusted", ErrRollback, s.floor.Timestamp))
+	}
+	s.timestamp = t
+	return nil
 }
 
 // RestoreSnapshot puts back snapshot metadata that an earlier update accepted, after RestoreTimestamp. It may be expired

@@ -28,6 +28,14 @@ type Set struct {
 	// The listings that the held files were compared with, byte for byte: a file is current while its parent
 	// lists just that.
 	snapshotAs, targetsAs MetaFile
+
+	floor Floor
+}
+
+// Floor is the lowest versions that a Set accepts, for a caller who keeps them apart from the metadata: they hold even when the
+// files that carried them are lost or replaced by older ones. 0 is no floor.
+type Floor struct {
+	Timestamp, Snapshot, Targets int64
 }
 
 // errOrder is a caller's mistake, not an attack.
@@ -53,6 +61,24 @@ func (s *Set) Snapshot() *Snapshot { return s.snapshot }
 
 // Targets is the trusted targets metadata, nil if there is none. It may be older than the snapshot: see TargetsCurrent.
 func (s *Set) Targets() *Targets { return s.targets }
+
+// SetFloor sets the lowest versions to accept. Call it after the last UpdateRoot and not at all if that root revoked a key of
+// the timestamp or the snapshot role (Root.Revoked).
+func (s *Set) SetFloor(f Floor) { s.floor = f }
+
+// Floor is the versions below which an update would be a rollback now: those held, or those of SetFloor if higher.
+func (s *Set) Floor() Floor {
+	f := s.floor
+	if s.timestamp != nil {
+		f.Timestamp = max(f.Timestamp, s.timestamp.version)
+		f.Snapshot = max(f.Snapshot, s.timestamp.snapshot.Version)
+	}
+	if s.snapshot != nil {
+		f.Snapshot = max(f.Snapshot, s.snapshot.version)
+		f.Targets = max(f.Targets, s.snapshot.meta[RoleTargets.Filename()].Version)
+	}
+	return f
+}
 
 // UpdateRoot replaces the root by the one that follows it. All other metadata leaves the Set, because it was verified
 // with the keys of the old root: restore it. Errors: as Root.Next.
@@ -87,18 +113,15 @@ func (s *Set) UpdateTimestamp(data []byte, at time.Time) (newer bool, err error)
 	return true, nil
 }
 
+// checkTimestampVersions is section 5.4.3. The held snapshot and the floor count by themselves too: the timestamp that
+// listed them may have been lost with a damaged cache.
 func (s *Set) checkTimestampVersions(t *Timestamp) error {
-	if old := s.timestamp; old != nil {
-		if t.version < old.version {
-			return fmt.Errorf("%w: version %d trusted", ErrRollback, old.version)
-		}
-		if t.snapshot.Version < old.snapshot.Version {
-			return fmt.Errorf("%w: snapshot version %d trusted, %d listed", ErrRollback, old.snapshot.Version, t.snapshot.Version)
-		}
+	floor := s.Floor()
+	if t.version < floor.Timestamp {
+		return fmt.Errorf("%w: version %d trusted", ErrRollback, floor.Timestamp)
 	}
-	// The snapshot counts by itself too: the timestamp that listed it may have been lost with a damaged cache.
-	if held := s.snapshot; held != nil && t.snapshot.Version < held.version {
-		return fmt.Errorf("%w: snapshot version %d trusted, %d listed", ErrRollback, held.version, t.snapshot.Version)
+	if t.snapshot.Version < floor.Snapshot {
+		return fmt.Errorf("%w: snapshot version %d trusted, %d listed", ErrRollback, floor.Snapshot, t.snapshot.Version)
 	}
 	return nil
 }
@@ -115,16 +138,25 @@ func (s *Set) UpdateSnapshot(data []byte, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	if s.snapshot != nil {
-		if err := next.follows(s.snapshot); err != nil {
-			return fail(RoleSnapshot, next.version, err)
-		}
+	if err := s.checkSnapshotVersions(next); err != nil {
+		return fail(RoleSnapshot, next.version, err)
 	}
 	if err := next.CheckFresh(at); err != nil {
 		return fail(RoleSnapshot, next.version, err)
 	}
 	s.snapshot, s.snapshotAs = next, listed
 	return nil
+}
+
+// checkSnapshotVersions is section 5.5.5.
+func (s *Set) checkSnapshotVersions(next *Snapshot) error {
+	if is := next.meta[RoleTargets.Filename()].Version; is < s.floor.Targets {
+		return fmt.Errorf("%w: targets version %d trusted, %d listed", ErrRollback, s.floor.Targets, is)
+	}
+	if s.snapshot == nil {
+		return nil
+	}
+	return next.follows(s.snapshot)
 }
 
 // UpdateTargets takes the top-level targets metadata that the trusted snapshot lists. The snapshot must be current.

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Class is a class of faults, a column of the [Table]. All but the last two are
+// Class is a class of faults, a column of the [Table]. All but the last three are
 // ways in which power can fail; each is a choice of what became of the pending
 // operations, the one that was under way included. A class whose fault cannot
 // happen to what is pending comes down to a milder one, at least to losing
@@ -26,11 +26,12 @@ const (
 	Subset     Class = "subset"      // some operations, and parts of them, did
 	EIO        Class = "eio"         // no power cut: the operation failed once with EIO
 	ENOSPC     Class = "enospc"      // no power cut: the operation failed once with ENOSPC
+	Killed     Class = "killed"      // no power cut: the process was killed before the operation, and restarted
 )
 
 var (
 	cutClasses   = []Class{Clean, Lost, Torn512, Torn64, Reordered, NamesFirst, DataFirst, Subset}
-	errorClasses = []Class{EIO, ENOSPC}
+	errorClasses = []Class{EIO, ENOSPC, Killed}
 	classes      = append(slices.Clone(cutClasses), errorClasses...)
 )
 

@@ -78,7 +78,7 @@ type TB interface {
 
 // Explore runs the workload once, then recovers from every image that a power
 // cut at any operation may have left, in every [Class], and from every failure
-// of a single operation; and then again from every image and failure during
+// of a single operation and from a kill before it; and then again from every image and failure during
 // each of those recoveries. Equal images are recovered from once. It stops at
 // the first violation and reports it with the operations, what became of them,
 // and the line that replays it.

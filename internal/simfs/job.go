@@ -172,13 +172,10 @@ func (j *job) boot() (*Sim, error) {
 	return restarted(j.x.recorded.fork(), j.at, j.x.w.Run)
 }
 
-// restarted runs work on s with one failing operation and restarts the machine.
+// restarted runs work on s with one failing operation and restarts the process.
 // The work may well fail of it, but not find an invariant violated.
 func restarted(s *Sim, at point, work func(*Sim) error) (*Sim, error) {
-	injected := error(syscall.EIO)
-	if at.class == ENOSPC {
-		injected = syscall.ENOSPC
-	}
+	injected := map[Class]error{EIO: syscall.EIO, ENOSPC: syscall.ENOSPC, Killed: ErrKilled}[at.class]
 	if at.kind == Read {
 		s.FailRead(at.cut, injected)
 	} else {

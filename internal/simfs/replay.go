@@ -25,7 +25,12 @@ type failure struct {
 	err    error
 }
 
+// fail notes the failure. What is neither a violation nor a panic keeps the
+// machine from going on: S5.
 func (j *job) fail(second *point, s *Sim, im *Image, err error) {
+	if _, ok := errors.AsType[*Violation](err); !ok && !errors.Is(err, errPanic) {
+		err = &Violation{"S5", err}
+	}
 	j.failure = &failure{job: j, second: second, during: s, image: im, err: err}
 }
 
@@ -127,7 +132,7 @@ func (p point) describe() string {
 	case p.kind == Read:
 		return fmt.Sprintf("read %d fails with %s", p.cut, p.class)
 	case slices.Contains(errorClasses, p.class):
-		return fmt.Sprintf("operation %d (%s) fails with %s", p.cut, p.kind, p.class)
+		return fmt.Sprintf("operation %d fails: %s", p.cut, p.class)
 	}
 	return fmt.Sprintf("power cut during operation %d, class %s, variant %d", p.cut, p.class, p.variant)
 }

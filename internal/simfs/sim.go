@@ -13,8 +13,13 @@ import (
 	"sync"
 )
 
-// ErrPowerLost is what every operation returns once power was lost.
-var ErrPowerLost = errors.New("power lost")
+var (
+	// ErrPowerLost is what every operation returns once power was lost.
+	ErrPowerLost = errors.New("power lost")
+
+	// ErrKilled is what every operation returns once [Sim.KillAfter] has struck.
+	ErrKilled = errors.New("process killed")
+)
 
 // Profile says how much disorder the file system allows between barriers.
 type Profile uint8
@@ -153,6 +158,10 @@ func (s *Sim) Ops() int {
 // next one. Reads do not count.
 func (s *Sim) CutAfter(n int) { s.inject(onChange, n, ErrPowerLost) }
 
+// KillAfter kills the process before the n-th operation from now, 1 being the
+// next one. The machine goes on with [Sim.Restart]. Reads do not count.
+func (s *Sim) KillAfter(n int) { s.inject(onChange, n, ErrKilled) }
+
 // Fail makes the n-th operation from now fail with err, once. ENOSPC lets half
 // of a write through; a failed sync drops what it should have made durable, so
 // that a later sync that succeeds does not cover it. Reads do not count.
@@ -220,7 +229,7 @@ func (s *Sim) begin(on int) error {
 	if f.n--; f.n > 0 {
 		return nil
 	}
-	if errors.Is(f.err, ErrPowerLost) {
+	if errors.Is(f.err, ErrPowerLost) || errors.Is(f.err, ErrKilled) {
 		s.gone = f.err
 	}
 	return f.err

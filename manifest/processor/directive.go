@@ -125,9 +125,6 @@ func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, e
 	if d := s.params.ImageDigest; d == nil || s.matched != *d {
 		return false, fmt.Errorf("%w: the image was not matched in this run", manifest.ErrCondition)
 	}
-	if s.failed != nil {
-		return false, s.failed
-	}
 	if err := m.effect(f); err != nil {
 		return false, err
 	}

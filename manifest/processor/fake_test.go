@@ -23,11 +23,11 @@ type device struct {
 	log        []string
 	requests   []processor.FetchRequest
 
-	slot     uint64
-	slotErr  error
-	fetchErr error // returned by the next Fetch, which then stores nothing
-	matchErr error // returned by every Match instead of an answer
-	invoke   func()
+	slot      uint64
+	slotErr   error
+	fetchErr  error // returned by the next Fetch, which then stores nothing
+	matchErr  error // returned by every Match instead of an answer
+	invokeErr error
 }
 
 type memory struct {
@@ -96,10 +96,7 @@ func (c *memory) Slot(context.Context) (uint64, error) { return c.d.slot, c.d.sl
 
 func (c *memory) Invoke(_ context.Context, args []byte) error {
 	c.d.note("invoke %s %s", c.name, args)
-	if c.d.invoke != nil {
-		c.d.invoke()
-	}
-	return nil
+	return c.d.invokeErr
 }
 
 // log is a Journal that keeps what it would have on disk, and can be cut.

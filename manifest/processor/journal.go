@@ -6,7 +6,6 @@ package processor
 import (
 	"fmt"
 	"maps"
-	"strconv"
 
 	"github.com/firmament-dev/firmament/manifest"
 )
@@ -143,16 +142,8 @@ func (m *machine) choose(t *try) error {
 		m.replayed.choices[key] = t.choice
 		m.later(StepChoice, t.path, t.choice)
 	case known != t.choice:
-		return fmt.Errorf("%w: alternative %d of the try-each at %s was taken, now it would be %d",
-			errStale, known, pathString(t.path), t.choice)
+		return fmt.Errorf("%w: alternative %d of the try-each at %v was taken, now it would be %d",
+			errStale, known, t.path, t.choice)
 	}
 	return nil
-}
-
-func pathString(path []int) string {
-	var b []byte
-	for _, v := range path {
-		b = append(strconv.AppendInt(b, int64(v), 10), '.')
-	}
-	return string(b)
 }

@@ -155,7 +155,8 @@ var procedure = []manifest.Section{
 
 // Check finds what would make Run refuse the sections, and nothing else: it
 // evaluates them as Run would, with the effects left out and image-match
-// assumed to hold after a fetch. The errors are those of Run.
+// assumed to hold where it could not be softened or follows a fetch. The errors
+// are those of Run.
 func (p *Processor) Check(ctx context.Context, sections ...manifest.Section) error {
 	r, err := p.replay()
 	if err != nil {

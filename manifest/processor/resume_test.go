@@ -291,6 +291,33 @@ func TestValidateIsNeverReplayed(t *testing.T) {
 	}
 }
 
+// An invocation during installation is an effect like a fetch.
+func TestResumeAfterInvoke(t *testing.T) {
+	m := release(2, shared(), seq{index(0), image("helper"), get("helper"), imageMatch, invoke, index(1), image("main"), get("main")}, nil)
+	v := open(t, m)
+	// The completions are those of helper, invoke, main. Only a lost one is repeated.
+	for cut, want := range map[int]int{0: 1, 1: 2, 2: 1} {
+		d, l := newDevice(2), &log{cut: cut}
+		o := processor.Options{Platform: d, Identity: identity, Journal: l}
+		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		l.cut = -1
+		if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
+			t.Fatal(err)
+		}
+		invoked := 0
+		for _, e := range d.log {
+			if e == "invoke 00 " {
+				invoked++
+			}
+		}
+		if invoked != want || d.components["01"].content != *digest("main") {
+			t.Errorf("cut %d: %v", cut, d.log)
+		}
+	}
+}
+
 // Steps of another manifest have no influence.
 func TestJournalOfAnotherManifest(t *testing.T) {
 	install := seq{index(0), uri("u"), fetch}

@@ -301,6 +301,36 @@ func TestInvokeNeedsMatch(t *testing.T) {
 	}
 }
 
+func TestInvokeFails(t *testing.T) {
+	d := newDevice(1)
+	d.components["00"].content = *digest("good")
+	d.invokeErr = errors.New("no such kernel")
+	m := release(1, shared(image("good")), nil, seq{index(0), imageMatch})
+	m.Invoke = seq{index(0), tryOrNil(seq{invoke}, seq{abort})}
+	if err := start(t, open(t, m), d, manifest.SectionValidate, manifest.SectionInvoke); !errors.Is(err, d.invokeErr) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A condition that cannot be softened is put to the platform once, as hashing an
+// image takes its time.
+func TestMatchedOnce(t *testing.T) {
+	for name, validate := range map[string]seq{
+		"top level":         {imageMatch},
+		"run-sequence":      {run(imageMatch)},
+		"hard alternative":  {try(seq{hardly, imageMatch}, seq{abort})},
+		"below a hard one":  {try(seq{hardly, run(imageMatch)}, seq{abort})},
+		"run in a hard one": {run(softly, run(try(seq{hardly, imageMatch}, seq{abort})))},
+	} {
+		d := newDevice(1)
+		d.components["00"].content = *digest("good")
+		m := release(1, shared(image("good")), nil, append(seq{index(0)}, validate...))
+		if err := start(t, open(t, m), d, manifest.SectionValidate); err != nil || len(d.log) != 1 {
+			t.Errorf("%s: got %v after %v", name, err, d.log)
+		}
+	}
+}
+
 func TestCMD_07_SequenceNumber(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -455,6 +485,46 @@ func TestCMD_13_InvokeArguments(t *testing.T) {
 	if got := d.effects()[0]; got != "invoke 00 a\x00;$(b)" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// Nobody changes what is run once it is verified.
+func TestCMD_14_ChangedAfterCheck(t *testing.T) {
+	d := newDevice(1)
+	v := open(t, release(1, shared(image("new")), seq{index(0), get("u"), run(uri("u2"), fetch)}, nil))
+	p, err := processor.New(t.Context(), v, processor.Options{Platform: vandal{d}, Identity: identity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := v.Manifest()
+	copied.Components[0][0][0] = 9
+	*copied.Install.Sequence[1].Sequences[0][0].Parameters.URI = "elsewhere"
+	if err := p.Run(t.Context(), manifest.SectionInstall); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"u", "u2"} {
+		if r := d.requests[i]; r.URI != want || !r.Component.Equal(componentID(0)) {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
+// vandal writes into everything it is handed.
+type vandal struct{ *device }
+
+func (v vandal) Component(id manifest.ComponentID) (processor.Component, error) {
+	c, err := v.device.Component(id)
+	id[0][0] = 9
+	return vandalMemory{c.(*memory)}, err
+}
+
+type vandalMemory struct{ *memory }
+
+func (v vandalMemory) Fetch(ctx context.Context, r processor.FetchRequest) error {
+	kept := r
+	kept.Component = manifest.ComponentID{{r.Component[0][0]}}
+	err := v.memory.Fetch(ctx, kept)
+	r.Component[0][0] = 9
+	return err
 }
 
 func TestOptions(t *testing.T) {

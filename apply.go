@@ -1,0 +1,130 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package firmament
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+)
+
+// An Offer is a verified release that this device may install.
+type Offer struct {
+	Release  Release
+	verified *manifest.Verified
+}
+
+// Manifest returns the verified manifest.
+func (o *Offer) Manifest() *manifest.Verified { return o.verified }
+
+// Check asks the Finder for the current envelope, verifies it, and compares it with what the device has. It returns
+// ErrNoUpdate if the device has it, or waits for a reboot into it; manifest.ErrSequence if it is older than what was accepted or is on trial, or
+// another manifest under the same sequence number; ErrGivenUp; manifest.ErrNotApplicable if it is for other devices; and the errors of the
+// Finder and of manifest.Open.
+//
+// Check writes nothing itself; the Finder may persist what it verified.
+func (u *Updater) Check(ctx context.Context) (*Offer, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, err := u.o.Finder.Find(ctx, u.o.Target)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", u.o.Target, err)
+	}
+	v, err := manifest.OpenBytes(b, u.o.Keys, u.o.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", u.o.Target, err)
+	}
+	o := &Offer{Release: Release{v.SequenceNumber(), v.Digest()}, verified: v}
+	if err := u.admit(ctx, o.Release); err != nil {
+		return nil, err
+	}
+	if _, err := u.processor(ctx, o); err != nil {
+		return nil, err
+	}
+	u.emit(Event{Kind: EventFound, Release: o.Release})
+	return o, nil
+}
+
+// admit compares rel with what was accepted, with what is on trial, and with what was given up.
+func (u *Updater) admit(ctx context.Context, rel Release) error {
+	if u.j.state.finishing {
+		return fmt.Errorf("release %d is accepted but not finished, call Resume first: %w", u.j.state.accepted.Sequence, install.ErrState)
+	}
+	st, err := u.status(ctx)
+	if err != nil {
+		return err
+	}
+	floor := st.Accepted
+	if st.State == install.Staged || st.State == install.Trial {
+		floor = st.Current
+	}
+	count, err := u.o.Counter.Value(ctx)
+	if err != nil {
+		return fmt.Errorf("anti-rollback counter: %w", err)
+	}
+	switch {
+	case rel == floor:
+		return fmt.Errorf("release %d is %s: %w", rel.Sequence, st.State, ErrNoUpdate)
+	case rel.Sequence < floor.Sequence, rel.Sequence < count, rel.Sequence == floor.Sequence && floor.known():
+		return fmt.Errorf("release %d, device has %d, counter %d: %w", rel.Sequence, floor.Sequence, count, manifest.ErrSequence)
+	case u.j.state.isGivenUp(rel):
+		return fmt.Errorf("release %d: %w", rel.Sequence, ErrGivenUp)
+	}
+	return nil
+}
+
+// processor prepares the run of o's manifest, and with that checks all that can be checked without a side effect.
+func (u *Updater) processor(ctx context.Context, o *Offer) (*processor.Processor, error) {
+	return processor.New(ctx, o.verified, processor.Options{
+		Platform:      platform{u},
+		Identity:      u.o.Identity,
+		Journal:       steps{u.j},
+		SequenceFloor: u.j.state.accepted.Sequence,
+	})
+}
+
+// Apply installs o into the place that is not running and arms its trial boot: nil means Staged, and the caller reboots
+// when it suits. An Apply that was cut short, by power or by an error, goes on where it was when it is called with
+// the same release again.
+//
+// Payload bytes reach the Installer only after their chunk digest, signed by the author, was found right. On
+// any error the running image, what the next boot starts, and the anti-rollback counter are what they were before.
+// A cut leaves the states Writing, Candidate or Staged.
+func (u *Updater) Apply(ctx context.Context, o *Offer) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err := u.admit(ctx, o.Release); err != nil {
+		return err
+	}
+	st, err := u.status(ctx)
+	if err != nil {
+		return err
+	}
+	if st.State == install.Trial || st.Reboot && st.State != install.Staged {
+		return fmt.Errorf("apply release %d while %d is %s: %w", o.Release.Sequence, st.Current.Sequence, st.State, install.ErrUnconfirmed)
+	}
+	p, err := u.processor(ctx, o)
+	if err != nil {
+		return err
+	}
+	if u.j.state.current != o.Release {
+		if err := u.j.begin(o.Release); err != nil {
+			return err
+		}
+		if p, err = u.processor(ctx, o); err != nil {
+			return err
+		}
+	}
+	if err := p.Run(ctx, manifest.SectionPayloadFetch, manifest.SectionInstall, manifest.SectionValidate); err != nil {
+		return err
+	}
+	if err := u.machine.Install(ctx); err != nil {
+		return err
+	}
+	u.emit(Event{Kind: EventStaged, Release: o.Release})
+	return nil
+}

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package firmament updates the firmware of a device so that it ends up running exactly the bytes that an author
+// signed, or exactly the bytes that it ran before.
+//
+// This package holds the [Updater], which takes one device from release to release. It composes the packages below;
+// each of them stands alone, too:
+//
+//	manifest              SUIT envelopes: open (parse and verify), inspect
+//	manifest/author       build and sign envelopes
+//	manifest/processor    run a manifest's commands on a device
+//	tuf                   TUF metadata and the rules for believing it
+//	tuf/client            find what a repository offers, against replay, freeze and mix-up
+//	tuf/repository        publish
+//	verify                digests, keys, key sets, policies, evidence, counters, signers
+//	verify/cose           COSE_Sign1 for the SUIT profiles
+//	fetch                 resumable download in which no unverified byte is handed on
+//	fetch/chunk           chunk digests: what the author signs so that this is possible
+//	fetch/httpsource      HTTP and HTTPS
+//	install               states, installers, the durable state machine
+//	install/slot          two raw slots and a boot record
+//	install/installtest   contract test for an installer of your own, with power cuts
+//
+// # How a release travels
+//
+// The author divides the image into chunks, puts the root of their digests into a SUIT manifest, and signs it. The
+// envelope becomes a target of a TUF repository; the image lies beside it as a plain file. The device asks a [Finder] for
+// the envelope, verifies it, and runs its commands: each chunk is verified before it reaches the slot that is not
+// running. The slot is read back, armed for a trial boot, and booted. The new image finds itself healthy and
+// calls [Updater.Accept]; otherwise [Updater.Reject], or the boot loader, goes back.
+//
+// TUF answers whether this is the current, agreed state of the repository; SUIT answers whether the firmware's
+// author said this, and for whom. Neither trusts the transport, and neither trusts the other. Either can be used alone:
+// this package does not import tuf.
+//
+// # States
+//
+// Installed, confirmed and reverted are different things, in the words of the PSA Firmware Update API: installed is
+// Staged or Trial, confirmed is Updated, reverted is Rejected or Failed.
+//
+// # What holds
+//
+//   - No unverified byte reaches an installer.
+//   - Power may fail between any two storage operations.
+//   - A stolen server can only delay.
+//   - Memory does not grow with the image.
+//
+// The tests named TestM1 to TestM8 in this module show how far; README.md says how to run them.
+package firmament

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+
+	"github.com/firmament-dev/firmament"
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// An Explanation is an error as a command prints it.
+type Explanation struct {
+	Result string `json:"result"` // always "error"
+	Error  string `json:"error"`  // the sentinel's name, such as "tuf.ErrRollback"; "error" if there is none
+	Cause  string `json:"cause"`
+	Next   string `json:"next,omitempty"`
+	Exit   int    `json:"exit"`
+}
+
+// A Rule names a sentinel, and says which exit code it has and what to do next.
+type Rule struct {
+	Err  error
+	Name string
+	Exit int
+	Next string
+}
+
+// rules are looked up in order: narrow before wide.
+var rules = []Rule{
+	{ErrUsage, "usage", Usage, "run the command with -h"},
+
+	{firmament.ErrNoUpdate, "firmament.ErrNoUpdate", OK, ""},
+	{firmament.ErrGivenUp, "firmament.ErrGivenUp", Refused, "publish a release with a higher sequence number"},
+	{firmament.ErrJournal, "firmament.ErrJournal", Trouble, "the state directory is damaged or belongs to a newer agent; restore or re-provision the device"},
+	{firmament.ErrOptions, "firmament.ErrOptions", Usage, "complete the configuration"},
+
+	{manifest.ErrNotApplicable, "manifest.ErrNotApplicable", Refused, "publish a manifest with this device's vendor and class identifiers"},
+	{manifest.ErrSequence, "manifest.ErrSequence", Refused, "publish a release with a higher sequence number"},
+	{manifest.ErrLimit, "manifest.ErrLimit", Refused, "make the envelope smaller"},
+	{manifest.ErrUnsupported, "manifest.ErrUnsupported", Refused, "use commands that this version supports"},
+	{manifest.ErrComponent, "manifest.ErrComponent", Refused, "name a component that the device has"},
+	{manifest.ErrBudget, "manifest.ErrBudget", Refused, "make the manifest simpler"},
+
+	{fetch.ErrDigest, "fetch.ErrDigest", Refused, "the server's payload is not what the author signed: restore the payload on the server"},
+	{fetch.ErrSize, "fetch.ErrSize", Refused, "the server's payload does not have the signed size: restore the payload on the server"},
+	{fetch.ErrRedirect, "fetch.ErrRedirect", Refused, "serve the payload without that redirect"},
+
+	{install.ErrVerifyAfterWrite, "install.ErrVerifyAfterWrite", Trouble, "the slot's medium is failing: replace it"},
+	{install.ErrBounds, "install.ErrBounds", Refused, "the image does not fit the slot: make it smaller or the slot larger"},
+	{install.ErrNoBootable, "install.ErrNoBootable", Refused, "no slot holds what the boot record says: re-provision the device"},
+	{install.ErrUnconfirmed, "install.ErrUnconfirmed", Refused, "accept or reject the image on trial, and reboot, first"},
+	{install.ErrState, "install.ErrState", Refused, "look at the status"},
+
+	{manifest.ErrDigest, "manifest.ErrDigest", Refused, "sign the release again: a part of it does not match its digest"},
+	{manifest.ErrCondition, "manifest.ErrCondition", Refused, "a condition of the manifest does not hold on this device"},
+	{manifest.ErrCommand, "manifest.ErrCommand", Refused, "correct the manifest"},
+	{manifest.ErrNotCanonical, "manifest.ErrNotCanonical", Refused, "encode the envelope deterministically (RFC 8949, section 4.2)"},
+	{manifest.ErrMalformed, "manifest.ErrMalformed", Refused, "this is not a SUIT envelope, or a damaged one"},
+
+	{verify.ErrKeyUnknown, "verify.ErrKeyUnknown", Refused, "sign with a key that the device was provisioned with"},
+	{verify.ErrAlgorithm, "verify.ErrAlgorithm", Refused, "use P-256 or Ed25519 keys and their algorithms"},
+	{verify.ErrSignature, "verify.ErrSignature", Refused, "the bytes are not what was signed: fetch or sign them again"},
+	{verify.ErrThreshold, "verify.ErrThreshold", Refused, "collect the missing signatures"},
+	{verify.ErrPolicy, "verify.ErrPolicy", Refused, "satisfy the device's policy"},
+
+	{fetch.ErrStalled, "fetch.ErrStalled", Trouble, "try again later or from another network; what was verified is kept"},
+	{fetch.ErrRange, "fetch.ErrRange", Trouble, "the server answers ranges wrongly: use another"},
+	{fetch.ErrTransport, "fetch.ErrTransport", Trouble, "is the server running and reachable? what was verified is kept; try again"},
+}
+
+// AddRules puts rules of packages that not every command links in front.
+func AddRules(r ...Rule) { rules = append(r, rules...) }
+
+// Explain finds the first rule that fits err.
+func Explain(err error) Explanation {
+	for _, r := range rules {
+		if errors.Is(err, r.Err) {
+			return Explanation{"error", r.Name, err.Error(), r.Next, r.Exit}
+		}
+	}
+	return Explanation{"error", "error", err.Error(), "", Trouble}
+}

@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// barWidth is the number of cells of a progress bar.
+const barWidth = 30
+
+// A Bar shows a download: one line that redraws itself on a terminal, a plain line for every tenth elsewhere.
+type Bar struct {
+	w        io.Writer
+	label    string
+	terminal bool
+	tenth    int64
+	open     bool
+}
+
+// NewBar returns a bar on w.
+func NewBar(w io.Writer, label string) *Bar {
+	b := &Bar{w: w, label: label, tenth: -1}
+	if f, ok := w.(*os.File); ok {
+		st, err := f.Stat()
+		b.terminal = err == nil && st.Mode()&os.ModeCharDevice != 0
+	}
+	return b
+}
+
+// Set shows done of total bytes.
+func (b *Bar) Set(done, total int64) {
+	if total <= 0 {
+		return
+	}
+	line := fmt.Sprintf("%s [%s] %3d %% %s of %s", b.label, cells(done, total), done*100/total, Bytes(done), Bytes(total))
+	if b.terminal {
+		fmt.Fprintf(b.w, "\r%s", line)
+		b.open = true
+		return
+	}
+	if t := done * 10 / total; t != b.tenth {
+		b.tenth = t
+		fmt.Fprintln(b.w, line)
+	}
+}
+
+// Done ends the line.
+func (b *Bar) Done() {
+	if b.open {
+		fmt.Fprintln(b.w)
+		b.open = false
+	}
+	b.tenth = -1
+}
+
+func cells(done, total int64) string {
+	n := int(done * barWidth / total)
+	return strings.Repeat("#", n) + strings.Repeat(".", barWidth-n)
+}
+
+// Bytes writes n for people.
+func Bytes(n int64) string {
+	switch {
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 10<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,148 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package device
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/firmament-dev/firmament"
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/httpsource"
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/install/slot"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// A Device is an open device folder.
+type Device struct {
+	Config  Config
+	Boot    *slot.BootRecord
+	Slots   [2]install.Device
+	Updater *firmament.Updater
+	Counter verify.Counter
+}
+
+// Options change what device.json says, or watch what happens.
+type Options struct {
+	Server string // instead of Config.Server
+	Fetch  fetch.Options
+	Events func(firmament.Event)
+}
+
+// Open opens the device folder dir.
+func Open(dir string, o Options) (d *Device, err error) {
+	d = &Device{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if d.Config, err = ReadConfig(dir); err != nil {
+		return d, err
+	}
+	if o.Server != "" {
+		d.Config.Server = o.Server
+	}
+	if d.Boot, err = OpenBoot(dir, d.Config); err != nil {
+		return d, err
+	}
+	for i, name := range d.Config.Slots {
+		if d.Slots[i], err = install.OpenDevice(filepath.Join(dir, name)); err != nil {
+			return d, fmt.Errorf("slot %s: %w", slot.Name(i), err)
+		}
+	}
+	state, err := install.OpenDir(filepath.Join(dir, "state"))
+	if err != nil {
+		return d, err
+	}
+	return d, d.open(dir, state, o)
+}
+
+// OpenBoot opens the boot record of the device folder dir.
+func OpenBoot(dir string, c Config) (*slot.BootRecord, error) {
+	s, err := install.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return slot.OpenBootRecord(s, c.Boot)
+}
+
+func (d *Device) open(dir string, state install.Storage, o Options) error {
+	c := d.Config
+	id, err := c.identity()
+	if err != nil {
+		return err
+	}
+	component, err := ParseComponent(c.Component)
+	if err != nil {
+		return err
+	}
+	keys, policy, err := c.keys(dir)
+	if err != nil {
+		return err
+	}
+	if d.Counter, err = verify.NewCounter(state, "counter"); err != nil {
+		return err
+	}
+	base := strings.TrimSuffix(c.Server, "/") + "/"
+	f := o.Fetch
+	f.Source = httpsource.New(&http.Client{})
+	f.CheckpointEvery = c.Checkpoint
+	finder, err := newFinder(dir, c, state, f, base)
+	if err != nil {
+		return err
+	}
+	d.Updater, err = firmament.New(firmament.Options{
+		Storage:   state,
+		Finder:    finder,
+		Target:    firmament.TargetPath(id.VendorID, id.ClassID, c.Channel),
+		Keys:      keys,
+		Policy:    policy,
+		Counter:   d.Counter,
+		Identity:  id,
+		Component: component,
+		Installer: slot.New(d.Slots[0], d.Slots[1], d.Boot),
+		Fetch:     f,
+		Base:      base,
+		Events:    o.Events,
+	})
+	return err
+}
+
+// Close closes what Open opened.
+func (d *Device) Close() error {
+	var errs []error
+	if d.Updater != nil {
+		errs = append(errs, d.Updater.Close())
+	}
+	for _, s := range d.Slots {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CheckSlot returns the check of a verifying boot loader: the slot holds what the boot record says. A slot of which the
+// record knows nothing, as in a folder that was made without a factory image, passes.
+func CheckSlot(slots [2]install.Device) func(int, install.Image) error {
+	return func(n int, img install.Image) error {
+		if img.Digest.IsZero() {
+			return nil
+		}
+		got, size, err := verify.SumReader(img.Digest.Hash(), io.NewSectionReader(slots[n], 0, img.Size))
+		if err != nil {
+			return err
+		}
+		if got != img.Digest || size != img.Size {
+			return fmt.Errorf("slot %s holds %s, the boot record says %s: %w", slot.Name(n), got, img.Digest, install.ErrVerifyAfterWrite)
+		}
+		return nil
+	}
+}

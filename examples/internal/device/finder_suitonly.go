@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build suitonly
+
+package device
+
+import (
+	"github.com/firmament-dev/firmament"
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/install"
+)
+
+// newFinder of an agent that links no TUF refuses a device that was provisioned with a trusted root.
+func newFinder(_ string, c Config, _ install.Storage, o fetch.Options, base string) (firmament.Finder, error) {
+	if c.Root != "" {
+		return nil, cli.Usagef("%s: tuf_root is set, but this agent was built with -tags suitonly", ConfigName)
+	}
+	return suitFinder(o, base)
+}

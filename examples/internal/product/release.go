@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package product
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/firmament-dev/firmament"
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/author"
+	"github.com/firmament-dev/firmament/tuf/repository"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Published is what Release did.
+type Published struct {
+	Release
+	Target   string // name in the TUF repository
+	Payload  string // path of the image below the repository folder
+	Chunks   int64  // number of chunks
+	Envelope []byte
+}
+
+// Release signs and publishes image, of size bytes, as the next release. Devices see the old release or the new one,
+// whatever happens on the way; a sequence number is used once.
+func (p *Product) Release(ctx context.Context, image io.ReadSeeker, size int64, version string) (Published, error) {
+	vendor, class, component, err := p.IDs()
+	if err != nil {
+		return Published{}, err
+	}
+	return p.release(ctx, image, size, version, author.AB{VendorID: vendor, ClassID: class, Component: component})
+}
+
+// ReleaseFor is Release with a manifest for another class of devices, under this product's name: a mistake that devices
+// must notice.
+func (p *Product) ReleaseFor(ctx context.Context, class manifest.UUID, image io.ReadSeeker, size int64, version string) (Published, error) {
+	vendor, _, component, err := p.IDs()
+	if err != nil {
+		return Published{}, err
+	}
+	return p.release(ctx, image, size, version, author.AB{VendorID: vendor, ClassID: class, Component: component})
+}
+
+func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, version string, ab author.AB) (out Published, err error) {
+	if size < 1 {
+		return out, cli.Usagef("the image is empty")
+	}
+	digest, _, err := verify.SumReader(verify.SHA256, io.LimitReader(image, size))
+	if err != nil {
+		return out, err
+	}
+	if _, err := image.Seek(0, io.SeekStart); err != nil {
+		return out, err
+	}
+	pages, root, err := chunk.Build(image, size, p.Config.ChunkSize)
+	if err != nil {
+		return out, err
+	}
+	out.Payload = "payloads/" + hex.EncodeToString(digest.Bytes())
+	out.Chunks = (size + p.Config.ChunkSize - 1) / p.Config.ChunkSize
+	ab.SequenceNumber = p.next()
+	img := author.Image{
+		URI:    out.Payload,
+		Digest: digest,
+		Size:   size,
+		Chunks: &manifest.ChunkInfo{Root: root, Size: uint32(p.Config.ChunkSize)},
+	}
+	ab.Slots = [2]author.Image{img, img}
+	env, err := ab.Build()
+	if err != nil {
+		return out, err
+	}
+	if out.Envelope, err = author.Sign(ctx, env, p.author); err != nil {
+		return out, err
+	}
+	v, err := p.open(out.Envelope)
+	if err != nil {
+		return out, err
+	}
+	out.Release = Release{
+		Sequence: v.SequenceNumber(),
+		Version:  version,
+		Size:     size,
+		Digest:   digest.String(),
+		Manifest: v.Digest().String(),
+		Time:     time.Now().UTC().Truncate(time.Second),
+	}
+	p.Config.Releases = append(p.Config.Releases, out.Release)
+	if err := p.save(); err != nil {
+		return out, err
+	}
+	return out, p.publish(ctx, &out, image, pages)
+}
+
+// open reads an envelope as the product's devices do.
+func (p *Product) open(envelope []byte) (*manifest.Verified, error) {
+	keys, err := verify.NewKeySet(verify.Entry{Key: p.author.Public(), Groups: []string{"author"}})
+	if err != nil {
+		return nil, err
+	}
+	policy, err := verify.Threshold(1, "author")
+	if err != nil {
+		return nil, err
+	}
+	return manifest.OpenBytes(envelope, keys, policy)
+}
+
+// publish puts the payload and its chunk digests beside the metadata, then the envelope under its name.
+func (p *Product) publish(ctx context.Context, out *Published, image io.ReadSeeker, pages []byte) error {
+	vendor, class, _, err := p.IDs()
+	if err != nil {
+		return err
+	}
+	out.Target = firmament.TargetPath(vendor, class, p.Config.Channel)
+	if _, err := image.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	name := filepath.Base(out.Payload)
+	if err := p.Repo.PutPayload(ctx, name, io.LimitReader(image, out.Size)); err != nil {
+		return fmt.Errorf("payload: %w", err)
+	}
+	if err := p.Repo.PutPayload(ctx, name+".chunks", bytes.NewReader(pages)); err != nil {
+		return fmt.Errorf("chunk digests: %w", err)
+	}
+	custom, err := json.Marshal(map[string]any{"version": out.Version, "sequence": out.Sequence})
+	if err != nil {
+		return err
+	}
+	if err := p.Repo.Publish(ctx, repository.Target{Name: out.Target, Data: out.Envelope, Custom: custom}); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	// For devices that use SUIT without TUF.
+	plain := filepath.Join(p.RepositoryDir(), "suit", filepath.FromSlash(out.Target))
+	if err := os.MkdirAll(filepath.Dir(plain), 0o755); err != nil {
+		return err
+	}
+	return replaceFile(plain, out.Envelope)
+}

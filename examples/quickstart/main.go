@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command quickstart shows one firmware update from the author's keys to a confirmed device, with a connection that
+// breaks, a process that is killed, a bad release that goes back by itself, and four attacks that are refused.
+//
+//	quickstart [--old A --new B] [--dir DIR] [--json]
+//
+// Without arguments it updates OpenSBI 1.5.1 to 1.6, a real RISC-V boot firmware. If qemu-system-riscv64 is installed, a
+// virtual machine boots each slot, and health is the firmware's banner on the serial line; otherwise the boot loader is
+// simulated. Everything happens in DIR, by default a temporary folder that is removed, and on the loopback interface.
+//
+// Exit codes: 0 all steps held, 1 a step did not hold, 2 usage, 3 network or disk.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/examples/internal/device"
+)
+
+// agentArg, as the first argument, makes this program the device's agent: the process that is killed.
+const agentArg = "agent-process"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cli.AddRules(device.TUFRules()...)
+	cli.AddRules(cli.Rule{Err: errStep, Name: "quickstart.step", Exit: cli.Refused, Next: "this should have held; please report it"})
+	if len(args) == 2 && args[0] == agentArg {
+		return runAgent(ctx, args[1], stdout, stderr)
+	}
+	fs := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	oldName := fs.String("old", "", "image the device leaves the factory with")
+	newName := fs.String("new", "", "image it is updated to")
+	dir := fs.String("dir", "", "folder to work in and keep; it must be absent or empty")
+	asJSON := fs.Bool("json", false, "print a machine-readable summary as the last line")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return cli.OK
+		}
+		return cli.Usage
+	}
+	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
+		if fs.NArg() > 0 {
+			return cli.Usagef("unexpected argument %q", fs.Arg(0))
+		}
+		pair, err := images(*oldName, *newName)
+		if err != nil {
+			return err
+		}
+		work, remove, err := workDir(*dir)
+		if err != nil {
+			return err
+		}
+		s := &story{out: stdout, progress: stderr, dir: work, pair: pair}
+		err = errors.Join(s.tell(ctx), remove())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return cli.PrintJSON(stdout, s.summary)
+		}
+		return nil
+	})
+}
+
+// workDir returns the folder to work in and what to do with it in the end.
+func workDir(dir string) (string, func() error, error) {
+	if dir != "" {
+		return dir, func() error { return nil }, nil
+	}
+	tmp, err := os.MkdirTemp("", "firmament-quickstart-")
+	if err != nil {
+		return "", nil, err
+	}
+	return tmp, func() error { return os.RemoveAll(tmp) }, nil
+}
+
+// runAgent is one cycle of the agent on dir, with its outcome as JSON.
+func runAgent(ctx context.Context, dir string, stdout, stderr io.Writer) int {
+	yes := true
+	return cli.Main(ctx, stdout, io.Discard, &yes, func(ctx context.Context) error {
+		res, err := device.Cycle(ctx, dir, device.Options{}, stderr)
+		if err != nil {
+			return err
+		}
+		return cli.PrintJSON(stdout, res)
+	})
+}
+
+var errStep = fmt.Errorf("step did not hold")

@@ -1,0 +1,292 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package firmament
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/internal/durable"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+const (
+	journalName = "journal"
+	maxJournal  = 1 << 20 // bytes; one update writes a few kilobytes
+	maxGivenUp  = 32      // releases remembered as given up; the oldest is forgotten first
+	maxReports  = 64      // reports waiting for delivery; the oldest is dropped first
+)
+
+// kind says what a journal record means. The numbers are on disk: never reuse one.
+type kind uint8
+
+const (
+	kindProvisioned kind = 1 // the device left the factory with Release
+	kindBegin       kind = 2 // Release is being applied; steps before it are void
+	kindStep        kind = 3 // a step of the manifest processor
+	kindInstall     kind = 4 // a transition of the install machine
+	kindAccept      kind = 5 // decision: Release is accepted
+	kindAccepted    kind = 6 // the consequences of kindAccept are done; a report is queued
+	kindGiveUp      kind = 7 // decision: Release is not tried again; a report is queued
+	kindDelivered   kind = 8 // the report with that ID has reached the status tracker
+	kindReport      kind = 9 // a queued report, written by compaction
+)
+
+// record is one entry of the journal: CBOR, a map with integer keys, strict in both directions.
+type record struct {
+	Kind     kind          `cbor:"1,keyasint"`
+	Sequence uint64        `cbor:"2,keyasint,omitempty"`
+	Manifest string        `cbor:"3,keyasint,omitempty"`
+	State    install.State `cbor:"4,keyasint,omitempty"`
+	Size     int64         `cbor:"5,keyasint,omitempty"`
+	Digest   string        `cbor:"6,keyasint,omitempty"`
+	Step     []byte        `cbor:"7,keyasint,omitempty"`
+	Reason   string        `cbor:"8,keyasint,omitempty"`
+	ID       uint64        `cbor:"9,keyasint,omitempty"`
+}
+
+var (
+	recordEncoding = must(cbor.CoreDetEncOptions().EncMode())
+	recordDecoding = must(cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		MaxNestedLevels:   4,
+	}.DecMode())
+)
+
+// must is for options that are constants of this file.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// journal is the one log of the device and the state that follows from it. It serves as the journal of the manifest
+// processor and of the install machine, too.
+type journal struct {
+	log   *durable.Log
+	state journalState
+}
+
+// journalState is what the records add up to.
+type journalState struct {
+	current   Release          // what kindBegin named last
+	accepted  Release          // what runs confirmed
+	finishing bool             // kindAccept without kindAccepted
+	install   install.Entry    // the machine's last transition
+	steps     []processor.Step // since kindBegin
+	givenUp   []Release
+	reports   []Report
+	nextID    uint64
+}
+
+// openJournal replays the log in dir. ErrJournal if it cannot be read, or was written by a newer version.
+func openJournal(dir install.Storage) (*journal, error) {
+	log, err := durable.OpenLog(dir, journalName, maxJournal)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", journalName, errors.Join(ErrJournal, err))
+	}
+	j := &journal{log: log, state: journalState{nextID: 1}}
+	recs, err := log.Records()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", journalName, errors.Join(ErrJournal, err, log.Close()))
+	}
+	for i, b := range recs {
+		if err := j.replay(b); err != nil {
+			return nil, fmt.Errorf("%s: record %d: %w", journalName, i, errors.Join(ErrJournal, err, log.Close()))
+		}
+	}
+	return j, nil
+}
+
+func (j *journal) replay(b []byte) error {
+	var r record
+	if err := recordDecoding.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	return j.state.apply(r)
+}
+
+// append makes r durable and then part of the state.
+func (j *journal) append(r record) error {
+	b, err := recordEncoding.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := j.log.Append(b); err != nil {
+		return fmt.Errorf("%s: %w", journalName, err)
+	}
+	return j.state.apply(r)
+}
+
+// begin records that rel is being applied, and drops everything before that no longer matters.
+func (j *journal) begin(rel Release) error {
+	next := j.state
+	if err := next.apply(releaseRecord(kindBegin, rel)); err != nil {
+		return err
+	}
+	var recs [][]byte
+	for _, r := range next.records() {
+		b, err := recordEncoding.Marshal(r)
+		if err != nil {
+			return err
+		}
+		recs = append(recs, b)
+	}
+	if err := j.log.Rewrite(recs); err != nil {
+		return fmt.Errorf("%s: %w", journalName, err)
+	}
+	j.state = next
+	return nil
+}
+
+// records returns the shortest log that adds up to s, steps left out.
+func (s *journalState) records() []record {
+	var recs []record
+	if s.accepted.Sequence != 0 || s.accepted.known() {
+		recs = append(recs, releaseRecord(kindProvisioned, s.accepted))
+	}
+	for _, rel := range s.givenUp {
+		r := releaseRecord(kindGiveUp, rel)
+		recs = append(recs, r)
+	}
+	// Keeps the numbering; it stands before the reports, since it would delete the one it names.
+	recs = append(recs, record{Kind: kindDelivered, ID: s.nextID - 1})
+	for _, rep := range s.reports {
+		r := releaseRecord(kindReport, rep.Release)
+		r.State, r.Reason, r.ID = rep.State, rep.Reason, rep.ID
+		recs = append(recs, r)
+	}
+	if s.install != (install.Entry{}) {
+		recs = append(recs, installRecord(s.install))
+	}
+	return append(recs, releaseRecord(kindBegin, s.current))
+}
+
+// apply is the meaning of each kind.
+func (s *journalState) apply(r record) error {
+	rel, err := r.release()
+	if err != nil {
+		return err
+	}
+	switch r.Kind {
+	case kindProvisioned:
+		s.accepted = rel
+	case kindBegin:
+		s.current, s.steps = rel, nil
+		// A newer release ends the memory of what failed before it.
+		s.givenUp = slices.DeleteFunc(slices.Clone(s.givenUp), func(g Release) bool { return g.Sequence < rel.Sequence })
+	case kindStep:
+		var step processor.Step
+		if err := step.UnmarshalBinary(r.Step); err != nil {
+			return err
+		}
+		s.steps = append(s.steps, step)
+	case kindInstall:
+		img, err := r.image()
+		if err != nil {
+			return err
+		}
+		s.install = install.Entry{State: r.State, Image: img}
+	case kindAccept:
+		s.accepted, s.finishing = rel, true
+	case kindAccepted:
+		s.finishing = false
+		s.queue(Report{ID: r.ID, State: install.Updated, Release: s.accepted})
+	case kindGiveUp:
+		s.giveUp(rel)
+		if r.ID != 0 {
+			s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason})
+		}
+	case kindDelivered:
+		s.reports = slices.DeleteFunc(slices.Clone(s.reports), func(p Report) bool { return p.ID == r.ID })
+		s.nextID = max(s.nextID, r.ID+1)
+	case kindReport:
+		s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason})
+	default:
+		return fmt.Errorf("kind %d is not known to this version", r.Kind)
+	}
+	return nil
+}
+
+func (s *journalState) giveUp(rel Release) {
+	if s.isGivenUp(rel) {
+		return
+	}
+	s.givenUp = append(slices.Clone(s.givenUp), rel)
+	if n := len(s.givenUp) - maxGivenUp; n > 0 {
+		s.givenUp = s.givenUp[n:]
+	}
+}
+
+func (s *journalState) isGivenUp(rel Release) bool { return slices.Contains(s.givenUp, rel) }
+
+func (s *journalState) queue(p Report) {
+	s.reports = append(slices.Clone(s.reports), p)
+	if n := len(s.reports) - maxReports; n > 0 {
+		s.reports = s.reports[n:]
+	}
+	s.nextID = max(s.nextID, p.ID+1)
+}
+
+func releaseRecord(k kind, rel Release) record {
+	r := record{Kind: k, Sequence: rel.Sequence}
+	if rel.known() {
+		r.Manifest = rel.Manifest.String()
+	}
+	return r
+}
+
+func (r record) release() (Release, error) {
+	rel := Release{Sequence: r.Sequence}
+	if r.Manifest == "" {
+		return rel, nil
+	}
+	var err error
+	rel.Manifest, err = verify.ParseDigest(r.Manifest)
+	return rel, err
+}
+
+func installRecord(e install.Entry) record {
+	r := record{Kind: kindInstall, State: e.State, Size: e.Image.Size}
+	if !e.Image.Digest.IsZero() {
+		r.Digest = e.Image.Digest.String()
+	}
+	return r
+}
+
+func (r record) image() (install.Image, error) {
+	img := install.Image{Size: r.Size}
+	if r.Digest == "" {
+		return img, nil
+	}
+	var err error
+	img.Digest, err = verify.ParseDigest(r.Digest)
+	return img, err
+}
+
+// Load and Record make the journal an [install.Journal].
+func (j *journal) Load() (install.Entry, error) { return j.state.install, nil }
+
+func (j *journal) Record(e install.Entry) error { return j.append(installRecord(e)) }
+
+// steps makes the journal a [processor.Journal].
+type steps struct{ *journal }
+
+func (s steps) Steps() ([]processor.Step, error) { return slices.Clone(s.state.steps), nil }
+
+func (s steps) Append(step processor.Step) error {
+	b, err := step.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	return s.append(record{Kind: kindStep, Step: b})
+}

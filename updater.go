@@ -1,0 +1,214 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package firmament
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"sync"
+
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Errors of the Updater itself. Errors of the packages below pass through, wrapped.
+var (
+	// ErrNoUpdate says that the offered release is the one the device already runs.
+	ErrNoUpdate = errors.New("firmament: no update")
+	// ErrGivenUp says that this very release was rejected, or given up by the boot loader, on this device. It is
+	// tried again when a release with a higher sequence number has been begun.
+	ErrGivenUp = errors.New("firmament: release was given up on this device")
+	// ErrJournal says that the journal is damaged, or written by a newer version. Nothing is assumed then.
+	ErrJournal = errors.New("firmament: journal unreadable")
+	// ErrOptions says that a required option is missing or out of range. Nothing is trusted by default.
+	ErrOptions = errors.New("firmament: options")
+)
+
+// A Finder finds the envelope that is aimed at this device now. A tuf/client is one; so is anything that fetches bytes,
+// since the envelope carries its author's signature.
+type Finder interface {
+	// Find returns the content of the named target, at most manifest.MaxEnvelopeSize bytes.
+	Find(ctx context.Context, target string) ([]byte, error)
+}
+
+// FinderFunc makes a function a Finder.
+type FinderFunc func(ctx context.Context, target string) ([]byte, error)
+
+// Find calls f.
+func (f FinderFunc) Find(ctx context.Context, target string) ([]byte, error) { return f(ctx, target) }
+
+// Options says what an Updater works with. All fields are required unless their comment says otherwise.
+type Options struct {
+	Storage install.Storage // directory for the journal, the fetch checkpoint and the lock; see install.OpenDir
+	Finder  Finder          // where envelopes come from
+	Target  string          // what to ask the Finder for; default TargetPath of Identity and channel "stable"
+	Keys    *verify.KeySet  // the authors' keys
+	Policy  verify.Policy   // how many of them must have signed
+	Counter verify.Counter  // anti-rollback counter, raised to a release's sequence number when it is accepted
+
+	Identity  processor.Identity   // what the manifest's vendor, class and device conditions are compared with
+	Component manifest.ComponentID // the component that Installer installs
+	Installer install.Installer
+
+	Fetch fetch.Options // Source is required; Storage defaults to Options.Storage
+	Base  string        // absolute URL or path prefix that relative payload URIs are resolved against; optional
+
+	Events func(Event) // progress; called from the goroutine that does the work, must not block; optional
+}
+
+// A Release names one signed manifest.
+type Release struct {
+	Sequence uint64        // suit-manifest-sequence-number
+	Manifest verify.Digest // digest of the manifest, as the authors signed it
+}
+
+func (r Release) known() bool { return !r.Manifest.IsZero() }
+
+// An Updater takes one device from one release to the next: [Updater.Resume] first thing after every boot, then
+// [Updater.Check] and [Updater.Apply], a reboot, and [Updater.Accept] or [Updater.Reject] by the new image.
+//
+// All durable state is one journal, the boot loader's, and a counter. Power may fail at any time; what each method leaves
+// behind is said there. Methods may be called from several goroutines and wait for each other; one process at a time
+// holds the storage directory.
+type Updater struct {
+	o    Options
+	base *url.URL
+	lock io.Closer
+
+	mu      sync.Mutex
+	j       *journal
+	machine *install.Machine
+	fetcher *fetch.Fetcher
+}
+
+// New opens the updater in o.Storage. ErrOptions if o lacks something, ErrJournal if the journal cannot be trusted, an error
+// that wraps the storage's ErrBusy while another process holds the directory. Close it when done.
+func New(o Options) (*Updater, error) {
+	base, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := o.Storage.Lock("lock")
+	if err != nil {
+		return nil, fmt.Errorf("lock the storage directory: %w", err)
+	}
+	u := &Updater{o: o, base: base, lock: lock}
+	if err := u.open(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return u, nil
+}
+
+func (u *Updater) open() error {
+	j, err := openJournal(u.o.Storage)
+	if err != nil {
+		return err
+	}
+	f := u.o.Fetch
+	if f.Storage == nil {
+		f.Storage = u.o.Storage
+	}
+	progress := f.OnProgress
+	f.OnProgress = func(p fetch.Progress) {
+		if progress != nil {
+			progress(p)
+		}
+		u.emit(Event{Kind: EventFetching, Release: j.state.current, Progress: p})
+	}
+	fetcher, err := fetch.New(f)
+	if err != nil {
+		return errors.Join(err, j.log.Close())
+	}
+	u.j, u.fetcher, u.machine = j, fetcher, install.NewMachine(u.o.Installer, j)
+	return nil
+}
+
+// Close releases the journal and the lock. It waits for a method that is running.
+func (u *Updater) Close() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return errors.Join(u.j.log.Close(), u.lock.Close())
+}
+
+func (o *Options) check() (*url.URL, error) {
+	missing := func(what string) error { return fmt.Errorf("%s is missing: %w", what, ErrOptions) }
+	switch {
+	case o.Storage == nil:
+		return nil, missing("Storage")
+	case o.Finder == nil:
+		return nil, missing("Finder")
+	case o.Keys == nil:
+		return nil, missing("Keys")
+	case o.Policy == nil:
+		return nil, missing("Policy")
+	case o.Counter == nil:
+		return nil, missing("Counter")
+	case o.Installer == nil:
+		return nil, missing("Installer")
+	case len(o.Component) == 0:
+		return nil, missing("Component")
+	case o.Fetch.Source == nil:
+		return nil, missing("Fetch.Source")
+	case o.Identity.VendorID == (manifest.UUID{}) || o.Identity.ClassID == (manifest.UUID{}):
+		return nil, missing("Identity.VendorID or ClassID")
+	}
+	if o.Target == "" {
+		o.Target = TargetPath(o.Identity.VendorID, o.Identity.ClassID, "stable")
+	}
+	base, err := url.Parse(o.Base)
+	if err != nil {
+		return nil, fmt.Errorf("Base: %v: %w", err, ErrOptions)
+	}
+	return base, nil
+}
+
+// TargetPath returns the name under which a repository keeps the envelope for a device class and channel:
+// "fw/<vendor-uuid>/<class-uuid>/<channel>.suit".
+func TargetPath(vendor, class manifest.UUID, channel string) string {
+	return "fw/" + vendor.String() + "/" + class.String() + "/" + channel + ".suit"
+}
+
+// Provision records, once, that the device left the factory with the release v. It is optional: without it, the first
+// offer counts as newer than whatever runs, unless the counter says otherwise. ErrJournal if the journal is not empty.
+func (u *Updater) Provision(v *manifest.Verified) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if s := u.j.state; s.accepted.known() || s.current.known() {
+		return fmt.Errorf("provision: release %d is recorded already: %w", max(s.accepted.Sequence, s.current.Sequence), ErrJournal)
+	}
+	return u.j.append(releaseRecord(kindProvisioned, Release{v.SequenceNumber(), v.Digest()}))
+}
+
+// Status is the device's state in the words of [install.State].
+type Status struct {
+	State    install.State
+	Reboot   bool    // the next boot brings up another image than the one that runs
+	Current  Release // what State is about; zero if no release was ever begun
+	Accepted Release // what runs confirmed, or did before the trial
+}
+
+// Status returns the state. It changes nothing and needs no network.
+func (u *Updater) Status(ctx context.Context) (Status, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status(ctx)
+}
+
+func (u *Updater) status(ctx context.Context) (Status, error) {
+	r, err := u.machine.Query(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{State: r.State, Reboot: r.Reboot, Current: u.j.state.current, Accepted: u.j.state.accepted}
+	if r.State == install.Staged {
+		s.Reboot = true
+	}
+	return s, nil
+}
