@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/firmament-dev/firmament/tuf"
+)
+
+// load reads the cache unless what is in memory is what it holds: another process may have refreshed it meanwhile.
+func (c *Client) load() error {
+	same, err := c.cache.open()
+	if err != nil {
+		return err
+	}
+	if same && c.set != nil {
+		return nil
+	}
+	c.set, err = tuf.NewSet(c.o.Root)
+	return err
+}
+
+// updateRoot walks the chain of roots (section 5.3), through the cache and, where that ends, the Remote.
+func (c *Client) updateRoot(ctx context.Context) error {
+	first := c.set.Timestamp() == nil // nothing restored yet
+	before := c.set.Root().Version()
+	for fetched := 0; fetched < c.o.Limits.Roots; {
+		version := c.set.Root().Version() + 1
+		name := fmt.Sprintf("%d.%s", version, tuf.RoleRoot.Filename())
+		if data := c.cache.read(name, tuf.RoleRoot); data != nil && c.set.UpdateRoot(data) == nil {
+			continue
+		}
+		data, err := c.get(ctx, "metadata/"+name, c.o.Limits.Root)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err == nil {
+			err = c.set.UpdateRoot(data)
+		}
+		if err == nil {
+			err = c.cache.write(name, data)
+		}
+		if err != nil {
+			return err
+		}
+		fetched++
+	}
+	if err := c.cache.reachRoot(c.set.Root()); err != nil {
+		return err
+	}
+	if first || c.set.Root().Version() != before {
+		c.restore()
+	}
+	return nil
+}
+
+// restore puts back what earlier updates accepted. What does not verify, or no longer, is passed over: it will be
+// fetched and replaced.
+func (c *Client) restore() {
+	c.set.SetFloor(c.cache.state.Floor)
+	for _, step := range []struct {
+		role tuf.Role
+		put  func([]byte) error
+	}{
+		{tuf.RoleTimestamp, c.set.RestoreTimestamp}, {tuf.RoleSnapshot, c.set.RestoreSnapshot}, {tuf.RoleTargets, c.set.RestoreTargets},
+	} {
+		if data := c.cache.read(step.role.Filename(), step.role); data != nil {
+			_ = step.put(data)
+		}
+	}
+}
+
+// updateRoles is sections 5.4 to 5.6. Each file is written as soon as it is verified, and only then.
+func (c *Client) updateRoles(ctx context.Context, at time.Time) error {
+	data, err := c.get(ctx, "metadata/"+tuf.RoleTimestamp.Filename(), c.o.Limits.Timestamp)
+	if err != nil {
+		return err
+	}
+	newer, err := c.set.UpdateTimestamp(data, at)
+	if err != nil {
+		return err
+	}
+	if newer {
+		if err := c.cache.write(tuf.RoleTimestamp.Filename(), data); err != nil {
+			return err
+		}
+	}
+	if !c.set.SnapshotCurrent() {
+		if err := c.updateListed(ctx, at, tuf.RoleSnapshot, c.set.Timestamp().Snapshot(), c.set.UpdateSnapshot); err != nil {
+			return err
+		}
+	}
+	if !c.set.TargetsCurrent() {
+		listed, _ := c.set.Snapshot().Meta(tuf.RoleTargets.Filename())
+		if err := c.updateListed(ctx, at, tuf.RoleTargets, listed, c.set.UpdateTargets); err != nil {
+			return err
+		}
+	}
+	return c.set.Check(at)
+}
+
+// updateListed fetches, verifies and writes a file that its parent lists.
+func (c *Client) updateListed(ctx context.Context, at time.Time, role tuf.Role, listed tuf.MetaFile, update func([]byte, time.Time) error) error {
+	limit := c.o.Limits.of(role)
+	if listed.Length > limit {
+		return &tuf.RoleError{Role: role, Version: listed.Version, Err: fmt.Errorf("%w: %d bytes listed, at most %d", tuf.ErrLength, listed.Length, limit)}
+	}
+	if listed.Length > 0 {
+		limit = listed.Length
+	}
+	name := role.Filename()
+	if c.set.Root().ConsistentSnapshot() {
+		name = fmt.Sprintf("%d.%s", listed.Version, name)
+	}
+	data, err := c.get(ctx, "metadata/"+name, limit)
+	if err != nil {
+		return err
+	}
+	if err := update(data, at); err != nil {
+		return err
+	}
+	return c.cache.write(role.Filename(), data)
+}

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/firmament-dev/firmament/tuf"
+)
+
+// get asks the Remote and does not trust it to keep to max. An absent file is an error that matches fs.ErrNotExist and tuf.ErrTransport.
+func (c *Client) get(ctx context.Context, name string, max int64) ([]byte, error) {
+	data, err := c.o.Remote.Get(ctx, name, max)
+	switch {
+	case err == nil && int64(len(data)) > max:
+		return nil, fmt.Errorf("get %s: %w: %d bytes, at most %d", name, tuf.ErrLength, len(data), max)
+	case err == nil:
+		return data, nil
+	case ctx.Err() != nil || errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("get %s: %w: %w", name, tuf.ErrTransport, err)
+	case tooLong(err) || errors.Is(err, tuf.ErrLength):
+		return nil, fmt.Errorf("get %s: %w: more than %d bytes: %w", name, tuf.ErrLength, max, err)
+	case timeout(err):
+		return nil, fmt.Errorf("get %s: %w: %w", name, tuf.ErrSlowRetrieval, err)
+	}
+	return nil, fmt.Errorf("get %s: %w: %w", name, tuf.ErrTransport, err)
+}
+
+func tooLong(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		TooLong() bool
+	}](err)
+	return ok && e.TooLong()
+}
+
+func timeout(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && e.Timeout()
+}
+
+// DirRemote reads a repository from a directory: os.DirFS, the FS of an os.Root, an embedded one. The directory is
+// trusted as little as a server.
+func DirRemote(fsys fs.FS) Remote { return dirRemote{fsys} }
+
+type dirRemote struct{ fsys fs.FS }
+
+func (d dirRemote) Get(ctx context.Context, name string, max int64) (data []byte, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f, err := d.fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid})
+	}
+	data, err = io.ReadAll(io.LimitReader(f, max+1))
+	if int64(len(data)) > max {
+		return nil, fmt.Errorf("read %s: %w: more than %d bytes", name, tuf.ErrLength, max)
+	}
+	return data, err
+}
