@@ -93,7 +93,7 @@ func (m *machine) matches(ctx context.Context, f *frame, c int) (replayed bool, 
 	if err := m.spendBytes(int64(*s.params.ImageSize)); err != nil {
 		return false, err
 	}
-	record := m.journaled() && !s.written
+	record := !s.written
 	if held, known := m.replayed.matches[m.key(m.path)]; known && record {
 		if !held {
 			err = fmt.Errorf("%w: as before the interruption", manifest.ErrCondition)

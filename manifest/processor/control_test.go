@@ -55,6 +55,12 @@ func TestControl(t *testing.T) {
 		{"a nested try-each without an alternative is a failed directive",
 			seq{index(0), try(seq{try(slot1, slot1)}, seq{get("b")})},
 			nil, manifest.ErrCondition},
+		{"soft-failure false in a nested try-each aborts the outer one too",
+			seq{index(0), try(seq{try(seq{hardly, abort}, slot0)}, seq{get("b")})},
+			nil, manifest.ErrCondition},
+		{"image-match after a fetch, in an alternative",
+			seq{index(0), get("a"), try(seq{imageMatch, get("b")}, seq{abort})},
+			[]string{"00 a", "00 b"}, nil},
 		{"run-sequence fails with its condition",
 			seq{index(0), run(abort), get("end")},
 			nil, manifest.ErrCondition},
@@ -144,6 +150,24 @@ func TestSharedBeforeEachSection(t *testing.T) {
 	want := []string{"fetch 00 a", "fetch 00 shared", "fetch 00 b", "match 00"}
 	if diff := cmp.Diff(want, d.log); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The same place in the shared sequence and in a section, or in two sections, is
+// not the same command.
+func TestSamePlaceTwice(t *testing.T) {
+	first, second := try(seq{slot(0), checkSlot}, seq{abort}), try(seq{abort}, seq{slot(0), checkSlot})
+	m := release(1, append(seq{index(0), first}, shared(image("new"), uri("u"))...), seq{index(0), second, fetch}, nil)
+	m.PayloadFetch.Sequence = seq{index(0), first, fetch}
+	d := newDevice(1)
+	o := processor.Options{Platform: d, Identity: identity, Journal: &log{cut: -1}}
+	for range 2 {
+		if err := startWith(t, open(t, m), o, manifest.SectionPayloadFetch, manifest.SectionInstall); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := d.effects(); len(got) != 2 {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -9,9 +9,9 @@
 // done in three steps, each of which refuses before the next one can change
 // anything:
 //
-//  1. New checks what concerns every section: the sequence number against the floor, that
-//     every component exists and, by evaluating the shared sequence, that vendor
-//     and class are this device's.
+//  1. New checks what concerns every section: the sequence number against the
+//     floor, that every component exists and, by evaluating the shared sequence,
+//     that vendor and class are this device's.
 //  2. Check evaluates the sections that are to be run with every directive that
 //     has an effect left out: capabilities, parameters, identities, indices
 //     and budgets. An identity that is demanded only after a fetch is found
@@ -43,9 +43,9 @@
 //   - After an effect (a fetch, an invocation) inside an alternative or a
 //     run-sequence, a failed condition in it is not soft: no alternative ever
 //     sees what another has changed.
-//   - After a fetch into a component, a failed image-match of it is not soft. In the sections
-//     validate, load and invoke, a softened failure must be made good by a later image-match of that
-//     component in the same section, or the section fails.
+//   - After a fetch into a component, a failed image-match of it is not soft. In
+//     the sections validate, load and invoke, a softened failure must be made
+//     good by a later image-match of that component, or the section fails.
 //   - Invoke demands an image-match of that component, with the digest then in
 //     force, earlier in the same Run.
 //   - Fetch and image-match demand both image-digest and image-size.
@@ -53,11 +53,12 @@
 // # Resuming
 //
 // With a Journal, a Run of payload-fetch and install can be cut at any point and
-// repeated. Before the first effect of a path through the manifest, the
-// choices that led there are made durable; after each effect, its
-// completion is. A later Run follows the same path and does not repeat completed
-// effects; a completed fetch is compared with its digest again, if the component can, and
-// repeated if it does not match (as when a later fetch has begun to overwrite it). A journal that no longer fits, because
-// the slot to write has changed for instance, is voided and the run begins anew.
+// repeated. Before the first effect of a path through the manifest, the choices
+// that led there are made durable; after each effect, its completion is. A later
+// Run follows the same path and does not repeat completed effects. A completed
+// fetch is compared with its digest again, if the component can, and made again
+// if it does not match, as when a later fetch had begun to overwrite it. A
+// journal that no longer fits, because the slot to write has changed for
+// instance, is voided and the run begins anew.
 // The sections validate, load and invoke are never abridged.
 package processor

@@ -267,6 +267,56 @@ func TestResumeAfterSlotChange(t *testing.T) {
 	}
 }
 
+// Where nothing else could tell, completed fetches from before a slot change do
+// not count, and the alternative that is being fetched for is in the journal.
+func TestResumeVoidedJournal(t *testing.T) {
+	each := try(seq{slot(0), checkSlot, uri("a"), fetch}, seq{slot(1), checkSlot})
+	v := open(t, release(2, shared(), seq{index(1), image("new"), each, uri("b"), fetch}, nil))
+	d, l := newDevice(2), &log{cut: -1}
+	unmatched := struct {
+		processor.Fetcher
+		processor.Slotter
+	}{d.components["01"], d.components["01"]}
+	o := processor.Options{Platform: partly{d, unmatched}, Identity: identity, Journal: l}
+	run := func(fetchErr error) {
+		t.Helper()
+		d.fetchErr = fetchErr
+		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, fetchErr) {
+			t.Fatal(err)
+		}
+	}
+	kinds := func() (k []processor.StepKind) {
+		t.Helper()
+		steps, err := l.Steps()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range steps {
+			k = append(k, s.Kind)
+		}
+		return k
+	}
+	errNet := errors.New("connection lost")
+	const begin, done, choice = processor.StepBegin, processor.StepDone, processor.StepChoice
+
+	run(errNet)
+	if got, want := kinds(), []processor.StepKind{choice}; !slices.Equal(got, want) {
+		t.Errorf("during the first fetch: got %v, want %v", got, want)
+	}
+	run(nil)
+	d.slot = 1
+	run(errNet)
+	run(nil)
+	want := []processor.StepKind{choice, done, done, begin, choice, done}
+	if got := kinds(); !slices.Equal(got, want) {
+		t.Errorf("at the end: got %v, want %v", got, want)
+	}
+	log := []string{"fetch 01 a", "fetch 01 a", "fetch 01 b", "fetch 01 b", "fetch 01 b"}
+	if diff := cmp.Diff(log, d.log); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Validation and invocation are never abridged.
 func TestValidateIsNeverReplayed(t *testing.T) {
 	m := release(1, shared(image("new"), uri("u")), seq{index(0), fetch}, seq{index(0), imageMatch})
