@@ -92,16 +92,16 @@ type journalState struct {
 func openJournal(dir install.Storage) (*journal, error) {
 	log, err := durable.OpenLog(dir, journalName, maxJournal)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", journalName, errors.Join(ErrJournal, err))
+		return nil, fmt.Errorf("%s: %w: %w", journalName, ErrJournal, err)
 	}
 	j := &journal{log: log, state: journalState{nextID: 1}}
 	recs, err := log.Records()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", journalName, errors.Join(ErrJournal, err, log.Close()))
+		return nil, errors.Join(fmt.Errorf("%s: %w: %w", journalName, ErrJournal, err), log.Close())
 	}
 	for i, b := range recs {
 		if err := j.replay(b); err != nil {
-			return nil, fmt.Errorf("%s: record %d: %w", journalName, i, errors.Join(ErrJournal, err, log.Close()))
+			return nil, errors.Join(fmt.Errorf("%s: record %d: %w: %w", journalName, i, ErrJournal, err), log.Close())
 		}
 	}
 	return j, nil

@@ -119,6 +119,9 @@ func (c component) Match(ctx context.Context, want verify.Digest, size int64) er
 // resolve makes a payload URI absolute (RFC 3986, section 5). The URI is signed; where it leads is the server's business,
 // since only bytes with the signed digests count.
 func (u *Updater) resolve(uri string) (string, error) {
+	if u.o.Base == "" {
+		return uri, nil
+	}
 	ref, err := url.Parse(uri)
 	if err != nil {
 		return "", fmt.Errorf("payload URI: %v: %w", err, manifest.ErrMalformed)

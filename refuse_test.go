@@ -226,7 +226,7 @@ func TestM4_Refusals(t *testing.T) {
 		{"lower sequence number", manifest.ErrSequence, func(ctx context.Context, s *shop, _ files) (files, error) {
 			return s.publish(ctx, newRelease(0, image(3, 6*chunkSize)))
 		}},
-		{"unknown author", verify.ErrKeyUnknown, func(ctx context.Context, s *shop, _ files) (files, error) {
+		{"unknown author", verify.ErrSignature, func(ctx context.Context, s *shop, _ files) (files, error) {
 			r := newRelease(3, image(3, 6*chunkSize))
 			r.signer = testkeys.Ed25519(99)
 			return s.publish(ctx, r)

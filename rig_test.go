@@ -117,7 +117,7 @@ func (s *shop) publish(ctx context.Context, r release) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.repo.Publish(ctx, repository.Target{Name: target, Data: envelope}); err != nil {
+	if err := s.repo.Publish(ctx, map[string][]byte{target: envelope}); err != nil {
 		return nil, err
 	}
 	f, err := s.files()
@@ -192,7 +192,7 @@ func (s *server) get(name string) ([]byte, error) {
 func (s *server) Open(_ context.Context, uri string, offset int64, _ string) (*fetch.Stream, error) {
 	b, err := s.get(uri)
 	if err != nil {
-		return nil, errors.Join(fetch.ErrRefused, err)
+		return nil, fmt.Errorf("%w: %w", fetch.ErrRefused, err)
 	}
 	offset = min(offset, int64(len(b)))
 	return &fetch.Stream{Body: io.NopCloser(bytes.NewReader(b[offset:])), Offset: offset, Size: int64(len(b)), Validator: "v1"}, nil

@@ -102,13 +102,14 @@ func isETag(v string) bool {
 // retryAfter reads Retry-After, seconds or a date relative to the server's own Date; 0 if absent, past or senseless.
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
+	const most = 1 << 31 * time.Second // 68 years: what is more makes no sense, and must not overflow
 	if seconds, ok := number(v); ok {
-		return time.Duration(min(seconds, 1<<31)) * time.Second
+		return time.Duration(min(seconds, int64(most/time.Second))) * time.Second
 	}
 	at, err1 := http.ParseTime(v)
 	now, err2 := http.ParseTime(h.Get("Date"))
 	if err1 != nil || err2 != nil {
 		return 0 // the device's own clock is not asked: it may be wrong by decades
 	}
-	return max(at.Sub(now), 0)
+	return min(max(at.Sub(now), 0), most)
 }

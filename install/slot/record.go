@@ -52,7 +52,10 @@ func CreateBootRecord(dir install.Storage, name string, slot int, img install.Im
 		return nil, err
 	}
 	if _, _, err := r.rec.Load(); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("boot record %s exists: %w", name, errors.Join(install.ErrState, err))
+		if err == nil {
+			err = fs.ErrExist
+		}
+		return nil, fmt.Errorf("boot record %s: %w: %w", name, install.ErrState, err)
 	}
 	s := bootState{Boot: install.Boot{Current: slot, Confirmed: slot, Trial: install.NoSlot}}
 	s.Images[slot] = img
@@ -73,7 +76,7 @@ func OpenBootRecord(dir install.Storage, name string) (*BootRecord, error) {
 func openRecord(dir install.Storage, name string) (*BootRecord, error) {
 	rec, err := durable.OpenRecord(dir, name)
 	if err != nil {
-		return nil, fmt.Errorf("boot record %s: %w", name, errors.Join(install.ErrState, err))
+		return nil, fmt.Errorf("boot record %s: %w: %w", name, install.ErrState, err)
 	}
 	return &BootRecord{rec: rec, tries: DefaultTries}, nil
 }
@@ -164,7 +167,7 @@ func (r *BootRecord) Next(check func(slot int, img install.Image) error) (int, i
 		image = s.Images[slot]
 		if slot == s.Confirmed && check != nil {
 			if err := check(slot, image); err != nil {
-				return fmt.Errorf("slot %s: %w", Name(slot), errors.Join(install.ErrNoBootable, err))
+				return fmt.Errorf("slot %s: %w: %w", Name(slot), install.ErrNoBootable, err)
 			}
 		}
 		s.Current = slot
@@ -192,7 +195,7 @@ func (r *BootRecord) change(f func(*bootState) error) error {
 func (r *BootRecord) load() (bootState, error) {
 	b, _, err := r.rec.Load()
 	if err != nil {
-		return bootState{}, fmt.Errorf("boot record: %w", errors.Join(install.ErrState, err))
+		return bootState{}, fmt.Errorf("boot record: %w: %w", install.ErrState, err)
 	}
 	return parseBootState(b)
 }

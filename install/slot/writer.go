@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -68,14 +69,32 @@ func (w *writer) Finish(ctx context.Context) error {
 	if w.offset != w.img.Size {
 		return fmt.Errorf("slot %s: finish at %d of %d bytes: %w", w.name, w.offset, w.img.Size, install.ErrBounds)
 	}
+	// What is read from here on must come from the medium. A cache that survived a failed sync shows zeros, or an
+	// image, that the medium does not have.
+	if err := w.settle(); err != nil {
+		return err
+	}
 	buf := make([]byte, blockSize)
 	if err := w.eraseTail(ctx, buf); err != nil {
 		return err
 	}
-	if err := w.Sync(); err != nil {
+	if err := w.settle(); err != nil {
 		return err
 	}
 	return w.verify(ctx, buf)
+}
+
+// settle syncs, and tells a device that can to forget its cache.
+func (w *writer) settle() error {
+	if err := w.Sync(); err != nil {
+		return err
+	}
+	if d, ok := w.dev.(simfs.CacheDropper); ok {
+		if err := d.DropCache(); err != nil {
+			return fmt.Errorf("slot %s: drop the cache: %w", w.name, err)
+		}
+	}
+	return nil
 }
 
 // eraseTail writes zeros where the tail is not zero already: flash wears, and most tails are.
@@ -97,12 +116,6 @@ func (w *writer) eraseTail(ctx context.Context, buf []byte) error {
 }
 
 func (w *writer) verify(ctx context.Context, buf []byte) error {
-	// A device that can is told to forget its cache, so that the medium answers.
-	if d, ok := w.dev.(interface{ DropCache() error }); ok {
-		if err := d.DropCache(); err != nil {
-			return fmt.Errorf("slot %s: drop the cache: %w", w.name, err)
-		}
-	}
 	h := w.img.Digest.Hash().New()
 	for off := int64(0); off < w.img.Size; {
 		n := min(int64(len(buf)), w.img.Size-off)

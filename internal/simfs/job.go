@@ -211,6 +211,7 @@ func (j *job) recover(s *Sim, second *point, im *Image) (ops, reads int, ok bool
 // there are more than the limit, each kind of operation and class gets its turn.
 func (j *job) second(s *Sim, ops, reads int) []point {
 	if j.only != nil {
+		j.only.kind = s.kindAt(*j.only)
 		return []point{*j.only}
 	}
 	if j.x.each < 0 {

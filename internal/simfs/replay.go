@@ -94,6 +94,7 @@ func (x *explorer) replay(points []point) {
 }
 
 func (x *explorer) find(p point) (*job, error) {
+	p.kind = x.recorded.kindAt(p)
 	if slices.Contains(errorClasses, p.class) {
 		return x.job(p, nil), nil
 	}
@@ -103,8 +104,16 @@ func (x *explorer) find(p point) (*job, error) {
 	if p.cut != e.cut || p.variant >= len(e.plans(p.class)) {
 		return nil, fmt.Errorf("no such case: %v", p)
 	}
-	p.kind = e.kind()
 	return x.job(p, e.image(p.class, p.variant)), nil
+}
+
+// kindAt returns the kind of operation that a point to be replayed is about.
+func (s *Sim) kindAt(p point) Kind {
+	log := s.operations()
+	if p.kind == Read || len(log) == 0 {
+		return Read
+	}
+	return log[max(min(p.cut, len(log)), 1)-1].kind
 }
 
 // report says what happened and how to make it happen again.

