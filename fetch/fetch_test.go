@@ -124,7 +124,7 @@ func TestSinkErrorsPassThrough(t *testing.T) {
 	for name, set := range map[string]func(*recorder, *int){
 		"write": func(s *recorder, n *int) {
 			s.beforeWrite = func() error {
-				if *n++; *n == 3 {
+				if *n++; *n == 4 {
 					return syscall.ENOSPC
 				}
 				return nil
@@ -161,24 +161,20 @@ func TestSinkErrorsPassThrough(t *testing.T) {
 
 func TestCancelKeepsWhatIsVerified(t *testing.T) {
 	r := newRelease(t, noise(1, 20*step))
-	f := newFetcher(t, fetch.Options{Source: newServer(r), Storage: storage(t)})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("user went away")
 	var sink recorder
-	sink.beforeWrite = func() error {
-		if len(sink.ever) == 6 {
-			cancel(reason)
-		}
-		return nil
-	}
 	src := newServer(r)
 	src.body = func(ctx context.Context, _ int, req request, rest []byte) io.Reader {
 		if req.uri != uri {
 			return nil
 		}
-		return io.MultiReader(bytes.NewReader(rest[:7*step+100]), silent{ctx})
+		return io.MultiReader(bytes.NewReader(rest[:7*step+100]), readerFunc(func([]byte) (int, error) {
+			cancel(reason)
+			return silent{ctx}.Read(nil)
+		}))
 	}
-	f = newFetcher(t, fetch.Options{Source: src, Storage: storage(t)})
+	f := newFetcher(t, fetch.Options{Source: src, Storage: storage(t)})
 	st, err := f.Fetch(ctx, r.res, &sink)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, reason) {
 		t.Fatalf("got %v", err)

@@ -116,7 +116,12 @@ func (s *server) OpenRange(ctx context.Context, uri string, offset, length int64
 			body = b
 		}
 	}
-	st.Body = io.NopCloser(body)
+	st.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		return body.Read(p)
+	}))
 	return st, nil
 }
 

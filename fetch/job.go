@@ -25,7 +25,10 @@ type job struct {
 	res  *Resource
 	sink Sink
 
+	shown string // the URI, as it may be shown
+
 	tree    *Tree     // chunk mode, else nil
+	hash    *hasher   // chunk mode
 	whole   hash.Hash // whole mode, else nil
 	payload remoteFile
 	pages   remoteFile
@@ -53,7 +56,7 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 	if sink == nil {
 		return nil, fmt.Errorf("no sink: %w", ErrResource)
 	}
-	j := &job{o: &f.o, res: res, sink: sink}
+	j := &job{o: &f.o, res: res, sink: sink, shown: RedactURI(res.URI)}
 	j.payload = remoteFile{o: j.o, uri: res.URI, size: res.Size}
 	j.budget = budget{o: j.o, uri: res.URI}
 	if res.Chunks == nil {
@@ -63,7 +66,7 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 		j.step, j.whole = DefaultChunkSize, res.Digest.Hash().New()
 		return j, nil
 	}
-	j.step = layout.ChunkSize()
+	j.step, j.hash = layout.ChunkSize(), newHasher()
 	j.pages = remoteFile{o: j.o, uri: res.pageURI(), size: layout.Bytes()}
 	j.tree, err = NewTree(layout, res.Chunks.Root, (*pageFetcher)(j))
 	return j, err
@@ -169,7 +172,7 @@ func (j *job) need() int { return int(min(j.step, j.res.Size-j.off)) }
 // check compares the chunk in p with its signed digest and, as long as it is wrong, asks for it again.
 func (j *job) check(ctx context.Context, p []byte, want verify.Digest) error {
 	for try := 0; ; try++ {
-		got := verify.Sum(verify.SHA256, p)
+		got := j.hash.sum(p)
 		if got == want {
 			return nil
 		}

@@ -79,5 +79,5 @@ func (j *job) progress() {
 		m.rate = int64(float64(j.stats.Fetched-m.bytes) / d.Seconds())
 		m.since, m.bytes = now, j.stats.Fetched
 	}
-	j.o.OnProgress(Progress{URI: RedactURI(j.res.URI), Done: j.off, Total: j.res.Size, Rate: m.rate})
+	j.o.OnProgress(Progress{URI: j.shown, Done: j.off, Total: j.res.Size, Rate: m.rate})
 }

@@ -5,7 +5,9 @@ package fetch
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -22,7 +24,9 @@ type Tree struct {
 	layout Layout
 	root   verify.Digest
 	pages  PageReader
-	path   []page // one per level, root first
+	path   []page  // one per level, root first
+	at     []int64 // scratch: one entry per level
+	hash   *hasher
 }
 
 // page is a verified page, or none.
@@ -40,7 +44,7 @@ func NewTree(l Layout, root verify.Digest, pages PageReader) (*Tree, error) {
 	if l.pages == 0 {
 		return nil, fmt.Errorf("zero layout: %w", ErrResource)
 	}
-	return &Tree{layout: l, root: root, pages: pages, path: make([]page, l.Levels())}, nil
+	return &Tree{layout: l, root: root, pages: pages, path: make([]page, l.Levels()), at: make([]int64, l.Levels()), hash: newHasher()}, nil
 }
 
 // Layout returns the layout of the page file.
@@ -53,7 +57,7 @@ func (t *Tree) Digest(ctx context.Context, n int64) (verify.Digest, error) {
 		return verify.Digest{}, fmt.Errorf("chunk %d of %d: %w", n, t.layout.Chunks(), ErrResource)
 	}
 	// at[level] is the entry, counted across the whole level, that leads to chunk n.
-	at := make([]int64, len(t.path))
+	at := t.at
 	for level := len(at) - 1; level >= 0; level-- {
 		at[level] = n
 		n /= PageDigests
@@ -81,9 +85,28 @@ func (t *Tree) load(ctx context.Context, p *page, number int64, want verify.Dige
 	if err := t.pages.ReadPage(ctx, number, p.data[:]); err != nil {
 		return err
 	}
-	if got := verify.Sum(verify.SHA256, p.data[:]); got != want {
+	if got := t.hash.sum(p.data[:]); got != want {
 		return &DigestError{Part: "page", Number: number, Offset: number * PageSize, Want: want, Got: got}
 	}
 	p.held, p.number = true, number
 	return nil
+}
+
+// A hasher computes SHA-256 digests again and again without leaving garbage for each: on a small device that is what
+// memory would grow by.
+type hasher struct {
+	h   hash.Hash
+	out [sha256.Size]byte
+}
+
+func newHasher() *hasher { return &hasher{h: sha256.New()} }
+
+func (h *hasher) sum(p []byte) verify.Digest {
+	h.h.Reset()
+	h.h.Write(p)
+	d, err := verify.NewDigest(verify.SHA256, h.h.Sum(h.out[:0]))
+	if err != nil {
+		panic(err) // 32 bytes are a SHA-256 digest
+	}
+	return d
 }

@@ -57,6 +57,7 @@ func TestNET_05_Redirects(t *testing.T) {
 		{"to loopback by name", "https://fw.example/0", map[string]string{"https://fw.example/0": "https://localhost:8/x"}, false},
 		{"to loopback in IPv6", "https://fw.example/0", map[string]string{"https://fw.example/0": "https://[::1]/x"}, false},
 		{"to loopback in mapped IPv4", "https://fw.example/0", map[string]string{"https://fw.example/0": "https://[::ffff:127.0.0.1]/x"}, false},
+		{"to this host in mapped IPv4", "https://fw.example/0", map[string]string{"https://fw.example/0": "https://[::ffff:0.0.0.0]/x"}, false},
 		{"to a cloud's metadata", "https://fw.example/0", map[string]string{"https://fw.example/0": "https://169.254.169.254/latest"}, false},
 		{"to a private address", "https://fw.example/0", map[string]string{"https://fw.example/0": "https://10.0.0.1/x"}, false},
 		{"within a private network", "https://10.0.0.1/0", map[string]string{"https://10.0.0.1/0": "https://10.0.0.2/x"}, true},
