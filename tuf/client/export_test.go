@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"testing"
+
+	"github.com/firmament-dev/firmament/internal/durable"
+	"github.com/firmament-dev/firmament/internal/simfs"
+)
+
+// StoreState writes the record as another version of this package might.
+func StoreState(t *testing.T, fsys simfs.FS, data string) {
+	t.Helper()
+	record, err := durable.OpenRecord(fsys, "state")
+	if err == nil {
+		err = record.Store([]byte(data))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

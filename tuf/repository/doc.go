@@ -1,0 +1,27 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package repository is the publisher: it keeps a TUF repository in a directory that any web server can serve. It belongs
+// on the author's side; a device needs tuf/client only.
+//
+// # Layout
+//
+//	metadata/1.root.json, 2.root.json, …        every root, for ever
+//	metadata/timestamp.json                     the one file that is replaced
+//	metadata/7.snapshot.json, 7.targets.json    consistent snapshots: a version is written once
+//	targets/fw/<sha256>.stable.suit             target fw/stable.suit
+//	payloads/…                                  files that targets refer to, put there by PutPayload
+//	lock                                        held while somebody publishes; not to be served
+//
+// # Order
+//
+// Publish writes target files, then targets, then snapshot, and the timestamp last, each file durable before the next is begun. A
+// client follows the timestamp, so it sees the old state or the new one, whenever the publisher is cut off. What a cut left behind is
+// never referred to: the next run takes the next free version number. Everything is verified with package tuf, as
+// a client would, before a byte is written.
+//
+// RotateRoot writes metadata that satisfies the old root and the new one before it writes the new root, so that no
+// client falls between the two; this needs the old keys of the roles that change, and if they are lost the new root comes first.
+//
+// TUF 1.0.34, section 6.
+package repository

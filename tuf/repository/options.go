@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package repository
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/firmament-dev/firmament/tuf"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// ErrIncomplete means that the signers at hand are too few for a role.
+var ErrIncomplete = errors.New("signers missing")
+
+// ErrExists means that a file which must not change is there with other content, or that Create found a repository.
+var ErrExists = errors.New("exists already")
+
+// roles in the order in which they are written.
+var roles = []tuf.Role{tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp}
+
+// Options says who signs and for how long. Signers is required; for Create each role needs at least its threshold of
+// them, for Open only the roles that will be written.
+type Options struct {
+	Signers map[tuf.Role][]verify.Signer
+
+	// Thresholds are for Create: how many must sign, 1 where absent.
+	Thresholds map[tuf.Role]int
+
+	// Expiry is how long a signature is good for; where absent: root 365 days, targets 90, snapshot 14, timestamp 2.
+	Expiry map[tuf.Role]time.Duration
+
+	// Now is the publisher's clock, time.Now if nil.
+	Now func() time.Time
+}
+
+var defaultExpiry = map[tuf.Role]time.Duration{
+	tuf.RoleRoot: 365 * 24 * time.Hour, tuf.RoleTargets: 90 * 24 * time.Hour,
+	tuf.RoleSnapshot: 14 * 24 * time.Hour, tuf.RoleTimestamp: 2 * 24 * time.Hour,
+}
+
+// complete returns a copy of o with the defaults filled in.
+func (o Options) complete() (Options, error) {
+	signers, expiry := make(map[tuf.Role][]verify.Signer), maps.Clone(defaultExpiry)
+	for role, list := range o.Signers {
+		if !slices.Contains(roles, role) || slices.Contains(list, nil) {
+			return o, fmt.Errorf("signers of role %q: unknown role or nil signer", role)
+		}
+		signers[role] = slices.Clone(list)
+	}
+	for role, d := range o.Expiry {
+		if d < time.Second || !slices.Contains(roles, role) {
+			return o, fmt.Errorf("expiry of role %q: %v: at least a second expected", role, d)
+		}
+		expiry[role] = d
+	}
+	o.Signers, o.Expiry = signers, expiry
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o, nil
+}
+
+// expires is the end of validity of what role signs now, in the whole seconds that metadata can say.
+func (o Options) expires(role tuf.Role) time.Time {
+	return o.Now().UTC().Add(o.Expiry[role]).Truncate(time.Second)
+}
