@@ -41,8 +41,8 @@ type boot struct {
 	banner string
 }
 
-func newMachine(dir string, p pair) machine {
-	m := machine{dir: dir}
+func newMachine(p pair) machine {
+	var m machine
 	if p.newBanner == "" {
 		return m
 	}
@@ -50,6 +50,14 @@ func newMachine(dir string, p pair) machine {
 		m.qemu, m.sign = path, "OpenSBI v"
 	}
 	return m
+}
+
+// health is how the agent on this machine finds out whether an image works.
+func (m machine) health() device.Health {
+	if m.qemu == "" {
+		return device.Health{} // reads the slot back
+	}
+	return device.Health{File: serialLog, Contains: m.sign}
 }
 
 func (m machine) String() string {

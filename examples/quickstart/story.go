@@ -54,7 +54,7 @@ func (s *story) say(name, format string, args ...any) {
 	s.n++
 	evidence := fmt.Sprintf(format, args...)
 	s.summary.Steps = append(s.summary.Steps, step{name, evidence})
-	fmt.Fprintf(s.out, "%2d  %-22s %s\n", s.n, name, evidence)
+	fmt.Fprintf(s.out, "%2d  %-23s %s\n", s.n, name, evidence)
 }
 
 // tell runs the steps in order. Each leaves the device as the next expects it.
@@ -65,11 +65,12 @@ func (s *story) tell(ctx context.Context) error {
 		s.pair.oldName, len(s.pair.old), s.pair.newName, len(s.pair.new), chunkSize>>10)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	s.machine = newMachine(s.pair)
+	fmt.Fprintf(s.out, "%s\n\n", s.machine)
 	served := make(chan error, 1)
 	if err := s.setUp(ctx, served); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s\n\n", s.machine)
 	for _, f := range []func(context.Context) error{
 		s.provision, s.update, s.trial, s.badRelease,
 		s.tampered, s.replayed, s.otherClass, s.expired, s.recovered,
@@ -107,11 +108,12 @@ func (s *story) setUp(ctx context.Context, served chan<- error) error {
 		Server:     "http://" + l.Addr().String(),
 		Checkpoint: chunkSize,
 		External:   true,
+		Health:     s.machine.health(),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.machine = newMachine(s.product.DeviceDir(), s.pair)
+	s.machine.dir = s.product.DeviceDir()
 	s.summary.Boots = "simulated"
 	if s.machine.qemu != "" {
 		s.summary.Boots = qemu
@@ -172,6 +174,10 @@ func (s *story) update(ctx context.Context) error {
 	case <-time.After(time.Minute):
 		return errors.Join(fmt.Errorf("agent did not come to %d bytes within a minute: %w", twoThirds, errStep), p.cmd.Process.Kill())
 	}
+	// The server is ahead of the agent by what the sockets hold.
+	if err := s.waitForSlot(ctx, twoThirds/chunkSize*chunkSize-chunkSize); err != nil {
+		return errors.Join(err, p.cmd.Process.Kill())
+	}
 	// Killed as power would: no handler runs. What is on the disk is all there is.
 	if err := p.cmd.Process.Kill(); err != nil {
 		return err
@@ -198,6 +204,31 @@ func (s *story) update(ctx context.Context) error {
 	s.say("killed with SIGKILL", "at %d of %d bytes; a new process went on, %d bytes not fetched twice", twoThirds, out.Size, kept)
 	s.say("installed", "slot B holds %s, read back from the file; state %s, not confirmed", out.Digest[:23], a.State)
 	return nil
+}
+
+// waitForSlot waits until slot B holds the first n bytes of the new image.
+func (s *story) waitForSlot(ctx context.Context, n int64) error {
+	name := filepath.Join(s.product.DeviceDir(), "slot-b.img")
+	for range 1000 {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		got := make([]byte, n)
+		_, err = f.ReadAt(got, 0)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		if bytes.Equal(got, s.pair.new[:n]) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("slot B does not hold %d bytes of the new image after 10 seconds: %w", n, errStep)
 }
 
 // trial boots v2 and accepts it.
