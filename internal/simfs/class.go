@@ -61,7 +61,7 @@ func plans(pending []*op, class Class, o Options, limit int, seed uint64) []plan
 	case DataFirst:
 		all = dataFirstPlans(pending)
 	case Subset:
-		all = subsetPlans(pending, seed)
+		all = subsetPlans(pending, limit, seed)
 	}
 	all = sample(all, limit, seed)
 	if o.Profile == Ordered {
@@ -154,9 +154,11 @@ func lastIndex(pending []*op, is func(*op) bool) int {
 // tears returns the ways in which a write is cut at a multiple of unit.
 func tears(o *op, unit int64) []fate {
 	n := len(o.data)
-	var at []int // ends of the first, a middle and the last but one unit
-	if u := slices.Collect(units(o, unit)); len(u) > 1 {
-		at = slices.Compact([]int{u[0].hi, u[(len(u)-1)/2].hi, u[len(u)-2].hi})
+	var at []int // ends of all units but the last
+	for u := range units(o, unit) {
+		if u.hi < n {
+			at = append(at, u.hi)
+		}
 	}
 	var out []fate
 	for _, hi := range at {
@@ -230,7 +232,10 @@ func dataFirstPlans(pending []*op) []plan {
 	return []plan{p}
 }
 
-func subsetPlans(pending []*op, seed uint64) []plan {
+// minRandom is how many random plans a subset has at the least.
+const minRandom = 4
+
+func subsetPlans(pending []*op, limit int, seed uint64) []plan {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	n := len(pending)
 	var out []plan
@@ -239,7 +244,7 @@ func subsetPlans(pending []*op, seed uint64) []plan {
 	} else {
 		out = someSubsets(pending)
 	}
-	for range 4 {
+	for range max(minRandom, limit-len(out)) {
 		p := uniform(pending, done)
 		for i, o := range pending {
 			p[i] = randomFate(rnd, o)

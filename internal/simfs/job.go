@@ -153,7 +153,7 @@ func (j *job) bootSecond(e *enumeration, p point) (*Sim, *Image, error) {
 	for e.cut < p.cut && e.next() {
 	}
 	if p.variant >= len(e.plans(p.class)) {
-		return nil, nil, fmt.Errorf("no such case: %v", p)
+		return nil, nil, fmt.Errorf("%w: %v", errNoCase, p)
 	}
 	im := e.image(p.class, p.variant)
 	sum := im.Sum()

@@ -25,10 +25,14 @@ type failure struct {
 	err    error
 }
 
+// errNoCase means that the replayed workload does not make the operations of the
+// case: it was changed.
+var errNoCase = errors.New("no such case")
+
 // fail notes the failure. What is neither a violation nor a panic keeps the
 // machine from going on: S5.
 func (j *job) fail(second *point, s *Sim, im *Image, err error) {
-	if _, ok := errors.AsType[*Violation](err); !ok && !errors.Is(err, errPanic) {
+	if _, ok := errors.AsType[*Violation](err); !ok && !errors.Is(err, errPanic) && !errors.Is(err, errNoCase) {
 		err = &Violation{"S5", err}
 	}
 	j.failure = &failure{job: j, second: second, during: s, image: im, err: err}
@@ -102,7 +106,7 @@ func (x *explorer) find(p point) (*job, error) {
 	for e.cut < p.cut && e.next() {
 	}
 	if p.cut != e.cut || p.variant >= len(e.plans(p.class)) {
-		return nil, fmt.Errorf("no such case: %v", p)
+		return nil, fmt.Errorf("%w: %v", errNoCase, p)
 	}
 	return x.job(p, e.image(p.class, p.variant)), nil
 }

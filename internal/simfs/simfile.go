@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -176,13 +176,9 @@ func (f *simFile) Truncate(size int64) error {
 func (d *simDevice) WriteAt(b []byte, off int64) (int, error) { return d.writeAt(DeviceWrite, b, off) }
 func (d *simDevice) Sync() error                              { return d.sync(DeviceSync) }
 
-// onFAT reports whether a file lies on a FAT partition.
+// onFAT reports whether a file with a valid name lies on a FAT partition.
 func (s *Sim) onFAT(name string) bool {
-	for dir := name; dir != "."; {
-		dir = path.Dir(dir)
-		if slices.Contains(s.opt.FAT, dir) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.opt.FAT, func(dir string) bool {
+		return dir == "." || strings.HasPrefix(name, dir+"/")
+	})
 }
