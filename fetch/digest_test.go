@@ -205,7 +205,7 @@ func TestPagesMissingOrOfWrongSize(t *testing.T) {
 			delete(src.files, pagesURI)
 		}
 		var sink recorder
-		_, err := newFetcher(t, fetch.Options{Source: src}).Fetch(t.Context(), r.res, &sink)
+		_, err := newFetcher(t, fetch.Options{Source: src, Retries: 1}).Fetch(t.Context(), r.res, &sink)
 		if !errors.Is(err, test.want) || len(src.seen()) != 0 || len(sink.ever) != 0 {
 			t.Errorf("%s: %v after %d payload requests, want %v before any", test.name, err, len(src.seen()), test.want)
 		}
