@@ -280,3 +280,18 @@ func TestSTO_01_LogStaleBlocks(t *testing.T) {
 		},
 	}, simfs.ExploreOptions{})
 }
+
+// A record in files must hold on a FAT boot partition too.
+func TestSTO_01_RecordOnFAT(t *testing.T) {
+	explore(t, workload(openRecord, nil), simfs.ExploreOptions{Sim: simfs.Options{FAT: []string{"dir"}}})
+}
+
+func TestSTO_01_Ordered(t *testing.T) {
+	for name, open := range map[string]opener{"file": openAtomicFile, "record": openRecord, "log": openLog} {
+		t.Run(name, func(t *testing.T) {
+			explore(t, workload(open, nil), simfs.ExploreOptions{
+				Sim: simfs.Options{Profile: simfs.Ordered}, SecondTotal: 2000,
+			})
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/firmament-dev/firmament/internal/simfs"
@@ -50,7 +51,14 @@ func (r *fileRegion) write(b []byte) error {
 	return r.with(func(f simfs.Device) error { return writeSync(f, b, 0) })
 }
 
-func (r *fileRegion) sync() error { return r.with(simfs.Device.Sync) }
+// sync has nothing to do for a missing copy; load calls that one corrupt.
+func (r *fileRegion) sync() error {
+	err := r.with(simfs.Device.Sync)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
 
 func (r *fileRegion) with(do func(simfs.Device) error) (err error) {
 	f, err := r.fsys.OpenFile(r.name, os.O_RDWR)

@@ -51,9 +51,9 @@ func plans(pending []*op, class Class, o Options, limit int, seed uint64) []plan
 	case Lost:
 		all = []plan{uniform(pending, lost)}
 	case Torn512:
-		all = tornPlans(pending, 512)
+		all = tornPlans(pending, 512, limit)
 	case Torn64:
-		all = tornPlans(pending, 64)
+		all = tornPlans(pending, 64, limit)
 	case Reordered:
 		all = reorderedPlans(pending)
 	case NamesFirst:
@@ -113,13 +113,13 @@ func (p plan) with(i int, f fate) plan {
 // tornPlans tears the last data write: what came before it arrived, what came
 // after it did so or did not. On FAT a rename tears as well. Everything else
 // is atomic: torn, it did not happen.
-func tornPlans(pending []*op, unit int64) []plan {
+func tornPlans(pending []*op, unit int64, limit int) []plan {
 	all := uniform(pending, done)
 	var out []plan
 	if i := lastIndex(pending, (*op).isData); i >= 0 {
 		before := slices.Clone(all)
 		clear(before[i+1:])
-		for _, f := range tears(pending[i], unit) {
+		for _, f := range tears(pending[i], unit, limit) {
 			out = append(out, all.with(i, f))
 			if i < len(pending)-1 {
 				out = append(out, before.with(i, f))
@@ -151,8 +151,9 @@ func lastIndex(pending []*op, is func(*op) bool) int {
 	return -1
 }
 
-// tears returns the ways in which a write is cut at a multiple of unit.
-func tears(o *op, unit int64) []fate {
+// tears returns the ways in which a write is cut at a multiple of unit: at about
+// limit of them, the first and the last included.
+func tears(o *op, unit int64, limit int) []fate {
 	n := len(o.data)
 	var at []int // ends of all units but the last
 	for u := range units(o, unit) {
@@ -160,6 +161,7 @@ func tears(o *op, unit int64) []fate {
 			at = append(at, u.hi)
 		}
 	}
+	at = spread(at, limit)
 	var out []fate
 	for _, hi := range at {
 		out = append(out, fate{how: torn, hi: hi})
@@ -179,6 +181,19 @@ func tears(o *op, unit int64) []fate {
 	}
 	if o.fat {
 		out = append(out, fate{how: torn, scar: true})
+	}
+	return out
+}
+
+// spread keeps at most limit, but at least three, of the values, evenly.
+func spread(all []int, limit int) []int {
+	limit = max(limit, 3)
+	if len(all) <= limit {
+		return all
+	}
+	out := make([]int, limit)
+	for i := range out {
+		out[i] = all[i*(len(all)-1)/(limit-1)]
 	}
 	return out
 }

@@ -54,7 +54,7 @@ func (v *Violation) Unwrap() error { return v.Err }
 type ExploreOptions struct {
 	Sim         Options
 	Seed        uint64 // of the sampling, the subsets and the scattered writes
-	Variants    int    // of one class at one cut, 12 by default
+	Variants    int    // of one class at one cut, 12 by default; a second fault has at most 12
 	SecondEach  int    // second faults during one recovery, 0 for all, -1 for none
 	SecondTotal int    // second faults in all, 0 for all; shared out evenly
 	Reads       int    // reads of Run that fail once, evenly spread, 64 by default

@@ -4,6 +4,7 @@
 package simfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -120,7 +121,7 @@ func (j *job) run() {
 // runSecond recovers again from each second fault in the first n operations of
 // the recovery s. The points are in the order of their cuts.
 func (j *job) runSecond(s *Sim, n int, points []point) {
-	e := newEnumeration(s, n, j.x.o.Variants, j.seed())
+	e := newEnumeration(s, n, min(j.x.o.Variants, defaultVariants), j.seed())
 	for _, p := range points {
 		again, im, err := j.bootSecond(e, p)
 		j.counts[point{kind: p.kind, class: p.class}]++
@@ -218,7 +219,7 @@ func (j *job) second(s *Sim, ops, reads int) []point {
 		return nil
 	}
 	var all []point
-	e := newEnumeration(s, ops, j.x.o.Variants, j.seed())
+	e := newEnumeration(s, ops, min(j.x.o.Variants, defaultVariants), j.seed())
 	for more := true; more; more = e.next() {
 		for _, class := range cutClasses {
 			for i := range e.plans(class) {
@@ -248,25 +249,32 @@ func (j *job) seed() uint64 {
 
 // fairSample takes points in turn from each (kind, class), at random in each.
 func fairSample(all []point, limit int, seed uint64) []point {
-	rnd := rand.New(rand.NewPCG(seed, 4))
-	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	turn := map[point]int{}
-	turns := make(map[point]int, len(all))
+	cells := map[point][]point{}
+	var order []point
 	for _, p := range all {
 		cell := point{kind: p.kind, class: p.class}
-		turns[p] = turn[cell]
-		turn[cell]++
+		if cells[cell] == nil {
+			order = append(order, cell)
+		}
+		cells[cell] = append(cells[cell], p)
 	}
-	slices.SortStableFunc(all, func(a, b point) int { return turns[a] - turns[b] })
-	all = all[:limit]
-	slices.SortFunc(all, func(a, b point) int {
-		if a.cut != b.cut {
-			return a.cut - b.cut
+	rnd := rand.New(rand.NewPCG(seed, 4))
+	rnd.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	taken := make([]point, 0, limit)
+	for len(taken) < limit {
+		for _, cell := range order {
+			left := cells[cell]
+			if len(left) == 0 || len(taken) == limit {
+				continue
+			}
+			i := rnd.IntN(len(left))
+			taken = append(taken, left[i])
+			left[i] = left[len(left)-1]
+			cells[cell] = left[:len(left)-1]
 		}
-		if c := slices.Index(classes, a.class) - slices.Index(classes, b.class); c != 0 {
-			return c
-		}
-		return a.variant - b.variant
+	}
+	slices.SortFunc(taken, func(a, b point) int {
+		return cmp.Or(cmp.Compare(a.cut, b.cut), cmp.Compare(slices.Index(classes, a.class), slices.Index(classes, b.class)), cmp.Compare(a.variant, b.variant))
 	})
-	return all
+	return taken
 }
