@@ -5,110 +5,123 @@ package manifest
 
 import "strconv"
 
+// The drafts whose code points the tables have: manifest37.go, trustdomains12.go,
+// updatemanagement14.go and firmwareencryption25.go, one table per document, so that a
+// renumbering is a change of one file. Earlier drafts used the same numbers
+// for other things; their manifests are refused, not guessed at.
+
 // Section names a command sequence of a manifest by its map key, which is
 // also the section key a SUIT report uses.
-//
-// draft-ietf-suit-manifest-37, section 11.2.
 type Section int64
-
-// The command sequences, in the order of the IANA table.
-const (
-	SectionShared       Section = 4  // suit-shared-sequence, in suit-common
-	SectionValidate     Section = 7  // suit-validate
-	SectionLoad         Section = 8  // suit-load
-	SectionInvoke       Section = 9  // suit-invoke
-	SectionPayloadFetch Section = 16 // suit-payload-fetch, severable
-	SectionInstall      Section = 20 // suit-install, severable
-)
 
 // String returns the specification's name without its "suit-" prefix.
 func (s Section) String() string {
-	switch s {
-	case SectionShared:
-		return "shared-sequence"
-	case SectionValidate:
-		return "validate"
-	case SectionLoad:
-		return "load"
-	case SectionInvoke:
-		return "invoke"
-	case SectionPayloadFetch:
-		return "payload-fetch"
-	case SectionInstall:
-		return "install"
+	for _, table := range sections {
+		for _, row := range table {
+			if row.section == s {
+				return row.name
+			}
+		}
 	}
 	return "section(" + strconv.FormatInt(int64(s), 10) + ")"
 }
 
-// Code is the code point of a command.
-//
-// draft-ietf-suit-manifest-37, section 11.4.
+// Code is the code point of a command. Those of MaxCustom and below belong to
+// whoever uses them.
 type Code int64
 
-// The commands this package accepts, in the order of the IANA table. A
-// manifest with any other command is refused with ErrUnsupported when it is
-// opened, before anything is executed.
-const (
-	ConditionVendorID           Code = 1  // suit-condition-vendor-identifier
-	ConditionClassID            Code = 2  // suit-condition-class-identifier
-	ConditionImageMatch         Code = 3  // suit-condition-image-match
-	ConditionComponentSlot      Code = 5  // suit-condition-component-slot
-	DirectiveSetComponentIndex  Code = 12 // suit-directive-set-component-index
-	ConditionAbort              Code = 14 // suit-condition-abort
-	DirectiveTryEach            Code = 15 // suit-directive-try-each
-	DirectiveOverrideParameters Code = 20 // suit-directive-override-parameters
-	DirectiveFetch              Code = 21 // suit-directive-fetch
-	DirectiveInvoke             Code = 23 // suit-directive-invoke
-	ConditionDeviceID           Code = 24 // suit-condition-device-identifier
-	DirectiveRunSequence        Code = 32 // suit-directive-run-sequence
-)
-
-// codeNames has every command this package accepts.
-var codeNames = map[Code]string{
-	ConditionVendorID:           "condition-vendor-identifier",
-	ConditionClassID:            "condition-class-identifier",
-	ConditionImageMatch:         "condition-image-match",
-	ConditionComponentSlot:      "condition-component-slot",
-	DirectiveSetComponentIndex:  "directive-set-component-index",
-	ConditionAbort:              "condition-abort",
-	DirectiveTryEach:            "directive-try-each",
-	DirectiveOverrideParameters: "directive-override-parameters",
-	DirectiveFetch:              "directive-fetch",
-	DirectiveInvoke:             "directive-invoke",
-	ConditionDeviceID:           "condition-device-identifier",
-	DirectiveRunSequence:        "directive-run-sequence",
-}
+// MaxCustom is the largest number for custom commands and parameters. Between
+// it and zero all numbers are reserved.
+//
+// draft-ietf-suit-manifest-37, sections 11.4 and 11.5.
+const MaxCustom = -256
 
 // String returns the specification's name without its "suit-" prefix.
 func (c Code) String() string {
-	if name, ok := codeNames[c]; ok {
-		return name
+	if info := c.info(); info != nil {
+		return info.name
 	}
 	return "command(" + strconv.FormatInt(int64(c), 10) + ")"
 }
 
-// IsCondition reports whether c is a condition: it has no side effect, and
-// its failure may be softened. The failure of a directive always aborts.
+// IsCondition reports whether c is a condition of the specifications: it has no
+// side effect, and its failure may be softened. The failure of a directive always
+// aborts. Custom commands are directives unless the Registry says otherwise.
 func (c Code) IsCondition() bool {
-	switch c {
-	case ConditionVendorID, ConditionClassID, ConditionDeviceID,
-		ConditionImageMatch, ConditionComponentSlot, ConditionAbort:
-		return true
+	info := c.info()
+	return info != nil && info.condition
+}
+
+// info returns the row of c, nil if no document has it.
+func (c Code) info() *commandInfo {
+	for _, table := range commands {
+		if 0 <= c && c < Code(len(table)) && table[c].name != "" {
+			return &table[c]
+		}
+	}
+	return nil
+}
+
+// inShared reports whether the shared sequence may contain c: nothing with a
+// side effect, because it runs before every section.
+func (c Code) inShared() bool {
+	info := c.info()
+	return info != nil && (info.condition || info.shared)
+}
+
+// ParameterKey is the key of a parameter. Those of MaxCustom and below belong to
+// whoever uses them.
+type ParameterKey int64
+
+// String returns the specification's name without its "suit-parameter-" prefix.
+func (k ParameterKey) String() string {
+	for _, table := range parameters {
+		if 0 <= k && k < ParameterKey(len(table)) && table[k] != "" {
+			return table[k]
+		}
+	}
+	return "parameter(" + strconv.FormatInt(int64(k), 10) + ")"
+}
+
+// known reports whether a document has k.
+func (k ParameterKey) known() bool {
+	for _, table := range parameters {
+		if 0 <= k && k < ParameterKey(len(table)) && table[k] != "" {
+			return true
+		}
 	}
 	return false
 }
 
-// ReportingPolicy says what a command adds to the report, as a bit set.
-//
-// draft-ietf-suit-manifest-37, section 8.4.7.
-type ReportingPolicy uint8
+// All tables, in the order of the documents.
+var (
+	sections   = [...][]sectionInfo{manifestSections[:], trustSections[:]}
+	commands   = [...][]commandInfo{manifestCommands[:], trustCommands[:], updateCommands[:]}
+	parameters = [...][]string{manifestParameters[:], encryptionParameters[:], updateParameters[:]}
+)
 
-// The reporting bits.
+type sectionInfo struct {
+	section Section
+	name    string
+}
+
+type commandInfo struct {
+	name      string
+	argument  argument
+	condition bool
+	shared    bool // a directive that the shared sequence may have
+}
+
+// argument says which field of a Command has the argument.
+type argument uint8
+
 const (
-	RecordOnSuccess  ReportingPolicy = 1 << 0 // suit-send-record-on-success
-	RecordOnFailure  ReportingPolicy = 1 << 1 // suit-send-record-on-failure
-	SysinfoOnSuccess ReportingPolicy = 1 << 2 // suit-send-sysinfo-success
-	SysinfoOnFailure ReportingPolicy = 1 << 3 // suit-send-sysinfo-failure
-
-	reportingBits = RecordOnSuccess | RecordOnFailure | SysinfoOnSuccess | SysinfoOnFailure
+	argPolicy     argument = iota // SUIT_Rep_Policy
+	argIndex                      // IndexArg
+	argParameters                 // SUIT_Parameters
+	argTryEach                    // two sequences or more, nil
+	argSequence                   // one sequence
+	argOverrides                  // SUIT_Override_Mult_Arg
+	argCopies                     // SUIT_Directive_Copy_Params
+	argCustom                     // bstr, tstr, int or nil
 )

@@ -11,22 +11,6 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// Keys of SUIT_Manifest that are not sections, and of SUIT_Common.
-//
-// draft-ietf-suit-manifest-37, sections 11.2 and 11.3.
-const (
-	manifestVersion        = 1 // suit-manifest-version
-	manifestSequenceNumber = 2 // suit-manifest-sequence-number
-	manifestCommon         = 3 // suit-common
-	manifestReferenceURI   = 4 // suit-reference-uri
-	manifestText           = 23
-
-	commonComponents = 2 // suit-components
-	commonShared     = int64(SectionShared)
-
-	version = 1 // of the manifest format
-)
-
 // manifestDecoder reads one manifest. What it returns refers to the bytes read.
 type manifestDecoder struct {
 	m        Manifest
@@ -217,13 +201,8 @@ func (d *manifestDecoder) text(p *cborstream.Parser) (t SeverableText, err error
 	} else if content, t.Digest, err = d.fromEnvelope(p, manifestText); err != nil || content == nil {
 		return t, err
 	}
-	if kind, err := content.Peek(); err == nil && kind != cborstream.Map {
-		return t, content.Refuse(0, ErrMalformed, "expected a map, seen %v", kind)
-	}
-	if t.Raw, err = content.Raw(); err != nil {
-		return t, err
-	}
-	return t, content.Done()
+	t.Texts, err = decodeTexts(content)
+	return t, err
 }
 
 // fromEnvelope reads the digest of a severable member and returns the member

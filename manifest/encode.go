@@ -93,7 +93,11 @@ func (m *Manifest) severables() ([]severable, error) {
 		}
 		members = append(members, member)
 	}
-	members = append(members, severable{key: manifestText, content: m.Text.Raw, digest: m.Text.Digest})
+	text := severable{key: manifestText, digest: m.Text.Digest}
+	if m.Text.Texts != nil {
+		text.content = appendTexts(nil, m.Text.Texts)
+	}
+	members = append(members, text)
 	present := members[:0]
 	for _, s := range members {
 		if s.content != nil || !s.digest.IsZero() {
@@ -112,10 +116,7 @@ func (m *Manifest) encodeCommon() ([]byte, error) {
 	b := cborstream.AppendInt(cborstream.AppendMap(nil, n), commonComponents)
 	b = cborstream.AppendArray(b, len(m.Components))
 	for _, id := range m.Components {
-		b = cborstream.AppendArray(b, len(id))
-		for _, part := range id {
-			b = cborstream.AppendBytes(b, part)
-		}
+		b = id.append(b)
 	}
 	if m.Shared == nil {
 		return b, nil
@@ -125,6 +126,14 @@ func (m *Manifest) encodeCommon() ([]byte, error) {
 		return nil, fmt.Errorf("%v: %w", SectionShared, err)
 	}
 	return cborstream.AppendBytes(cborstream.AppendInt(b, commonShared), content), nil
+}
+
+func (id ComponentID) append(b []byte) []byte {
+	b = cborstream.AppendArray(b, len(id))
+	for _, part := range id {
+		b = cborstream.AppendBytes(b, part)
+	}
+	return b
 }
 
 // encode returns SUIT_Command_Sequence.

@@ -10,17 +10,11 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-const tagEnvelope = 107 // SUIT_Envelope_Tagged
-
-// Keys of SUIT_Envelope.
-//
-// draft-ietf-suit-manifest-37, section 11.1.
+// Keys of SUIT_Envelope for severable members.
 const (
-	envelopeAuthentication = 2 // suit-authentication-wrapper
-	envelopeManifest       = 3 // suit-manifest
-	envelopePayloadFetch   = 16
-	envelopeInstall        = 20
-	envelopeText           = 23
+	envelopePayloadFetch = 16
+	envelopeInstall      = 20
+	envelopeText         = 23
 )
 
 // layers is an envelope taken apart, with nothing read inside the manifest and

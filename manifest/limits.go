@@ -18,6 +18,11 @@ const (
 	// MaxComponents bounds the components of one manifest.
 	MaxComponents = 64
 
+	// MaxDependencies bounds the dependencies of one manifest, MaxIndex their
+	// indices.
+	MaxDependencies = 32
+	MaxIndex        = 1<<31 - 1
+
 	// MaxComponentParts and MaxComponentPartLength bound a component identifier.
 	MaxComponentParts      = 16
 	MaxComponentPartLength = 255
@@ -33,6 +38,19 @@ const (
 
 	// MaxArguments bounds invoke and fetch arguments, in bytes.
 	MaxArguments = 16 << 10
+
+	// MaxText bounds one text about a manifest or component, in bytes, and
+	// MaxTexts their number.
+	MaxText  = 64 << 10
+	MaxTexts = 1024
+
+	// MaxVersionParts bounds the numbers of a version.
+	MaxVersionParts = 16
+
+	// MaxActors bounds the actors in each list of a component's metadata, and
+	// MaxActorLength the name of one, in bytes.
+	MaxActors      = 64
+	MaxActorLength = 255
 
 	// MaxDepth bounds the nesting of arrays, maps and tags, counted through the
 	// byte strings that wrap CBOR in SUIT.

@@ -16,7 +16,8 @@ import (
 //
 // Manifest version 1 is the only one there is and has no field.
 //
-// draft-ietf-suit-manifest-37, section 8.4.
+// draft-ietf-suit-manifest-37, section 8.4; draft-ietf-suit-trust-domains-12, section
+// 5.2; draft-ietf-suit-update-management-14, section 3.
 type Manifest struct {
 	// SequenceNumber only grows from release to release (rollback protection).
 	SequenceNumber uint64
@@ -25,9 +26,21 @@ type Manifest struct {
 	// ASCII, at most MaxURILength bytes, "" if absent.
 	ReferenceURI string
 
-	// Components are what commands act on, selected by index. At least one, at
-	// most MaxComponents, no two equal.
+	// ComponentID is where a root manifest is stored: its sequence number is compared
+	// with that of the one before it there. Nil if absent; ignored in a dependency.
+	ComponentID ComponentID
+
+	// SetVersion is the semantic version of all components together, as in
+	// VersionMatch. Nil if absent.
+	SetVersion []int64
+
+	// Components are what commands act on, selected by index. At most MaxComponents,
+	// no two equal; at least one if there are no Dependencies.
 	Components []ComponentID
+
+	// Dependencies are the manifests that this one processes, by ascending
+	// Index; at most MaxDependencies.
+	Dependencies []Dependency
 
 	// Shared runs before every other sequence. Nil if absent, as for the others.
 	Shared Sequence
@@ -36,12 +49,33 @@ type Manifest struct {
 	Load     Sequence
 	Invoke   Sequence
 
-	// PayloadFetch and Install may have been severed from the manifest.
-	PayloadFetch SeverableSequence
-	Install      SeverableSequence
+	// Uninstall removes what the manifest has installed. It is never severed.
+	Uninstall Sequence
+
+	// These may have been severed from the manifest.
+	DependencyResolution  SeverableSequence
+	PayloadFetch          SeverableSequence
+	CandidateVerification SeverableSequence
+	Install               SeverableSequence
+
+	// CoSWID names the software that the manifest installs. It is signed, but not
+	// interpreted.
+	CoSWID SeverableCoSWID
 
 	// Text describes the release to people. It is signed, but not interpreted.
 	Text SeverableText
+}
+
+// Dependency is another manifest that commands of this one fetch and process.
+//
+// The specification's text has Index select one of the manifest's Components; its
+// examples use an index beyond them, with the prefix as identifier. Both are
+// accepted: an index beyond the components needs a prefix.
+//
+// draft-ietf-suit-trust-domains-12, section 5.2.2.
+type Dependency struct {
+	Index  uint64
+	Prefix ComponentID // nil if absent
 }
 
 // SeverableSequence is a command sequence that may be kept out of the signed
@@ -61,9 +95,12 @@ type SeverableSequence struct {
 // Severed reports whether the sequence exists but is not here.
 func (s SeverableSequence) Severed() bool { return s.Sequence == nil && !s.Digest.IsZero() }
 
-// SeverableText is suit-text as the bytes of its CBOR map, checked for
-// deterministic encoding only; Digest is as in SeverableSequence.
-type SeverableText struct {
+// SeverableCoSWID is suit-coswid: a Concise Software Identification Tag (RFC 9393) as
+// the bytes of one CBOR item. They are checked to be well-formed, without repeated map keys
+// or indefinite lengths, in any order; Digest is as in SeverableSequence.
+//
+// draft-ietf-suit-update-management-14, section 3.2.
+type SeverableCoSWID struct {
 	Raw    []byte
 	Digest verify.Digest
 }
@@ -81,10 +118,12 @@ func (m *Manifest) Section(s Section) (Sequence, bool) {
 		seq = m.Load
 	case SectionInvoke:
 		seq = m.Invoke
-	case SectionPayloadFetch:
-		seq = m.PayloadFetch.Sequence
-	case SectionInstall:
-		seq = m.Install.Sequence
+	case SectionUninstall:
+		seq = m.Uninstall
+	default:
+		if severable := m.severable(s); severable != nil {
+			seq = severable.Sequence
+		}
 	}
 	return seq, seq != nil
 }
@@ -92,13 +131,94 @@ func (m *Manifest) Section(s Section) (Sequence, bool) {
 // Severed reports whether the manifest has section s, but only by its digest.
 // Whoever needs to run such a section must fail.
 func (m *Manifest) Severed(s Section) bool {
+	severable := m.severable(s)
+	return severable != nil && severable.Severed()
+}
+
+// severable returns the field of section s, nil if it is not one that can be severed.
+func (m *Manifest) severable(s Section) *SeverableSequence {
 	switch s {
+	case SectionDependencyResolution:
+		return &m.DependencyResolution
 	case SectionPayloadFetch:
-		return m.PayloadFetch.Severed()
+		return &m.PayloadFetch
+	case SectionCandidateVerification:
+		return &m.CandidateVerification
 	case SectionInstall:
-		return m.Install.Severed()
+		return &m.Install
+	}
+	return nil
+}
+
+// Dependency returns the dependency at index.
+func (m *Manifest) Dependency(index int) (Dependency, bool) {
+	for _, d := range m.Dependencies {
+		if index >= 0 && d.Index == uint64(index) {
+			return d, true
+		}
+	}
+	return Dependency{}, false
+}
+
+// Indices returns every index that a command can select: the components in order, then
+// the dependencies that are not among them.
+func (m *Manifest) Indices() []int {
+	indices := make([]int, len(m.Components), len(m.Components)+len(m.Dependencies))
+	for i := range indices {
+		indices[i] = i
+	}
+	for _, d := range m.Dependencies {
+		if d.Index >= uint64(len(m.Components)) {
+			indices = append(indices, int(d.Index))
+		}
+	}
+	return indices
+}
+
+// Identifier returns the component identifier at index: the component's, or the
+// prefix of a dependency that is not among the components. False if there is none.
+func (m *Manifest) Identifier(index int) (ComponentID, bool) {
+	if 0 <= index && index < len(m.Components) {
+		return m.Components[index], true
+	}
+	d, ok := m.Dependency(index)
+	return d.Prefix, ok
+}
+
+// Resolve returns the indices that i selects, in order: all of Indices, or those listed.
+// Error: ErrComponent if there is no such component or dependency.
+func (m *Manifest) Resolve(i ComponentIndex) ([]int, error) {
+	if i.All {
+		return m.Indices(), nil
+	}
+	list := i.List
+	if list == nil {
+		list = []uint64{i.One}
+	}
+	out := make([]int, len(list))
+	for k, v := range list {
+		if !m.hasIndex(v) {
+			return nil, m.noIndex(v)
+		}
+		out[k] = int(v)
+	}
+	return out, nil
+}
+
+func (m *Manifest) hasIndex(v uint64) bool {
+	if v < uint64(len(m.Components)) {
+		return true
+	}
+	for _, d := range m.Dependencies {
+		if d.Index == v {
+			return true
+		}
 	}
 	return false
+}
+
+func (m *Manifest) noIndex(v uint64) error {
+	return fmt.Errorf("%w: index %d of %d components and %d dependencies", ErrComponent, v, len(m.Components), len(m.Dependencies))
 }
 
 // ComponentID is SUIT_Component_Identifier: a path of byte strings, at most

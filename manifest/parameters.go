@@ -10,23 +10,6 @@ import (
 	"github.com/firmament-dev/firmament/internal/cborstream"
 )
 
-// Keys of SUIT_Parameters.
-//
-// draft-ietf-suit-manifest-37, section 11.5; fetch-arguments is in the CDDL only.
-const (
-	parameterVendorID       = 1
-	parameterClassID        = 2
-	parameterImageDigest    = 3
-	parameterSlot           = 5
-	parameterStrictOrder    = 12
-	parameterSoftFailure    = 13
-	parameterImageSize      = 14
-	parameterURI            = 21
-	parameterInvokeArgs     = 23
-	parameterDeviceID       = 24
-	parameterFetchArguments = 25
-)
-
 func decodeParameters(p *cborstream.Parser, where place) (*Parameters, error) {
 	at := p.Offset()
 	n, err := p.Map()
@@ -43,10 +26,10 @@ func decodeParameters(p *cborstream.Parser, where place) (*Parameters, error) {
 		if err != nil {
 			return nil, err
 		}
-		if key == parameterSoftFailure && where&top != 0 {
+		if ParameterKey(key) == ParameterSoftFailure && where&top != 0 {
 			return nil, p.Refuse(at, ErrCommand, "soft-failure outside of try-each and run-sequence")
 		}
-		if err := params.decode(p, at, key); err != nil {
+		if err := params.decode(p, at, ParameterKey(key)); err != nil {
 			return nil, err
 		}
 	}
@@ -55,40 +38,40 @@ func decodeParameters(p *cborstream.Parser, where place) (*Parameters, error) {
 
 // decode reads one value. Keys are sorted and different (cborstream), so that
 // no value is read twice.
-func (params *Parameters) decode(p *cborstream.Parser, at int, key int64) (err error) {
+func (params *Parameters) decode(p *cborstream.Parser, at int, key ParameterKey) (err error) {
 	switch key {
-	case parameterVendorID:
+	case ParameterVendorID:
 		if kind, err := p.Peek(); err == nil && kind == cborstream.Tag {
 			return p.Refuse(at, ErrUnsupported, "vendor identifier as private enterprise number")
 		}
 		params.VendorID, err = value(decodeUUID(p))
-	case parameterClassID:
+	case ParameterClassID:
 		params.ClassID, err = value(decodeUUID(p))
-	case parameterImageDigest:
+	case ParameterImageDigest:
 		content, err := p.Wrapped()
 		if err != nil {
 			return err
 		}
 		params.ImageDigest, err = value(wholeDigest(content))
 		return err
-	case parameterSlot:
+	case ParameterSlot:
 		params.Slot, err = value(p.Uint())
-	case parameterStrictOrder:
+	case ParameterStrictOrder:
 		params.StrictOrder, err = value(p.Bool())
-	case parameterSoftFailure:
+	case ParameterSoftFailure:
 		params.SoftFailure, err = value(p.Bool())
-	case parameterImageSize:
+	case ParameterImageSize:
 		params.ImageSize, err = value(p.Uint())
 		if err == nil && *params.ImageSize > math.MaxInt64 {
 			err = p.Refuse(at, ErrMalformed, "image size %d, expected at most 2^63-1", *params.ImageSize)
 		}
-	case parameterURI:
+	case ParameterURI:
 		params.URI, err = value(decodeURI(p))
-	case parameterInvokeArgs:
+	case ParameterInvokeArgs:
 		params.InvokeArgs, err = decodeArguments(p)
-	case parameterDeviceID:
+	case ParameterDeviceID:
 		params.DeviceID, err = value(decodeUUID(p))
-	case parameterFetchArguments:
+	case ParameterFetchArguments:
 		params.FetchArguments, err = decodeArguments(p)
 	default:
 		err = p.Refuse(at, ErrUnsupported, "parameter %d", key)
@@ -111,42 +94,42 @@ func decodeArguments(p *cborstream.Parser) ([]byte, error) {
 func (params *Parameters) append(b []byte) []byte {
 	n := 0
 	var pairs []byte
-	key := func(k int64) []byte {
+	key := func(k ParameterKey) []byte {
 		n++
-		return cborstream.AppendInt(pairs, k)
+		return cborstream.AppendInt(pairs, int64(k))
 	}
 	if v := params.VendorID; v != nil {
-		pairs = cborstream.AppendBytes(key(parameterVendorID), v[:])
+		pairs = cborstream.AppendBytes(key(ParameterVendorID), v[:])
 	}
 	if v := params.ClassID; v != nil {
-		pairs = cborstream.AppendBytes(key(parameterClassID), v[:])
+		pairs = cborstream.AppendBytes(key(ParameterClassID), v[:])
 	}
 	if v := params.ImageDigest; v != nil {
-		pairs = cborstream.AppendBytes(key(parameterImageDigest), appendDigest(nil, *v))
+		pairs = cborstream.AppendBytes(key(ParameterImageDigest), appendDigest(nil, *v))
 	}
 	if v := params.Slot; v != nil {
-		pairs = cborstream.AppendUint(key(parameterSlot), *v)
+		pairs = cborstream.AppendUint(key(ParameterSlot), *v)
 	}
 	if v := params.StrictOrder; v != nil {
-		pairs = cborstream.AppendBool(key(parameterStrictOrder), *v)
+		pairs = cborstream.AppendBool(key(ParameterStrictOrder), *v)
 	}
 	if v := params.SoftFailure; v != nil {
-		pairs = cborstream.AppendBool(key(parameterSoftFailure), *v)
+		pairs = cborstream.AppendBool(key(ParameterSoftFailure), *v)
 	}
 	if v := params.ImageSize; v != nil {
-		pairs = cborstream.AppendUint(key(parameterImageSize), *v)
+		pairs = cborstream.AppendUint(key(ParameterImageSize), *v)
 	}
 	if v := params.URI; v != nil {
-		pairs = cborstream.AppendText(key(parameterURI), *v)
+		pairs = cborstream.AppendText(key(ParameterURI), *v)
 	}
 	if v := params.InvokeArgs; v != nil {
-		pairs = cborstream.AppendBytes(key(parameterInvokeArgs), v)
+		pairs = cborstream.AppendBytes(key(ParameterInvokeArgs), v)
 	}
 	if v := params.DeviceID; v != nil {
-		pairs = cborstream.AppendBytes(key(parameterDeviceID), v[:])
+		pairs = cborstream.AppendBytes(key(ParameterDeviceID), v[:])
 	}
 	if v := params.FetchArguments; v != nil {
-		pairs = cborstream.AppendBytes(key(parameterFetchArguments), v)
+		pairs = cborstream.AppendBytes(key(ParameterFetchArguments), v)
 	}
 	return slices.Concat(cborstream.AppendMap(b, n), pairs)
 }

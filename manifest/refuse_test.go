@@ -82,7 +82,7 @@ func TestCBR_11_Limits(t *testing.T) {
 		"payloads":     {seal(t, m, payloads...), manifest.ErrLimit},
 		"COS_07":       {manyBlocks, manifest.ErrLimit},
 		"envelope":     {seal(t, m, tstr("#a"), bstr(make([]byte, manifest.MaxEnvelopeSize))), manifest.ErrLimit},
-		"items":        {seal(t, goodParts().with(23, bstr(dict(tstr("en"), arr(bytes.Split(make([]byte, 70_000), nil)...)))).manifest()), manifest.ErrLimit},
+		"items":        {seal(t, goodParts().with(23, bstr(dict(tstr("en"), manyTexts()))).manifest()), manifest.ErrLimit},
 		"10000 blocks": {envelope(arr(bytes.Split(bytes.Repeat([]byte{0x40}, 10_000), nil)...), m), manifest.ErrLimit},
 	})
 	deep := func(n int) []byte {
@@ -229,4 +229,13 @@ func TestErrorsHaveAPlace(t *testing.T) {
 	if !errors.As(err, &place) || place.Offset != len(b)-1 {
 		t.Errorf("got %v, want byte %d", err, len(b)-1)
 	}
+}
+
+// manyTexts returns a map of more texts than MaxTexts.
+func manyTexts() []byte {
+	var pairs [][]byte
+	for i := range manifest.MaxTexts + 1 {
+		pairs = append(pairs, num(int64(i)), tstr("a"))
+	}
+	return dict(pairs...)
 }

@@ -20,7 +20,7 @@ func TestSevered(t *testing.T) {
 		t.Errorf("install of %d commands, %t; want 3", len(seq), ok)
 	}
 	m := whole.Manifest()
-	if m.Severed(manifest.SectionInstall) || m.Install.Digest.IsZero() || m.Text.Raw == nil {
+	if m.Severed(manifest.SectionInstall) || m.Install.Digest.IsZero() || m.Text.Texts == nil {
 		t.Error("install or text is not the envelope's with the manifest's digest")
 	}
 
@@ -85,7 +85,7 @@ func TestEncodeSeverable(t *testing.T) {
 		t.Errorf("changed behind its digest: got %v, want ErrDigest", err)
 	}
 	e = u.Envelope()
-	e.Manifest.Install.Sequence, e.Manifest.Text.Raw = nil, nil
+	e.Manifest.Install.Sequence, e.Manifest.Text.Texts = nil, nil
 	b, err := e.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,193 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"bytes"
+	"slices"
+	"unicode"
+
+	"github.com/firmament-dev/firmament/internal/cborstream"
+)
+
+// textDecoder reads SUIT_Text_Map and counts the texts in it.
+type textDecoder struct {
+	texts int
+}
+
+// decodeTexts reads the SUIT_Text_Map that fills p.
+func decodeTexts(p *cborstream.Parser) ([]Text, error) {
+	d := new(textDecoder)
+	n, err := p.Map()
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, p.Refuse(0, ErrMalformed, "no language")
+	}
+	var texts []Text
+	for range n {
+		at := p.Offset()
+		language, err := p.Text()
+		if err != nil {
+			return nil, err
+		}
+		if !validLanguage(language) {
+			return nil, p.Refuse(at, ErrMalformed, "language tag of %d bytes", len(language))
+		}
+		text, err := d.language(p)
+		if err != nil {
+			return nil, err
+		}
+		text.Language = language
+		texts = append(texts, text)
+	}
+	return texts, p.Done()
+}
+
+// validLanguage is tag38-ltag: [a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*
+func validLanguage(s string) bool {
+	for i, part := range bytes.Split([]byte(s), []byte("-")) {
+		if len(part) < 1 || len(part) > 8 {
+			return false
+		}
+		for _, c := range part {
+			letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+			if !letter && (i == 0 || c < '0' || c > '9') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// language reads SUIT_Text_LMap: integer keys for the manifest, arrays for components.
+func (d *textDecoder) language(p *cborstream.Parser) (t Text, err error) {
+	n, err := p.Map()
+	if err != nil {
+		return t, err
+	}
+	for range n {
+		kind, err := p.Peek()
+		if err != nil {
+			return t, err
+		}
+		if kind == cborstream.Array {
+			c, err := d.component(p)
+			if err != nil {
+				return t, err
+			}
+			t.Components = append(t.Components, c)
+			continue
+		}
+		key, err := p.Int()
+		if err != nil {
+			return t, err
+		}
+		text, err := d.text(p, false)
+		if err != nil {
+			return t, err
+		}
+		if t.Manifest == nil {
+			t.Manifest = make(map[TextKey]string)
+		}
+		t.Manifest[TextKey(key)] = text
+	}
+	return t, nil
+}
+
+func (d *textDecoder) component(p *cborstream.Parser) (c ComponentText, err error) {
+	if c.ID, err = decodeComponentID(p); err != nil {
+		return c, err
+	}
+	n, err := p.Map()
+	if err != nil {
+		return c, err
+	}
+	for range n {
+		key, err := p.Int()
+		if err != nil {
+			return c, err
+		}
+		k := ComponentTextKey(key)
+		text, err := d.text(p, k == TextVersionRequired || k == TextCurrentVersion)
+		if err != nil {
+			return c, err
+		}
+		if c.Text == nil {
+			c.Text = make(map[ComponentTextKey]string)
+		}
+		c.Text[k] = text
+	}
+	return c, nil
+}
+
+// text reads one text. What could rearrange the screen or the log that shows
+// it is refused; a version has no line breaks either.
+func (d *textDecoder) text(p *cborstream.Parser, oneLine bool) (string, error) {
+	at := p.Offset()
+	s, err := p.Text()
+	if err != nil {
+		return "", err
+	}
+	if d.texts++; d.texts > MaxTexts {
+		return "", p.Refuse(at, ErrLimit, "more than %d texts", MaxTexts)
+	}
+	if len(s) > MaxText {
+		return "", p.Refuse(at, ErrLimit, "text of %d bytes, limit %d", len(s), MaxText)
+	}
+	for _, r := range s {
+		if !printable(r, oneLine) {
+			return "", p.Refuse(at, ErrMalformed, "character %U in a text", r)
+		}
+	}
+	return s, nil
+}
+
+func printable(r rune, oneLine bool) bool {
+	if r == '\n' || r == '\r' || r == '\t' {
+		return !oneLine
+	}
+	if oneLine { // update-management-14, sections 3.3 and 3.4: L, M, N, P, S, Zs
+		return unicode.IsOneOf([]*unicode.RangeTable{unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs}, r)
+	}
+	return !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r)
+}
+
+// appendTexts returns SUIT_Text_Map.
+func appendTexts(b []byte, texts []Text) []byte {
+	pairs := make([]pair, len(texts))
+	for i, t := range texts {
+		pairs[i] = pair{key: cborstream.AppendText(nil, t.Language), value: t.encode()}
+	}
+	return appendPairs(b, pairs)
+}
+
+func (t *Text) encode() []byte {
+	var pairs []pair
+	for key, text := range t.Manifest {
+		pairs = append(pairs, pair{cborstream.AppendInt(nil, int64(key)), cborstream.AppendText(nil, text)})
+	}
+	for _, c := range t.Components {
+		var texts []pair
+		for key, text := range c.Text {
+			texts = append(texts, pair{cborstream.AppendInt(nil, int64(key)), cborstream.AppendText(nil, text)})
+		}
+		pairs = append(pairs, pair{c.ID.append(nil), appendPairs(nil, texts)})
+	}
+	return appendPairs(nil, pairs)
+}
+
+// A pair is an encoded key and its encoded value.
+type pair struct{ key, value []byte }
+
+// appendPairs appends a map of pairs, which it sorts by their keys.
+func appendPairs(b []byte, pairs []pair) []byte {
+	slices.SortFunc(pairs, func(x, y pair) int { return bytes.Compare(x.key, y.key) })
+	b = cborstream.AppendMap(b, len(pairs))
+	for _, p := range pairs {
+		b = append(append(b, p.key...), p.value...)
+	}
+	return b
+}

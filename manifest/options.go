@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+// Options say what Open, Inspect and Encode accept beyond the strict rules. The zero
+// Options are strict.
+type Options struct {
+	// Compat has the relaxations, joined with |.
+	Compat Compat
+
+	// Registry has the custom commands and parameters. All others are refused.
+	Registry Registry
+}
+
+// Compat is a set of relaxations, each for what some tooling really emits. None of them
+// weakens authentication.
+type Compat uint32
+
+// The relaxations.
+const (
+	// CompatUntagged: an envelope without tag 107. SUIT allows that only where the
+	// context says what the bytes are; generators do it anyway.
+	CompatUntagged Compat = 1 << iota
+
+	// CompatUncheckedDependency: process-dependency without dependency-integrity before
+	// it, as in example 1 of trust-domains-12. The processor then makes that check by itself:
+	// nothing unauthenticated runs.
+	CompatUncheckedDependency
+
+	// CompatSeveredCandidateVerification: candidate-verification as a digest, with the
+	// sequence in the envelope. The CDDL of trust-domains-12 has a place for it in the
+	// envelope, but no digest for it in the manifest.
+	CompatSeveredCandidateVerification
+)
+
+// Has reports whether c has all of other.
+func (c Compat) Has(other Compat) bool { return c&other == other }
+
+// Registry lists the numbers that a deployment has given a meaning, all MaxCustom or
+// below; others in it have no effect.
+type Registry struct {
+	Commands   []CustomCommand
+	Parameters []ParameterKey
+}
+
+// CustomCommand is a command that no specification has.
+type CustomCommand struct {
+	Code Code
+
+	// Condition: it has no side effect, its failure may be softened, and the shared
+	// sequence may have it only if this is set.
+	Condition bool
+}
+
+// Command returns the entry of code.
+func (r Registry) Command(code Code) (CustomCommand, bool) {
+	for _, c := range r.Commands {
+		if c.Code == code && code <= MaxCustom {
+			return c, true
+		}
+	}
+	return CustomCommand{}, false
+}
+
+func (r Registry) hasParameter(key ParameterKey) bool {
+	for _, k := range r.Parameters {
+		if k == key && key <= MaxCustom {
+			return true
+		}
+	}
+	return false
+}
