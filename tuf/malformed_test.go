@@ -109,6 +109,7 @@ func TestTUF_20_Shape(t *testing.T) {
 			{"ed25519 small order", set("keys a", map[string]any{"keytype": "ed25519", "scheme": "ed25519", "keyval": map[string]any{"public": strings.Repeat("00", 32)}})},
 			{"ed25519 no value", set("keys a", raw(`{"keytype":"ed25519","scheme":"ed25519"}`))},
 			{"ecdsa no pem", set("keys a", raw(`{"keytype":"ecdsa","scheme":"ecdsa-sha2-nistp256","keyval":{"public":"x"}}`))},
+			{"ecdsa with an ed25519 key", set("keys a", map[string]any{"keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": map[string]any{"public": ed25519PEM()}})},
 			{"scheme number", set("keys a", raw(`{"keytype":"ecdsa","scheme":1}`))},
 		},
 	}
@@ -122,6 +123,27 @@ func TestTUF_20_Shape(t *testing.T) {
 				t.Errorf("%s, %s: %v, want ErrMalformed", role, e.name, err)
 			}
 		}
+	}
+}
+
+func ed25519PEM() string {
+	text, err := testkeys.Ed25519(1).Public().MarshalPEM()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// A key id may sign once (section 4.2.1), even where once is enough.
+func TestTUF_12_KeyIDSignsTwice(t *testing.T) {
+	r := tufsim.New()
+	s := refreshed(t, r)
+	signed := r.Signed(tuf.RoleTimestamp)
+	signed["version"] = 2
+	sig := tufsim.Signature(signed, r.Keys[tuf.RoleTimestamp][0])
+	_, err := s.UpdateTimestamp(tufsim.Envelope(signed, []any{sig, sig}), r.Now)
+	if !errors.Is(err, tuf.ErrMalformed) || !errors.Is(err, tuf.ErrThreshold) {
+		t.Errorf("got %v, want ErrMalformed and ErrThreshold", err)
 	}
 }
 
@@ -185,6 +207,24 @@ func TestUnknownFieldsAreSigned(t *testing.T) {
 	}
 	if err := s.UpdateRoot([]byte(strings.Replace(string(r.Root(2)), `x-new`, `x-old`, 1))); !errors.Is(err, tuf.ErrThreshold) {
 		t.Errorf("unknown field changed: %v, want ErrThreshold", err)
+	}
+}
+
+// A target whose only digest is of an unknown algorithm is listed and cannot be verified.
+func TestTUF_21_UnknownHash(t *testing.T) {
+	r := tufsim.New()
+	r.Edit = func(role tuf.Role, signed map[string]any) {
+		if role == tuf.RoleTargets {
+			signed["targets"].(map[string]any)["fw/a.suit"].(map[string]any)["hashes"] = map[string]any{"blake9": "00"}
+		}
+	}
+	r.Publish()
+	file, err := refreshed(t, r).Targets().Target("fw/a.suit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Verify([]byte("one")); !errors.Is(err, tuf.ErrHash) {
+		t.Errorf("verify: %v, want ErrHash", err)
 	}
 }
 

@@ -124,7 +124,7 @@ func TestTUF_13_ThresholdValue(t *testing.T) {
 		}
 	}
 	r.Publish(tuf.RoleRoot)
-	if err := refreshed0(t, r).UpdateRoot(r.Root(2)); !errors.Is(err, tuf.ErrMalformed) {
+	if err := provisioned(t, r).UpdateRoot(r.Root(2)); !errors.Is(err, tuf.ErrMalformed) {
 		t.Errorf("no threshold: %v, want ErrMalformed", err)
 	}
 	r.Edit = func(_ tuf.Role, signed map[string]any) {
@@ -134,13 +134,14 @@ func TestTUF_13_ThresholdValue(t *testing.T) {
 	}
 	r.Put(tuf.RoleRoot)
 	r.Edit = nil
-	s := refreshed0(t, r)
+	s := provisioned(t, r)
 	if err := refresh(s, r); !errors.Is(err, tuf.ErrThreshold) {
 		t.Errorf("no keys: %v, want ErrThreshold", err)
 	}
 }
 
-func refreshed0(t *testing.T, r *tufsim.Repo) *tuf.Set {
+// provisioned returns a Set that holds the first root and nothing else.
+func provisioned(t *testing.T, r *tufsim.Repo) *tuf.Set {
 	t.Helper()
 	s, err := tuf.NewSet(r.Root(1))
 	if err != nil {
@@ -181,7 +182,7 @@ func TestTUF_14_StolenKey(t *testing.T) {
 		case tuf.RoleTargets:
 			targets = stolen[c.role]
 		}
-		fresh := refreshed0(t, r)
+		fresh := provisioned(t, r)
 		_, err := fresh.UpdateTimestamp(timestamp, r.Now)
 		if err == nil {
 			err = fresh.UpdateSnapshot(snapshot, r.Now)
@@ -230,6 +231,29 @@ func TestTUF_06_MixAndMatch(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleSnapshot, tuf.RoleTargets} {
 		for name, spoil := range map[string]func(r *tufsim.Repo){
 			"other bytes": func(r *tufsim.Repo) { r.Files[r.Name(role)] = append(r.Files[r.Name(role)], ' ') },
+			"other length, no hash": func(r *tufsim.Repo) {
+				r.Edit = func(_ tuf.Role, signed map[string]any) {
+					if meta, ok := signed["meta"].(map[string]any); ok {
+						for _, entry := range meta {
+							delete(entry.(map[string]any), "hashes")
+						}
+					}
+				}
+				r.Publish()
+				r.Edit = nil
+				r.Files[r.Name(role)] = append(r.Files[r.Name(role)], ' ')
+			},
+			"no known hash": func(r *tufsim.Repo) {
+				r.Edit = func(at tuf.Role, signed map[string]any) {
+					if meta, ok := signed["meta"].(map[string]any); ok {
+						for _, entry := range meta {
+							entry.(map[string]any)["hashes"] = map[string]any{"blake9": "00"}
+						}
+					}
+				}
+				r.Publish()
+				r.Edit = nil
+			},
 			"same length": func(r *tufsim.Repo) {
 				r.Files[r.Name(role)] = bytes.Replace(r.Files[r.Name(role)], []byte("\n"), []byte(" "), 1)
 			},

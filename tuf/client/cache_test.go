@@ -306,6 +306,9 @@ func TestTUF_24_TwoProcesses(t *testing.T) {
 	// a has older metadata in memory, and is offered just that.
 	repo.Files = old
 	a.refresh(tuf.ErrRollback)
+	repo.Publish()
+	repo.Publish()
+	a.refresh(nil)
 
 	lock, err := a.fsys.Lock("lock")
 	if err != nil {
@@ -315,10 +318,33 @@ func TestTUF_24_TwoProcesses(t *testing.T) {
 	if !errors.Is(err, tuf.ErrCache) || !errors.Is(err, simfs.ErrBusy) {
 		t.Errorf("locked: %v", err)
 	}
+	if _, err := a.Target("fw/a.suit"); !errors.Is(err, tuf.ErrTargetUnknown) {
+		t.Errorf("target answered without a refresh: %v", err)
+	}
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
+	a.refresh(nil)
+}
+
+// The other process got no further than a newer timestamp. That is on the medium, so it counts here too.
+func TestTUF_24_OtherProcessFailedHalfWay(t *testing.T) {
+	repo := tufsim.New()
+	a := newDevice(t, repo)
+	b := newDevice(t, repo)
+	b.fsys, b.o.Storage = a.fsys, a.fsys
+	b.restart()
+	a.refresh(nil)
+	old := clone(repo.Files)
+	repo.Publish(tuf.RoleSnapshot, tuf.RoleTimestamp)
+	now := clone(repo.Files)
+	delete(repo.Files, repo.Name(tuf.RoleSnapshot))
+	b.refresh(tuf.ErrTransport)
+	repo.Files = old
 	a.refresh(tuf.ErrRollback)
+	repo.Files = now
+	a.refresh(nil)
+	b.refresh(nil)
 }
 
 func TestTUF_24_Goroutines(t *testing.T) {

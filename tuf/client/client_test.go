@@ -6,6 +6,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -216,6 +217,68 @@ func TestSTO_11_UnchangedRefreshWritesNothing(t *testing.T) {
 	if len(repo.Requests) != 2 {
 		t.Errorf("newer timestamp: requests %v", repo.Requests)
 	}
+}
+
+// The same timestamp version with other content is not taken (section 5.4.3), and what is fetched again but is
+// the same is not written again.
+func TestTUF_03_SameVersionOtherContent(t *testing.T) {
+	repo := tufsim.New()
+	d := newDevice(t, repo)
+	sim := simfs.NewSim(simfs.Options{})
+	d.fsys = sim.FS()
+	d.o.Storage = d.fsys
+	d.restart()
+	d.refresh(nil)
+	operations := sim.Ops()
+	repo.Publish(tuf.RoleTimestamp)
+	d.refresh(nil)
+	operations = sim.Ops() - operations // what a newer timestamp costs
+	before := d.files()
+	repo.Edit = func(role tuf.Role, signed map[string]any) {
+		if role == tuf.RoleTimestamp {
+			sum := verify.Sum(verify.SHA512, repo.Files[repo.Name(tuf.RoleSnapshot)])
+			signed["meta"].(map[string]any)["snapshot.json"].(map[string]any)["hashes"].(map[string]any)["sha512"] = hex.EncodeToString(sum.Bytes())
+		}
+	}
+	repo.Put(tuf.RoleTimestamp)
+	d.refresh(nil)
+	if names := changed(before, d.files()); names != nil {
+		t.Errorf("%v changed", names)
+	}
+	repo.Publish(tuf.RoleTimestamp) // now newer, and the snapshot is listed in another way
+	repo.Requests = nil
+	start := sim.Ops()
+	d.refresh(nil)
+	if n := sim.Ops() - start; n != operations {
+		t.Errorf("%d operations on the medium, %d for the timestamp alone", n, operations)
+	}
+	if !slices.Contains(repo.Requests, "metadata/1.snapshot.json") {
+		t.Errorf("snapshot not compared with its new listing: %v", repo.Requests)
+	}
+}
+
+// An expired root stops the update before anything else is asked for (section 5.3.10).
+func TestTUF_02_ExpiredRootStops(t *testing.T) {
+	repo := tufsim.New()
+	d := newDevice(t, repo)
+	d.refresh(nil)
+	before := d.files()
+	repo.Expires[tuf.RoleRoot] = repo.Now
+	repo.Publish(tuf.RoleRoot)
+	repo.Publish()
+	repo.Requests = nil
+	d.refresh(tuf.ErrFreeze)
+	if slices.Contains(repo.Requests, "metadata/timestamp.json") {
+		t.Errorf("requests %v", repo.Requests)
+	}
+	for _, name := range changed(before, d.files()) {
+		if name != "2.root.json" && !strings.HasPrefix(name, "state.") {
+			t.Errorf("%s changed", name)
+		}
+	}
+	delete(repo.Expires, tuf.RoleRoot)
+	repo.Publish(tuf.RoleRoot)
+	d.refresh(nil)
 }
 
 // What a refused file leaves behind: nothing (S9), and the next good refresh works (S5).

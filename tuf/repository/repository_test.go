@@ -120,6 +120,27 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// What a run that was cut off left behind keeps its name and its content.
+func TestVersionsAreWrittenOnce(t *testing.T) {
+	w := newWorld(t)
+	w.publish("a", "one")
+	for _, name := range []string{"metadata/3.targets.json", "metadata/9.snapshot.json"} {
+		if err := durable.WriteFile(w.sim.FS(), name, []byte("left behind")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.publish("a", "two")
+	w.finds("a", "two")
+	for _, name := range []string{"metadata/3.targets.json", "metadata/9.snapshot.json"} {
+		if data, err := durable.ReadFile(w.sim.FS(), name, 1<<10); err != nil || string(data) != "left behind" {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+	if _, err := durable.ReadFile(w.sim.FS(), "metadata/10.snapshot.json", 1<<20); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpen(t *testing.T) {
 	w := newWorld(t)
 	w.publish("a", "one")
