@@ -3,6 +3,7 @@ module github.com/firmament-dev/firmament
 go 1.26.0
 
 require (
+	filippo.io/mldsa v1.0.0
 	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/secure-systems-lab/go-securesystemslib v0.11.1 // indirect

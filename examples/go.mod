@@ -5,6 +5,7 @@ go 1.26.0
 require github.com/firmament-dev/firmament v0.0.0
 
 require (
+	filippo.io/mldsa v1.0.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
 	github.com/google/go-containerregistry v0.20.7 // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect

@@ -11,6 +11,10 @@ var (
 	// ErrSignature: the bytes are not a signature of this message by this key.
 	ErrSignature = errors.New("signature does not verify")
 
+	// ErrDecrypt: no key at hand opens the encryption layer, or a ciphertext or wrapped key was
+	// altered. Which of them is not told apart further.
+	ErrDecrypt = errors.New("does not decrypt")
+
 	// ErrThreshold: fewer distinct public keys signed than the policy asks for.
 	ErrThreshold = errors.New("too few distinct signers")
 

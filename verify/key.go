@@ -9,29 +9,46 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha256"
-	"crypto/x509"
 	"fmt"
+
+	"filippo.io/mldsa"
+	"filippo.io/mldsa/x509" // the standard crypto/x509 with ML-DSA keys added
 )
 
 // KeyType is the kind of a Key; it fixes curve, hash and signature form. The zero value is no type.
 type KeyType uint8
 
-// The key types in use.
+// The key types in use. The last three are of secret keys; see Secret.
 const (
 	P256    KeyType = iota + 1 // ECDSA on P-256 with SHA-256
 	Ed25519                    // pure Ed25519, RFC 8032
+	MLDSA65                    // ML-DSA-65 with an empty context string, FIPS 204
+	HMAC256                    // HMAC with SHA-256, RFC 2104
+	A128KW                     // AES key wrap with a 128-bit key, RFC 3394
+	A256KW                     // AES key wrap with a 256-bit key, RFC 3394
 )
 
-// String returns "p256" or "ed25519".
+// String returns "p256", "ed25519", "mldsa65", "hmac256", "a128kw" or "a256kw".
 func (t KeyType) String() string {
 	switch t {
 	case P256:
 		return "p256"
 	case Ed25519:
 		return "ed25519"
+	case MLDSA65:
+		return "mldsa65"
+	case HMAC256:
+		return "hmac256"
+	case A128KW:
+		return "a128kw"
+	case A256KW:
+		return "a256kw"
 	}
 	return fmt.Sprintf("keytype(%d)", uint8(t))
 }
+
+// symmetric reports whether keys of the type are secrets, of which a Key is only the name.
+func (t KeyType) symmetric() bool { return t == HMAC256 || t == A128KW || t == A256KW }
 
 const (
 	p256PointSize = 65 // 0x04 || X || Y, SEC 1 section 2.3.3
@@ -39,15 +56,16 @@ const (
 	maxDERSize    = 72 // SEQUENCE of two INTEGERs of at most 33 bytes
 )
 
-// Key is an immutable public key. Two Keys are == exactly if they are the same public
-// key, whatever names or encodings they arrived under. The zero Key is invalid and
-// verifies nothing.
+// Key is an immutable public key, or the name of a Secret (which verifies nothing by
+// itself). Two Keys are == exactly if they are the same key, whatever names or encodings they arrived
+// under. The zero Key is invalid and verifies nothing.
 type Key struct {
 	kind KeyType
-	data [p256PointSize]byte // the uncompressed point, or 32 bytes of Ed25519 and zeros
+	data string // the uncompressed point, the Ed25519 or ML-DSA encoding, or a Secret's name
 }
 
-// NewKey checks and wraps a public key: *ecdsa.PublicKey on P-256, or ed25519.PublicKey. A
+// NewKey checks and wraps a public key: *ecdsa.PublicKey on P-256, ed25519.PublicKey, or
+// *mldsa.PublicKey (filippo.io/mldsa) with the parameters ML-DSA-65. A
 // point that is not on the curve, an Ed25519 encoding that is not canonical, an Ed25519 point of
 // small order (under which one signature fits many messages), any other curve and any
 // other key kind are ErrAlgorithm.
@@ -57,6 +75,11 @@ func NewKey(pub crypto.PublicKey) (Key, error) {
 		return newP256(pub)
 	case ed25519.PublicKey:
 		return newEd25519(pub)
+	case *mldsa.PublicKey:
+		if pub == nil || pub.Parameters() != mldsa.MLDSA65() {
+			return Key{}, fmt.Errorf("ml-dsa public key is not ML-DSA-65: %w", ErrAlgorithm)
+		}
+		return Key{kind: MLDSA65, data: string(pub.Bytes())}, nil
 	}
 	return Key{}, fmt.Errorf("public key of type %T: %w", pub, ErrAlgorithm)
 }
@@ -70,9 +93,7 @@ func newP256(pub *ecdsa.PublicKey) (Key, error) {
 	if err != nil || len(point) != p256PointSize {
 		return Key{}, fmt.Errorf("p256 public key: not a point of the curve: %w", ErrAlgorithm)
 	}
-	k := Key{kind: P256}
-	copy(k.data[:], point)
-	return k, nil
+	return Key{kind: P256, data: string(point)}, nil
 }
 
 func newEd25519(pub ed25519.PublicKey) (Key, error) {
@@ -82,9 +103,7 @@ func newEd25519(pub ed25519.PublicKey) (Key, error) {
 	if err := checkEdwardsPoint(pub); err != nil {
 		return Key{}, err
 	}
-	k := Key{kind: Ed25519}
-	copy(k.data[:], pub)
-	return k, nil
+	return Key{kind: Ed25519, data: string(pub)}, nil
 }
 
 // Type returns the key's type, 0 for the zero Key.
@@ -94,8 +113,16 @@ func (k Key) Type() KeyType { return k.kind }
 func (k Key) IsZero() bool { return k.kind == 0 }
 
 // ID returns the SHA-256 digest of the key's PKIX (SubjectPublicKeyInfo) DER: the identity
-// of the key, the same under every key id. The zero Key has the zero Digest.
+// of the key, the same under every key id. For a Secret it is the name alone. The zero Key has the
+// zero Digest.
 func (k Key) ID() Digest {
+	if k.kind.symmetric() {
+		id, err := NewDigest(SHA256, []byte(k.data))
+		if err != nil {
+			return Digest{}
+		}
+		return id
+	}
 	der, err := k.pkix()
 	if err != nil {
 		return Digest{}
@@ -111,18 +138,24 @@ func (k Key) String() string {
 	return k.kind.String() + " " + k.ID().String()
 }
 
-// Public returns the key as *ecdsa.PublicKey or ed25519.PublicKey, nil for the zero Key. The
-// caller owns the result.
+// Public returns the key as *ecdsa.PublicKey, ed25519.PublicKey or *mldsa.PublicKey, nil for the
+// zero Key and for the name of a Secret. The caller owns the result.
 func (k Key) Public() crypto.PublicKey {
 	switch k.kind {
 	case P256:
-		pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), k.data[:])
+		pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), []byte(k.data))
 		if err != nil {
 			return nil
 		}
 		return pub
 	case Ed25519:
-		return ed25519.PublicKey(append([]byte(nil), k.data[:ed25519.PublicKeySize]...))
+		return ed25519.PublicKey(k.data)
+	case MLDSA65:
+		pub, err := mldsa.NewPublicKey(mldsa.MLDSA65(), []byte(k.data))
+		if err != nil {
+			return nil
+		}
+		return pub
 	}
 	return nil
 }
@@ -131,12 +164,16 @@ func (k Key) pkix() ([]byte, error) {
 	if k.IsZero() {
 		return nil, fmt.Errorf("zero key: %w", ErrAlgorithm)
 	}
-	return x509.MarshalPKIXPublicKey(k.Public())
+	pub := k.Public()
+	if pub == nil {
+		return nil, fmt.Errorf("%v has no public half: %w", k.kind, ErrAlgorithm)
+	}
+	return x509.MarshalPKIXPublicKey(pub)
 }
 
 // VerifySignature checks sig over message: for P256 an ASN.1 DER signature over the SHA-256
-// of message, for Ed25519 the 64 bytes of RFC 8032. It returns nil, ErrSignature, or
-// ErrAlgorithm for the zero Key.
+// of message, for Ed25519 the 64 bytes of RFC 8032, for MLDSA65 the 3309 bytes of FIPS 204 (pure, empty
+// context). It returns nil, ErrSignature, or ErrAlgorithm for the zero Key and the name of a Secret.
 func (k Key) VerifySignature(message, sig []byte) error {
 	ok := false
 	switch pub := k.Public().(type) {
@@ -145,8 +182,10 @@ func (k Key) VerifySignature(message, sig []byte) error {
 		ok = len(sig) <= maxDERSize && ecdsa.VerifyASN1(pub, sum[:], sig)
 	case ed25519.PublicKey:
 		ok = len(sig) == rawSize && ed25519.Verify(pub, message, sig)
+	case *mldsa.PublicKey:
+		ok = len(sig) == mldsa.MLDSA65SignatureSize && mldsa.Verify(pub, message, sig, nil) == nil
 	default:
-		return fmt.Errorf("verify with the zero key: %w", ErrAlgorithm)
+		return fmt.Errorf("verify a signature with %v: %w", k, ErrAlgorithm)
 	}
 	if !ok {
 		return fmt.Errorf("%v, signature of %d bytes: %w", k, len(sig), ErrSignature)
@@ -155,7 +194,7 @@ func (k Key) VerifySignature(message, sig []byte) error {
 }
 
 // VerifyRaw is VerifySignature for the fixed form: 64 bytes r||s for P256 (RFC 9053, section
-// 2.1), and the same 64 bytes as VerifySignature for Ed25519.
+// 2.1), and the same bytes as VerifySignature for the others.
 func (k Key) VerifyRaw(message, sig []byte) error {
 	if k.kind != P256 {
 		return k.VerifySignature(message, sig)

@@ -24,8 +24,12 @@ type Entry struct {
 	// key has no name and is only tried for signatures that carry none.
 	KID []byte
 
-	// Key is the public key. Required.
+	// Key is the public key. Required, unless Secret is set: NewKeySet then fills it in.
 	Key Key
+
+	// Secret makes the entry one of a secret key, a Macer or a KeyWrapper, that checks MACs instead
+	// of signatures. Whoever holds it can also make them. Nil for a public key.
+	Secret Secret
 
 	// Groups are the names a Policy may ask for, such as "author" or "release". May be empty.
 	Groups []string
@@ -49,8 +53,9 @@ type KeySet struct{ entries []Entry }
 
 // NewKeySet copies and checks entries. One public key may stand under several key ids (it
 // counts once), and several keys under one key id (each is tried). An empty set, the zero
-// Key, an empty non-nil KID, and the same key twice under one key id are ErrPolicy; more
-// than MaxCandidates entries or a KID above MaxKIDSize are ErrLimit.
+// Key, an empty non-nil KID, the same key twice under one key id, and a Secret that does not
+// go with its Key are ErrPolicy; more than MaxCandidates entries or a KID above MaxKIDSize are ErrLimit.
+// A Macer whose secret is the encoding of a public key of the set is ErrAlgorithm: everybody knows it.
 func NewKeySet(entries ...Entry) (*KeySet, error) {
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("key set without keys: %w", ErrPolicy)
@@ -61,6 +66,9 @@ func NewKeySet(entries ...Entry) (*KeySet, error) {
 	s := &KeySet{entries: make([]Entry, 0, len(entries))}
 	revoked := make(map[Key]bool)
 	for i, e := range entries {
+		if e.Secret != nil && e.Key.IsZero() {
+			e.Key = e.Secret.Key()
+		}
 		if err := s.check(e); err != nil {
 			return nil, fmt.Errorf("key set entry %d: %w", i, err)
 		}
@@ -69,6 +77,9 @@ func NewKeySet(entries ...Entry) (*KeySet, error) {
 	}
 	for i := range s.entries {
 		s.entries[i].Revoked = revoked[s.entries[i].Key]
+	}
+	if err := s.checkConfusion(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -81,6 +92,9 @@ func (s *KeySet) check(e Entry) error {
 		return fmt.Errorf("empty key id (nil means none): %w", ErrPolicy)
 	case len(e.KID) > MaxKIDSize:
 		return fmt.Errorf("key id of %d bytes, expected at most %d: %w", len(e.KID), MaxKIDSize, ErrLimit)
+	}
+	if err := checkSecret(e); err != nil {
+		return err
 	}
 	for _, old := range s.entries {
 		if old.Key == e.Key && bytes.Equal(old.KID, e.KID) {

@@ -5,9 +5,10 @@ package verify
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+
+	"filippo.io/mldsa/x509"
 )
 
 // MaxPEMSize bounds a key file, in bytes.

@@ -10,10 +10,12 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
+
+	"filippo.io/mldsa"
+	"filippo.io/mldsa/x509"
 )
 
 // Signer makes signatures with one private key: in memory, in a file, in a token or behind a
@@ -27,7 +29,7 @@ type Signer interface {
 	Sign(ctx context.Context, message []byte) ([]byte, error)
 }
 
-// NewSigner wraps a P-256 or Ed25519 crypto.Signer (a PKCS#11 or TPM handle, a key in memory). Every
+// NewSigner wraps a P-256, Ed25519 or ML-DSA-65 crypto.Signer (a PKCS#11 or TPM handle, a key in memory). Every
 // signature is verified before it is returned, so a faulty token yields ErrSignature
 // and never a bad release. Keys that NewKey refuses are ErrAlgorithm.
 func NewSigner(s crypto.Signer) (Signer, error) {
@@ -54,7 +56,7 @@ func (s *signer) Sign(ctx context.Context, message []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var opts crypto.SignerOpts = crypto.Hash(0) // Ed25519 signs the message itself
+	var opts crypto.SignerOpts = crypto.Hash(0) // Ed25519 and ML-DSA sign the message itself
 	if s.key.Type() == P256 {
 		opts = crypto.SHA256
 	}
@@ -85,6 +87,12 @@ func GenerateKey(t KeyType) (Signer, error) {
 		return NewSigner(key)
 	case Ed25519:
 		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		return NewSigner(key)
+	case MLDSA65:
+		key, err := mldsa.GenerateKey(mldsa.MLDSA65())
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,7 @@ var (
 
 	// deviceModules are the only foreign import paths a device may link.
 	deviceModules = []string{
+		"filippo.io/mldsa",
 		"github.com/veraison/go-cose",
 		"github.com/fxamacker/cbor",
 		"github.com/x448/float16",
