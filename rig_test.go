@@ -229,11 +229,19 @@ type world struct {
 	root   []byte // trusted root
 	now    func() time.Time
 	wrap   func(install.Installer) install.Installer
-	retry  int
 }
 
 // powerOn is a boot: the boot loader picks a slot after verifying it, then the agent starts.
 func (w *world) powerOn(sim *simfs.Sim) (*device, error) {
+	d, err := w.switchOn(sim)
+	if err != nil {
+		return nil, err
+	}
+	return d, w.start(d, "tuf")
+}
+
+// switchOn is the boot loader's part of powerOn.
+func (w *world) switchOn(sim *simfs.Sim) (*device, error) {
 	d := &device{sim: sim}
 	var err error
 	if d.boot, err = slot.OpenBootRecord(sim.FS(), "boot"); err != nil {
@@ -245,16 +253,16 @@ func (w *world) powerOn(sim *simfs.Sim) (*device, error) {
 	if _, _, err := d.boot.Next(d.checkSlot); err != nil {
 		return nil, err
 	}
-	return d, w.start(d)
+	return d, nil
 }
 
-// start starts the agent on the booted device.
-func (w *world) start(d *device) error {
+// start starts the agent on the booted device, with its TUF cache in a directory of that name.
+func (w *world) start(d *device, cacheDir string) error {
 	var err error
 	if d.counter, err = verify.NewCounter(d.sim.FS(), "counter"); err != nil {
 		return err
 	}
-	cache, err := simfs.Sub(d.sim.FS(), "tuf")
+	cache, err := simfs.Sub(d.sim.FS(), cacheDir)
 	if err != nil {
 		return err
 	}
@@ -278,7 +286,7 @@ func (w *world) start(d *device) error {
 		Storage: d.sim.FS(), Finder: finder, Keys: keys, Policy: policy, Counter: d.counter,
 		Identity:  processor.Identity{VendorID: vendorID, ClassID: classID},
 		Component: component, Installer: inst,
-		Fetch:  fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1 + w.retry},
+		Fetch:  fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1},
 		Events: func(e firmament.Event) { d.events = append(d.events, e) },
 	})
 	return err
@@ -309,8 +317,11 @@ func (w *world) provision(ctx context.Context, sim *simfs.Sim, slotSize int64, r
 	if _, err := slot.CreateBootRecord(sim.FS(), "boot", 0, img); err != nil {
 		return err
 	}
-	d, err := w.powerOn(sim)
+	d, err := w.switchOn(sim)
 	if err != nil {
+		return err
+	}
+	if err := w.start(d, "factory"); err != nil {
 		return err
 	}
 	envelope, _, err := r.envelope(ctx)

@@ -150,8 +150,9 @@ func (r *BootRecord) MarkGood(_ context.Context, slot int) error {
 // this slot is the current one before it returns. An armed slot is tried while trial boots are left; each try is
 // counted before it is made. Otherwise the confirmed slot is started.
 //
-// check, if not nil, is asked whether the slot holds the image, as a verifying boot loader does; a trial that
-// fails it is given up at once. ErrNoBootable if the confirmed slot fails it too.
+// check, if not nil, is asked whether the slot holds the image, as a verifying boot loader does. A trial that fails it with
+// install.ErrVerifyAfterWrite is given up at once; any other error, such as one bad read, costs one try, and the confirmed slot is
+// started meanwhile. ErrNoBootable if the confirmed slot fails the check.
 func (r *BootRecord) Next(check func(slot int, img install.Image) error) (int, install.Image, error) {
 	var slot int
 	var image install.Image
@@ -160,8 +161,13 @@ func (r *BootRecord) Next(check func(slot int, img install.Image) error) (int, i
 		if s.Trial != install.NoSlot && s.Left > 0 {
 			slot = s.Trial
 			s.Left--
-			if check != nil && check(slot, s.Images[slot]) != nil {
-				slot, s.Left = s.Confirmed, 0
+			if check != nil {
+				if err := check(slot, s.Images[slot]); err != nil {
+					slot = s.Confirmed
+					if errors.Is(err, install.ErrVerifyAfterWrite) {
+						s.Left = 0
+					}
+				}
 			}
 		}
 		image = s.Images[slot]

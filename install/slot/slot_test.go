@@ -6,6 +6,7 @@ package slot_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/firmament-dev/firmament/install"
@@ -67,7 +68,7 @@ func TestContract(t *testing.T) { installtest.Test(t, subject) }
 // A verifying boot loader gives up a trial whose content changed after it was armed, and says so when the confirmed slot
 // is damaged, too (BOO-13, BOO-06).
 func TestBOO_13_SlotModifiedOffline(t *testing.T) {
-	errCheck := errors.New("wrong content")
+	errCheck := fmt.Errorf("wrong content: %w", install.ErrVerifyAfterWrite)
 	m := newMachine(t)
 	rec, err := slot.OpenBootRecord(m.FS(), "boot")
 	if err != nil {
@@ -92,6 +93,36 @@ func TestBOO_13_SlotModifiedOffline(t *testing.T) {
 	}
 	if _, _, err := rec.Next(func(int, install.Image) error { return errCheck }); !errors.Is(err, install.ErrNoBootable) || !errors.Is(err, errCheck) {
 		t.Fatalf("got %v, want %v", err, install.ErrNoBootable)
+	}
+}
+
+// A bad read while a trial is verified costs that boot, not the trial.
+func TestSTO_06_BootReadError(t *testing.T) {
+	m := newMachine(t)
+	rec, err := slot.OpenBootRecord(m.FS(), "boot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := install.Image{Size: 10, Digest: verify.Sum(verify.SHA256, nil)}
+	if err := rec.Arm(t.Context(), 1, img); err != nil {
+		t.Fatal(err)
+	}
+	fails := true
+	check := func(slot int, _ install.Image) error {
+		if slot == 1 && fails {
+			return errors.New("bad read")
+		}
+		return nil
+	}
+	if n, _, err := rec.Next(check); err != nil || n != 0 {
+		t.Fatalf("slot %d, %v; want slot 0", n, err)
+	}
+	if b, err := rec.Boot(t.Context()); err != nil || b.Status().State != install.Staged {
+		t.Fatalf("%+v, %v; want Staged", b, err)
+	}
+	fails = false
+	if n, _, err := rec.Next(check); err != nil || n != 1 {
+		t.Fatalf("slot %d, %v; want slot 1", n, err)
 	}
 }
 
