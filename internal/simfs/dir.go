@@ -16,15 +16,24 @@ import (
 // directory itself, not its path, and reaches nothing outside it ([os.Root]).
 type Dir struct {
 	root *os.Root
+	file fs.FileMode // of what is made in it
+	dir  fs.FileMode
 }
 
-// OpenDir opens an existing directory.
-func OpenDir(path string) (*Dir, error) {
+// OpenDir opens an existing directory. What is made in it belongs to its owner
+// alone: modes 0600 and 0700.
+func OpenDir(path string) (*Dir, error) { return openDir(path, 0o600, 0o700) }
+
+// OpenPublicDir opens an existing directory whose content is for everybody, as
+// the files of a web server are: modes 0644 and 0755.
+func OpenPublicDir(path string) (*Dir, error) { return openDir(path, 0o644, 0o755) }
+
+func openDir(path string, file, dir fs.FileMode) (*Dir, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root}, nil
+	return &Dir{root, file, dir}, nil
 }
 
 // Close releases the directory. Files opened from it stay open.
@@ -43,7 +52,7 @@ func (d *Dir) OpenFile(name string, flag int) (File, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	f, err := d.root.OpenFile(name, flag&^os.O_TRUNC|openNonblock, 0o600)
+	f, err := d.root.OpenFile(name, flag&^os.O_TRUNC|openNonblock, d.file)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +98,7 @@ func (d *Dir) Mkdir(name string) error {
 	if name == "." {
 		return nil
 	}
-	err := d.root.Mkdir(name, 0o700)
+	err := d.root.Mkdir(name, d.dir)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 type FS interface {
 	// OpenFile opens a regular file. Flag is os.O_RDONLY or os.O_RDWR, with
 	// os.O_CREATE, os.O_EXCL and os.O_TRUNC as in [os.OpenFile]; a new file has
-	// mode 0600. A symbolic link, directory, FIFO or device is refused with
+	// the mode of its [Dir]. A symbolic link, directory, FIFO or device is refused with
 	// [fs.ErrInvalid] and never followed, opened or waited for.
 	OpenFile(name string, flag int) (File, error)
 

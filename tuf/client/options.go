@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -41,7 +40,7 @@ var written = time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC)
 type Options struct {
 	Root      []byte           // root metadata that the device was provisioned with
 	Remote    Remote           // where the repository is
-	Storage   simfs.FS         // the cache directory, used by nothing else
+	Storage   Storage          // the cache directory, used by nothing else
 	Now       func() time.Time // the device's clock; it may be wrong
 	BuildTime time.Time        // when the program was built: the clock cannot be right before; if zero, when this package was written
 	Limits    Limits

@@ -14,7 +14,6 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/firmament-dev/firmament/internal/durable"
-	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -32,7 +31,7 @@ type Repository struct {
 // is there; what a power cut leaves before that is a directory in which Create can be called again.
 //
 // Errors: ErrExists, ErrIncomplete, what a Signer returns, or what the storage returns.
-func Create(ctx context.Context, dir simfs.FS, o Options) (*Repository, error) {
+func Create(ctx context.Context, dir Storage, o Options) (*Repository, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
@@ -45,7 +44,7 @@ func Create(ctx context.Context, dir simfs.FS, o Options) (*Repository, error) {
 }
 
 // Open returns the repository in a directory. It reads and verifies it, trusting the oldest root.
-func Open(_ context.Context, dir simfs.FS, o Options) (*Repository, error) {
+func Open(_ context.Context, dir Storage, o Options) (*Repository, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@
 package device
 
 import (
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
 )
 
@@ -24,14 +26,15 @@ func newFinder(dir string, c Config, state install.Storage, o fetch.Options, bas
 	if c.Root == "" {
 		return suitFinder(o, base)
 	}
-	root, err := cli.ReadFile(filepath.Join(dir, c.Root), maxRoot)
+	name := filepath.Join(dir, c.Root)
+	root, err := cli.ReadFile(name, maxRoot, "the trusted TUF root metadata")
 	if err != nil {
 		return nil, err
 	}
 	if err := state.Mkdir("tuf"); err != nil {
 		return nil, err
 	}
-	cache, err := install.OpenDir(filepath.Join(dir, "state", "tuf"))
+	cache, err := client.OpenDir(filepath.Join(dir, "state", "tuf"))
 	if err != nil {
 		return nil, err
 	}
@@ -39,5 +42,12 @@ func newFinder(dir string, c Config, state install.Storage, o fetch.Options, bas
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Options{Root: root, Remote: remote, Storage: cache, Now: time.Now, BuildTime: buildTime})
+	finder, err := client.New(client.Options{Root: root, Remote: remote, Storage: cache, Now: time.Now, BuildTime: buildTime})
+	if errors.Is(err, tuf.ErrCache) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, cli.Inputf("%s: %w; want the trusted TUF root metadata", name, err)
+	}
+	return finder, nil
 }

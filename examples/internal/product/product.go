@@ -11,20 +11,20 @@
 package product
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/examples/internal/device"
-	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/author"
 	"github.com/firmament-dev/firmament/tuf"
@@ -116,7 +116,7 @@ func Init(ctx context.Context, dir string, o Options) (p *Product, err error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.Usagef("%s: %v", dir, err)
+		return nil, cli.Usagef("want a new or empty folder: %w", err)
 	}
 	if len(entries) > 0 {
 		return nil, cli.Usagef("%s is not empty (it has %s): init makes a new folder", dir, entries[0].Name())
@@ -127,8 +127,8 @@ func Init(ctx context.Context, dir string, o Options) (p *Product, err error) {
 			err = errors.Join(err, undo(dir, existed))
 		}
 	}()
-	for _, d := range []string{"keys", "repository", "device", "device/state"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+	for d, mode := range map[string]fs.FileMode{"keys": 0o700, "repository": 0o755, "device/state": 0o700} {
+		if err := os.MkdirAll(filepath.Join(dir, d), mode); err != nil {
 			return nil, err
 		}
 	}
@@ -170,28 +170,61 @@ func undo(dir string, existed bool) error {
 }
 
 // Open opens a folder that Init made.
-func Open(ctx context.Context, dir string, now func() time.Time) (*Product, error) {
+func Open(ctx context.Context, dir string, now func() time.Time) (_ *Product, err error) {
 	if now == nil {
 		now = time.Now
 	}
 	p := &Product{Dir: dir}
 	name := filepath.Join(dir, configName)
-	b, err := cli.ReadFile(name, maxConfig)
-	if err != nil {
-		return nil, fmt.Errorf("%w (make one with: firmctl init %s)", err, dir)
+	if err := cli.ReadJSON(name, maxConfig, "a product as firmctl init makes it", &p.Config); err != nil {
+		return nil, fmt.Errorf("%w (to make one: %s init DIR)", err, cli.Command("firmctl"))
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p.Config); err != nil {
-		return nil, cli.Usagef("%s: %v", name, err)
+	if err := p.Config.check(); err != nil {
+		return nil, cli.Inputf("%s: %w", name, err)
 	}
 	if err := p.openKeys(); err != nil {
 		return nil, err
 	}
-	if p.Repo, err = p.openRepository(ctx, now); err != nil {
-		return nil, err
+	p.Repo, err = p.openRepository(ctx, now)
+	return p, err
+}
+
+// check wants what Init wrote.
+func (c Config) check() error {
+	for _, f := range []struct{ name, value string }{{"vendor_id", c.Vendor}, {"class_id", c.Class}} {
+		if _, err := manifest.ParseUUID(f.value); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
 	}
-	return p, nil
+	if _, err := device.ParseComponent(c.Component); err != nil {
+		return err
+	}
+	if c.Channel == "" || strings.ContainsAny(c.Channel, "/\\") {
+		return fmt.Errorf("channel is %q, want a name such as \"stable\"", c.Channel)
+	}
+	if n := c.ChunkSize; n < 16<<10 || n > 4<<20 || n&(n-1) != 0 {
+		return fmt.Errorf("chunk_size is %d, want a power of two from 16384 to 4194304", n)
+	}
+	return nil
+}
+
+// Remove removes what Init made.
+func (p *Product) Remove() error { return undo(p.Dir, false) }
+
+// SlotSize returns the size of the first device's smaller slot: an image that does not fit it is a mistake. Without a device
+// folder there is no such limit.
+func (p *Product) SlotSize() int64 {
+	size := int64(math.MaxInt64)
+	c, err := device.ReadConfig(p.DeviceDir())
+	if err != nil {
+		return size
+	}
+	for _, name := range c.Slots {
+		if st, err := os.Stat(filepath.Join(p.DeviceDir(), name)); err == nil && st.Mode().IsRegular() {
+			size = min(size, st.Size())
+		}
+	}
+	return size
 }
 
 // RepositoryDir is the folder that a web server serves.
@@ -258,13 +291,13 @@ func makeKey(dir, role string) error {
 func keyFile(dir, role string) string { return filepath.Join(dir, "keys", role+".pem") }
 
 func readKey(dir, role string) (verify.Signer, error) {
-	b, err := cli.ReadFile(keyFile(dir, role), maxKey)
+	b, err := cli.ReadFile(keyFile(dir, role), maxKey, "a private key (PKCS#8 PEM)")
 	if err != nil {
 		return nil, err
 	}
 	s, err := verify.ParsePrivateKeyPEM(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", keyFile(dir, role), err)
+		return nil, cli.Inputf("%s: %w; want a private key (PKCS#8 PEM)", keyFile(dir, role), err)
 	}
 	return s, nil
 }
@@ -309,7 +342,7 @@ func (p *Product) createRepository(ctx context.Context, now func() time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	dir, err := install.OpenDir(p.RepositoryDir())
+	dir, err := repository.OpenDir(p.RepositoryDir())
 	if err != nil {
 		return nil, err
 	}
@@ -321,7 +354,7 @@ func (p *Product) openRepository(ctx context.Context, now func() time.Time) (*re
 	if err != nil {
 		return nil, err
 	}
-	dir, err := install.OpenDir(p.RepositoryDir())
+	dir, err := repository.OpenDir(p.RepositoryDir())
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package firmament_test
+
+import (
+	"testing"
+
+	"github.com/firmament-dev/firmament/internal/simfs/mutant"
+)
+
+// TestM2_Mutants proves the prover: each of these changes to the shipped source, one line dropped, swapped or moved, is
+// found by the exploration of a full update, which names the invariant that no longer holds.
+func TestM2_Mutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the module once per mutant")
+	}
+	for _, m := range []mutant.Mutant{
+		{
+			Name: "slot not synced before it is armed", File: "install/slot/writer.go",
+			Old: "\tif err := w.dev.Sync(); err != nil {", New: "\tif err := error(nil); err != nil {",
+			Invariant: "S1|S3|S5|S7",
+		},
+		{
+			Name: "tail read from the cache", File: "install/slot/writer.go",
+			Old: "d.DropCache()", New: "error(nil)",
+			Invariant: "S7",
+		},
+		{
+			Name: "candidate recorded before it is verified", File: "install/machine.go",
+			Old:       "\tif err := w.Writer.Finish(ctx); err != nil {\n\t\treturn err\n\t}\n\treturn w.m.record(Entry{Candidate, w.img})",
+			New:       "\tif err := w.m.record(Entry{Candidate, w.img}); err != nil {\n\t\treturn err\n\t}\n\treturn w.Writer.Finish(ctx)",
+			Invariant: "S1|S7",
+		},
+		{
+			Name: "staged recorded before it is armed", File: "install/machine.go",
+			Old:       "\tcase Candidate:\n\t\tif err := m.inst.Install(ctx, r.Image); err != nil {",
+			New:       "\tcase Candidate:\n\t\tif err := m.record(Entry{Staged, r.Image}); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := m.inst.Install(ctx, r.Image); err != nil {",
+			Invariant: "S2",
+		},
+		{
+			Name: "trial ended before the journal says staged", File: "install/machine.go",
+			Old: "\t\tif err := m.record(Entry{Staged, r.Image}); err != nil {\n\t\t\treturn err\n\t\t}\n", New: "",
+			Invariant: "S2|S5",
+		},
+		{
+			Name: "image not marked good", File: "install/machine.go",
+			Old: "m.inst.Accept(ctx)", New: "error(nil)",
+			Invariant: "S2|S5",
+		},
+		{
+			Name: "acceptance not decided durably", File: "accept.go",
+			Old: "u.j.append(releaseRecord(kindAccept, st.Current))", New: "u.j.state.apply(releaseRecord(kindAccept, st.Current))",
+			Invariant: "S2|S4|S5",
+		},
+		{
+			Name: "counter raised before the decision", File: "accept.go",
+			Old: "\t\tif err := u.j.append(releaseRecord(kindAccept,", New: "\t\tif err := u.o.Counter.Raise(ctx, st.Current.Sequence); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := u.j.append(releaseRecord(kindAccept,",
+			Invariant: "S4",
+		},
+		{
+			Name: "acceptance not finished after a cut", File: "accept.go",
+			Old: "\tif u.j.state.finishing {\n\t\tif err := u.finishAccept(ctx)", New: "\tif false {\n\t\tif err := u.finishAccept(ctx)",
+			Invariant: "S2|S5",
+		},
+		{
+			Name: "boot record believed without checksum", File: "internal/durable/frame.go",
+			Old: "!bytes.Equal(want, b[16:headerSize])", New: "len(want) > 16",
+			Invariant: "S1|S2|S3",
+		},
+		{
+			Name: "directory not synced", File: "internal/durable/file.go",
+			Old: "return fsys.SyncDir(path.Dir(name))", New: "return nil",
+			Invariant: "S1|S2|S3|S5",
+		},
+	} {
+		m.Package, m.TestRun = ".", "^TestM1_Sample$"
+		t.Run(m.Name, func(t *testing.T) { mutant.Run(t, m) })
+	}
+}
