@@ -34,71 +34,86 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	dir := fs.String("dir", "", "device folder, or the folder that firmctl init made (required)")
-	once := fs.Bool("once", false, "one cycle, then exit")
-	status := fs.Bool("status", false, "print the state and exit; changes nothing")
-	asJSON := fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
-	server := fs.String("server", "", "URL of the repository, instead of the one in device.json")
-	every := fs.Duration("every", 10*time.Minute, "time between cycles, without -once")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return cli.OK
-		}
-		return cli.Usage
+	cli.AddRules(cli.Rule{Err: device.ErrUnhealthy, Name: "device.ErrUnhealthy", Exit: cli.Refused, Next: "publish a release that works, with a higher sequence number"})
+	a := agent{fs: flag.NewFlagSet("agent", flag.ContinueOnError), stdout: stdout, people: stdout, stderr: stderr, json: cli.WantsJSON(args)}
+	a.fs.SetOutput(stderr)
+	a.fs.Usage = a.usage
+	a.fs.StringVar(&a.dir, "dir", "", "device folder, or the folder that firmctl init made (required)")
+	a.fs.BoolVar(&a.once, "once", false, "one cycle, then exit")
+	a.fs.BoolVar(&a.status, "status", false, "print the state and exit; changes nothing")
+	a.fs.StringVar(&a.server, "server", "", "URL of the repository, instead of the one in device.json")
+	a.fs.DurationVar(&a.every, "every", 10*time.Minute, "time between cycles, without --once")
+	a.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
+	if a.json {
+		a.people = stderr
 	}
-	people := stdout
-	if *asJSON {
-		people = stderr
-	}
-	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
-		switch {
-		case *dir == "":
-			return cli.Usagef("--dir is missing")
-		case fs.NArg() > 0:
-			return cli.Usagef("unexpected argument %q", fs.Arg(0))
-		case *every < time.Second:
-			return cli.Usagef("--every %v is below 1s", *every)
-		}
-		folder := device.Find(*dir)
-		if *status {
-			res, err := device.Describe(ctx, folder)
-			if err != nil {
-				return err
-			}
-			return show(stdout, *asJSON, res)
-		}
-		for {
-			res, err := device.Cycle(ctx, folder, device.Options{Server: *server}, people)
-			if err == nil {
-				err = show(stdout, *asJSON, res)
-			}
-			if *once {
-				return err
-			}
-			if err != nil {
-				e := cli.Explain(err)
-				fmt.Fprintf(stderr, "%s: %s\n", e.Error, e.Cause)
-			}
-			// Up to a tenth more, so that a fleet does not ask in step.
-			wait := *every + rand.N(*every/10)
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(wait):
-			}
-		}
-	})
+	return cli.Main(ctx, stdout, stderr, a.json, func(ctx context.Context) error { return a.run(ctx, args) })
 }
 
-func show(w io.Writer, asJSON bool, res device.Outcome) error {
-	if asJSON {
-		return cli.PrintJSON(w, res)
+// An agent is one command line.
+type agent struct {
+	fs                     *flag.FlagSet
+	dir, server            string
+	once, status, json     bool
+	every                  time.Duration
+	stdout, people, stderr io.Writer
+}
+
+func (a *agent) usage() {
+	fmt.Fprintln(a.stderr, "usage: agent --dir DIR [--once | --status] [flags]\nkeep the device in a device folder up to date")
+	a.fs.PrintDefaults()
+}
+
+func (a *agent) run(ctx context.Context, args []string) error {
+	rest, err := cli.Parse(a.fs, args)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return cli.Usagef("unexpected argument %q: agent takes flags only", rest[0])
+	case a.dir == "":
+		return cli.Usagef("--dir is missing, want a device folder")
+	case a.every < time.Second:
+		return cli.Usagef("--every is %v, want 1s or more", a.every)
+	case a.once && a.status:
+		return cli.Usagef("--once and --status exclude each other")
 	}
-	_, err := fmt.Fprintf(w, "%s: slot %s runs, release %d is confirmed, state %s\n", res.Result, res.Slot, res.Accepted, res.State)
+	folder := device.Find(a.dir)
+	if a.status {
+		res, err := device.Describe(ctx, folder)
+		if err != nil {
+			return err
+		}
+		return a.show(res)
+	}
+	for {
+		res, err := device.Cycle(ctx, folder, device.Options{Server: a.server}, a.people)
+		if err == nil {
+			err = a.show(res)
+		}
+		if a.once || errors.Is(err, cli.ErrUsage) || errors.Is(err, cli.ErrInput) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			cli.Report(a.stdout, a.stderr, a.json, err)
+		}
+		// Up to a tenth more, so that a fleet does not ask in step.
+		wait := a.every + rand.N(a.every/10)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (a *agent) show(res device.Outcome) error {
+	if a.json {
+		return cli.PrintJSON(a.stdout, res)
+	}
+	_, err := fmt.Fprintf(a.people, "%s: slot %s runs, %s, state %s\n", res.Result, res.Slot, res.AcceptedText(), res.State)
 	if err == nil && res.Reboot {
-		_, err = fmt.Fprintln(w, "next: reboot (here: run the agent again)")
+		_, err = fmt.Fprintln(a.people, "next: reboot (with a simulated boot loader: run the agent again)")
 	}
 	return err
 }

@@ -5,13 +5,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/examples/internal/device"
 	"github.com/firmament-dev/firmament/examples/internal/product"
 )
+
+// maxSlot is the largest slot that init makes.
+const maxSlot = 1 << 40
 
 func initProduct(ctx context.Context, c *call) error {
 	name := c.fs.String("name", "", "product name; the class identifier follows from it (default: the folder's name)")
@@ -22,17 +27,17 @@ func initProduct(ctx context.Context, c *call) error {
 		return err
 	}
 	dir := c.args[0]
-	if *slotSize < 4096 {
-		return cli.Usagef("--slot-size %d is below 4096", *slotSize)
+	if *slotSize < 4096 || *slotSize > maxSlot {
+		return cli.Usagef("--slot-size is %d, want 4096 to %d", *slotSize, int64(maxSlot))
 	}
 	if n := *chunkSize; n < 16<<10 || n > 4<<20 || n&(n-1) != 0 {
-		return cli.Usagef("--chunk-size %d is not a power of two from 16384 to 4194304", n)
+		return cli.Usagef("--chunk-size is %d, want a power of two from 16384 to 4194304", n)
 	}
 	out, err := makeProduct(ctx, dir, *factory, product.Options{Name: *name, SlotSize: *slotSize, ChunkSize: *chunkSize})
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return cli.PrintJSON(c.stdout, out)
 	}
 	_, err = fmt.Fprintf(c.people, `made %[1]s
@@ -40,10 +45,11 @@ func initProduct(ctx context.Context, c *call) error {
   repository/  plain files for any web server
   device/      a first device: two slots, boot record, trusted root and author's key
 next:
-  firmctl release %[1]s my.bin --version 1.1
-  firmctl serve %[1]s
-  agent --dir %[1]s --once
-`, dir)
+  %[2]s release %[1]s my.bin --version 1.1
+  %[2]s serve %[1]s
+and in another terminal, once to install, once more for the boot after it:
+  %[3]s --dir %[1]s --once
+`, dir, cli.Command("firmctl"), cli.Command("agent"))
 	return err
 }
 
@@ -65,23 +71,37 @@ func makeProduct(ctx context.Context, dir, factory string, o product.Options) (m
 		return made{Result: "ok", Dir: dir, Vendor: p.Config.Vendor, Class: p.Config.Class}, nil
 	}
 	// Before the folder is made, so that a wrong name leaves nothing behind.
-	f, size, err := cli.OpenFile(factory)
+	f, size, err := openImage(factory, o.SlotSize)
 	if err != nil {
 		return made{}, err
 	}
 	defer f.Close()
-	if size > o.SlotSize || size == 0 {
-		return made{}, cli.Usagef("%s has %d bytes, the slots %d", factory, size, o.SlotSize)
-	}
 	p, err := product.Init(ctx, dir, o)
 	if err != nil {
 		return made{}, err
 	}
 	out, err := p.Provision(ctx, f, size, "factory")
 	if err != nil {
-		return made{}, err
+		return made{}, errors.Join(err, p.Remove())
 	}
 	return made{"ok", dir, p.Config.Vendor, p.Config.Class, &out.Release}, nil
+}
+
+// openImage opens an image of 1 to limit bytes.
+func openImage(name string, limit int64) (*os.File, int64, error) {
+	f, size, err := cli.OpenFile(name, "an image")
+	if err != nil {
+		return nil, 0, err
+	}
+	if size == 0 {
+		err = cli.Inputf("%s is empty, want an image", name)
+	} else if size > limit {
+		err = cli.Inputf("%s has %d bytes, the device's slots have %d: want a smaller image, or larger slots (firmctl init --slot-size)", name, size, limit)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, size, nil
 }
 
 func release(ctx context.Context, c *call) error {
@@ -90,25 +110,22 @@ func release(ctx context.Context, c *call) error {
 		return err
 	}
 	if *version == "" {
-		return cli.Usagef("--version is missing")
-	}
-	f, size, err := cli.OpenFile(c.args[1])
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if size == 0 {
-		return cli.Usagef("%s is empty", c.args[1])
+		return cli.Usagef("--version is missing, want one for people, such as 1.1")
 	}
 	p, err := product.Open(ctx, c.args[0], nil)
 	if err != nil {
 		return err
 	}
+	f, size, err := openImage(c.args[1], p.SlotSize())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	out, err := p.Release(ctx, f, size, *version)
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return cli.PrintJSON(c.stdout, struct {
 			Result string `json:"result"`
 			product.Release
@@ -128,6 +145,9 @@ func serve(ctx context.Context, c *call) error {
 	if err := c.parse(); err != nil {
 		return err
 	}
+	if _, port, err := net.SplitHostPort(*addr); err != nil || port == "" {
+		return cli.Usagef("--listen is %q, want HOST:PORT such as 127.0.0.1:8080, port 0 for any", *addr)
+	}
 	p, err := product.Open(ctx, c.args[0], nil)
 	if err != nil {
 		return err
@@ -141,12 +161,16 @@ func serve(ctx context.Context, c *call) error {
 		return err
 	}
 	url := "http://" + l.Addr().String()
-	if *c.json {
+	if c.json {
 		if err := cli.PrintJSON(c.stdout, map[string]string{"result": "serving", "url": url}); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(c.people, "serving %s on %s, interrupt to stop\n", p.RepositoryDir(), url)
+	if d, err := device.ReadConfig(p.DeviceDir()); err == nil && d.Server != url {
+		fmt.Fprintf(c.people, "the first device asks %s; if that does not lead here: %s --dir %s --once --server %s\n",
+			d.Server, cli.Command("agent"), c.args[0], url)
+	}
 	return product.Serve(ctx, l, h)
 }
 
@@ -162,7 +186,7 @@ func status(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return cli.PrintJSON(c.stdout, struct {
 			Result   string            `json:"result"`
 			Releases []product.Release `json:"releases"`
@@ -172,6 +196,6 @@ func status(ctx context.Context, c *call) error {
 	for _, r := range p.Config.Releases {
 		fmt.Fprintf(c.people, "release %d (%s) %s: %d bytes, %s\n", r.Sequence, r.Version, r.Time.Format("2006-01-02 15:04"), r.Size, r.Digest)
 	}
-	_, err = fmt.Fprintf(c.people, "device: slot %s runs, release %d is confirmed, state %s\n", d.Slot, d.Accepted, d.State)
+	_, err = fmt.Fprintf(c.people, "device: slot %s runs, %s, state %s\n", d.Slot, d.AcceptedText(), d.State)
 	return err
 }

@@ -14,7 +14,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -43,7 +42,7 @@ type command struct {
 type call struct {
 	fs     *flag.FlagSet
 	args   []string // what is left beside flags
-	json   *bool
+	json   bool
 	stdout io.Writer
 	people io.Writer // lines for people: standard output, or standard error with --json
 	parse  func() error
@@ -60,21 +59,25 @@ func commands() []command {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(device.TUFRules()...)
-	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
-		usage(stderr)
+	asJSON := cli.WantsJSON(args)
+	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
 		if len(args) == 0 {
-			return cli.Usage
+			usage(stderr)
+			return cli.Usagef("no command given")
 		}
-		return cli.OK
-	}
-	for _, c := range commands() {
-		if c.name == args[0] {
-			return c.call(ctx, args[1:], stdout, stderr)
+		switch args[0] {
+		case "-h", "--help", "help":
+			usage(stderr)
+			return nil
 		}
-	}
-	fmt.Fprintf(stderr, "usage: firmctl has no command %q\n", args[0])
-	usage(stderr)
-	return cli.Usage
+		for _, c := range commands() {
+			if c.name == args[0] {
+				return c.call(ctx, args[1:], asJSON, stdout, stderr)
+			}
+		}
+		usage(stderr)
+		return cli.Usagef("firmctl has no command %q", args[0])
+	})
 }
 
 func usage(w io.Writer) {
@@ -85,52 +88,25 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
 }
 
-func (c command) call(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	k := &call{fs: flag.NewFlagSet("firmctl "+c.name, flag.ContinueOnError), stdout: stdout}
+func (c command) call(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {
+	k := &call{fs: flag.NewFlagSet("firmctl "+c.name, flag.ContinueOnError), json: asJSON, stdout: stdout, people: stdout}
 	k.fs.SetOutput(stderr)
 	k.fs.Usage = func() {
 		fmt.Fprintf(stderr, "usage: firmctl %s %s [flags]\n%s\n", c.name, c.args, c.what)
 		k.fs.PrintDefaults()
 	}
-	k.json = k.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
-	want := len(strings.Fields(c.args))
-	k.parse = func() error {
-		var err error
-		if k.args, err = interspersed(k.fs, args); err != nil {
+	k.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
+	if asJSON {
+		k.people = stderr
+	}
+	k.parse = func() (err error) {
+		if k.args, err = cli.Parse(k.fs, args); err != nil {
 			return err
 		}
-		if len(k.args) != want {
-			return cli.Usagef("firmctl %s %s: %d arguments, want %d", c.name, c.args, len(k.args), want)
-		}
-		k.people = stdout
-		if *k.json {
-			k.people = stderr
+		if want := len(strings.Fields(c.args)); len(k.args) != want {
+			return cli.Usagef("firmctl %s takes %s, got %q", c.name, c.args, k.args)
 		}
 		return nil
 	}
-	return cli.Main(ctx, stdout, stderr, k.json, func(ctx context.Context) error {
-		err := c.run(ctx, k)
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
-		return err
-	})
-}
-
-// interspersed parses flags that stand before, between and after the arguments, which it returns.
-func interspersed(fs *flag.FlagSet, args []string) ([]string, error) {
-	var rest []string
-	for {
-		if err := fs.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, err
-			}
-			return nil, cli.Usagef("%v", err)
-		}
-		if fs.NArg() == 0 {
-			return rest, nil
-		}
-		rest = append(rest, fs.Arg(0))
-		args = fs.Args()[1:]
-	}
+	return c.run(ctx, k)
 }

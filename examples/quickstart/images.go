@@ -50,19 +50,19 @@ func images(oldName, newName string) (pair, error) {
 		return p, err
 	}
 	if string(p.old) == string(p.new) {
-		return p, cli.Usagef("%s and %s are the same", oldName, newName)
+		return p, cli.Inputf("%s and %s are the same, want two images that differ", oldName, newName)
 	}
 	return p, nil
 }
 
 func imageFile(name string) ([]byte, error) {
-	f, size, err := cli.OpenFile(name)
+	f, size, err := cli.OpenFile(name, "an image")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if size < minImage || size > maxImage {
-		return nil, cli.Usagef("%s has %d bytes, the story needs %d to %d", name, size, minImage, maxImage)
+		return nil, cli.Inputf("%s has %d bytes, want an image of %d to %d", name, size, minImage, maxImage)
 	}
 	return io.ReadAll(io.LimitReader(f, maxImage))
 }

@@ -19,6 +19,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 
@@ -42,21 +43,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 2 && args[0] == agentArg {
 		return runAgent(ctx, args[1], stdout, stderr)
 	}
-	fs := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	oldName := fs.String("old", "", "image the device leaves the factory with")
-	newName := fs.String("new", "", "image it is updated to")
-	dir := fs.String("dir", "", "folder to work in and keep; it must be absent or empty")
-	asJSON := fs.Bool("json", false, "print a machine-readable summary as the last line")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return cli.OK
-		}
-		return cli.Usage
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	oldName := flags.String("old", "", "image the device leaves the factory with")
+	newName := flags.String("new", "", "image it is updated to")
+	dir := flags.String("dir", "", "folder to work in and keep; it must be absent or empty")
+	flags.Bool("json", false, "print a machine-readable summary as the last line")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: quickstart [--old A --new B] [--dir DIR] [--json]\nshow one firmware update, end to end")
+		flags.PrintDefaults()
 	}
+	asJSON := cli.WantsJSON(args)
 	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
-		if fs.NArg() > 0 {
-			return cli.Usagef("unexpected argument %q", fs.Arg(0))
+		rest, err := cli.Parse(flags, args)
+		if err != nil {
+			return err
+		}
+		if len(rest) > 0 {
+			return cli.Usagef("unexpected argument %q: quickstart takes flags only", rest[0])
 		}
 		pair, err := images(*oldName, *newName)
 		if err != nil {
@@ -71,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if err != nil {
 			return err
 		}
-		if *asJSON {
+		if asJSON {
 			return cli.PrintJSON(stdout, s.summary)
 		}
 		return nil
@@ -81,6 +85,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // workDir returns the folder to work in and what to do with it in the end.
 func workDir(dir string) (string, func() error, error) {
 	if dir != "" {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, cli.Usagef("--dir: want a new or empty folder: %w", err)
+		}
+		if len(entries) > 0 {
+			return "", nil, cli.Usagef("--dir: %s is not empty (it has %s), want a new or empty folder", dir, entries[0].Name())
+		}
 		return dir, func() error { return nil }, nil
 	}
 	tmp, err := os.MkdirTemp("", "firmament-quickstart-")
@@ -92,8 +103,7 @@ func workDir(dir string) (string, func() error, error) {
 
 // runAgent is one cycle of the agent on dir, with its outcome as JSON.
 func runAgent(ctx context.Context, dir string, stdout, stderr io.Writer) int {
-	yes := true
-	return cli.Main(ctx, stdout, io.Discard, &yes, func(ctx context.Context) error {
+	return cli.Main(ctx, stdout, io.Discard, true, func(ctx context.Context) error {
 		res, err := device.Cycle(ctx, dir, device.Options{}, stderr)
 		if err != nil {
 			return err

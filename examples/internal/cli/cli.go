@@ -7,39 +7,64 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 )
 
-// Exit codes of every command.
+// Exit codes of every command. What people write, such as flags, configuration, keys and images, is Usage when it is wrong.
+// What the programs write, such as slots, boot record and journal, is Trouble.
 const (
 	OK      = 0
-	Refused = 1 // by verification or policy
+	Refused = 1 // by verification, policy or the health check
 	Usage   = 2
 	Trouble = 3 // network or disk
 )
 
-// ErrUsage marks a command line that cannot be understood.
-var ErrUsage = errors.New("usage")
+// Errors of the commands themselves.
+var (
+	// ErrUsage marks a command line that cannot be understood.
+	ErrUsage = errors.New("usage")
+	// ErrInput marks a file that is not what a command needs.
+	ErrInput = errors.New("input")
+	// ErrDamaged marks a file that the programs wrote, and that is not as they left it.
+	ErrDamaged = errors.New("damaged")
+)
 
-// Usagef returns an ErrUsage with a message.
-func Usagef(format string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrUsage)
+// A marked error is found as its kind, but does not say it: Explain does.
+type marked struct {
+	error
+	kind error
 }
 
-// Main runs a command and returns its exit code. It prints err, if any, on stderr as the sentinel's name, the cause and
-// what to do next; with asJSON it prints one line on stdout instead.
-func Main(ctx context.Context, stdout, stderr io.Writer, asJSON *bool, run func(context.Context) error) int {
+func (m marked) Unwrap() []error { return []error{m.error, m.kind} }
+
+// Usagef returns an ErrUsage with a message.
+func Usagef(format string, args ...any) error { return marked{fmt.Errorf(format, args...), ErrUsage} }
+
+// Inputf returns an ErrInput with a message, which names the file and says what was expected.
+func Inputf(format string, args ...any) error { return marked{fmt.Errorf(format, args...), ErrInput} }
+
+// Damagedf returns an ErrDamaged with a message.
+func Damagedf(format string, args ...any) error {
+	return marked{fmt.Errorf(format, args...), ErrDamaged}
+}
+
+// Main runs a command, reports its error if it has one, and returns its exit code. flag.ErrHelp is none.
+func Main(ctx context.Context, stdout, stderr io.Writer, asJSON bool, run func(context.Context) error) int {
 	err := run(ctx)
-	if err == nil {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return OK
 	}
+	return Report(stdout, stderr, asJSON, err)
+}
+
+// Report prints err on stderr as the sentinel's name, the cause and what to do next, and with asJSON as one line on stdout
+// as well. It returns the exit code.
+func Report(stdout, stderr io.Writer, asJSON bool, err error) int {
 	e := Explain(err)
-	if *asJSON {
+	if asJSON {
 		_ = PrintJSON(stdout, e)
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", e.Error, e.Cause)
@@ -51,39 +76,10 @@ func Main(ctx context.Context, stdout, stderr io.Writer, asJSON *bool, run func(
 
 // PrintJSON prints v as one line.
 func PrintJSON(w io.Writer, v any) error {
-	b, err := json.Marshal(v)
+	b, err := marshal(v)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(w, "%s\n", b)
 	return err
-}
-
-// ReadFile reads a file that the user named, at most limit bytes. A directory, or a larger file, is ErrUsage.
-func ReadFile(path string, limit int64) ([]byte, error) {
-	f, size, err := OpenFile(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if size > limit {
-		return nil, Usagef("%s has %d bytes, at most %d are read", path, size, limit)
-	}
-	return io.ReadAll(io.LimitReader(f, limit))
-}
-
-// OpenFile opens a regular file that the user named, and returns its size.
-func OpenFile(path string) (*os.File, int64, error) {
-	st, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, Usagef("%s: no such file", path)
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, 0, Usagef("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	return f, st.Size(), err
 }

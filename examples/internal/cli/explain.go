@@ -4,7 +4,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"io/fs"
+	"net"
+	"os"
 
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/fetch"
@@ -33,6 +37,9 @@ type Rule struct {
 // rules are looked up in order: narrow before wide.
 var rules = []Rule{
 	{ErrUsage, "usage", Usage, "run the command with -h"},
+	{ErrInput, "input", Usage, "name another file, or correct this one"},
+	{ErrDamaged, "damaged", Trouble, "restore the folder from a backup, or make a new one with firmctl init"},
+	{context.Canceled, "interrupted", Trouble, "run it again: it goes on where it was"},
 
 	{firmament.ErrNoUpdate, "firmament.ErrNoUpdate", OK, ""},
 	{firmament.ErrGivenUp, "firmament.ErrGivenUp", Refused, "publish a release with a higher sequence number"},
@@ -66,8 +73,12 @@ var rules = []Rule{
 	{verify.ErrAlgorithm, "verify.ErrAlgorithm", Refused, "use P-256 or Ed25519 keys and their algorithms"},
 	{verify.ErrSignature, "verify.ErrSignature", Refused, "the bytes are not what was signed: fetch or sign them again"},
 	{verify.ErrThreshold, "verify.ErrThreshold", Refused, "collect the missing signatures"},
+	{verify.ErrCounter, "verify.ErrCounter", Trouble, "the anti-rollback counter cannot be read or written: check the disk, or provision the device again"},
 	{verify.ErrPolicy, "verify.ErrPolicy", Refused, "satisfy the device's policy"},
 
+	{fetch.ErrRefused, "fetch.ErrRefused", Trouble, "does the server have that file? publish a release, or correct the server's address"},
+	{fetch.ErrEncoding, "fetch.ErrEncoding", Trouble, "have the server send files as they are, without compression"},
+	{fetch.ErrResource, "fetch.ErrResource", Refused, "sign the release again with a usable address and chunk size"},
 	{fetch.ErrStalled, "fetch.ErrStalled", Trouble, "try again later or from another network; what was verified is kept"},
 	{fetch.ErrRange, "fetch.ErrRange", Trouble, "the server answers ranges wrongly: use another"},
 	{fetch.ErrTransport, "fetch.ErrTransport", Trouble, "is the server running and reachable? what was verified is kept; try again"},
@@ -76,12 +87,21 @@ var rules = []Rule{
 // AddRules puts rules of packages that not every command links in front.
 func AddRules(r ...Rule) { rules = append(r, rules...) }
 
-// Explain finds the first rule that fits err.
+// Explain finds the first rule that fits err. What no rule fits is trouble.
 func Explain(err error) Explanation {
 	for _, r := range rules {
 		if errors.Is(err, r.Err) {
 			return Explanation{"error", r.Name, err.Error(), r.Next, r.Exit}
 		}
+	}
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return Explanation{"error", "network", err.Error(), "check the address, and that nothing else uses it", Trouble}
+	}
+	var path *fs.PathError
+	var link *os.LinkError
+	if errors.As(err, &path) || errors.As(err, &link) {
+		return Explanation{"error", "disk", err.Error(), "check the path, who may write there, and the free space", Trouble}
 	}
 	return Explanation{"error", "error", err.Error(), "", Trouble}
 }

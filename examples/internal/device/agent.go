@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -39,6 +40,14 @@ type firmamentReport struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
+// AcceptedText says which release runs confirmed.
+func (o Outcome) AcceptedText() string {
+	if o.Accepted == 0 {
+		return "no release is confirmed yet"
+	}
+	return fmt.Sprintf("release %d is confirmed", o.Accepted)
+}
+
 // ErrUnhealthy says that the image on trial failed its health check and was rejected.
 var ErrUnhealthy = errors.New("unhealthy")
 
@@ -61,6 +70,10 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 		if events != nil {
 			events(e)
 		}
+	}
+	o.Fetch.OnRetry = func(r fetch.Retry) {
+		bar.Done()
+		fmt.Fprintf(out, "trying again in %v: %v\n", r.Wait.Round(100*time.Millisecond), r.Err)
 	}
 	d, err := Open(dir, o)
 	if err != nil {
@@ -99,7 +112,7 @@ func (d *Device) step(ctx context.Context, dir string, out io.Writer) (result, h
 		return d.decide(ctx, dir, st, out)
 	}
 	if st.State == install.Failed {
-		fmt.Fprintf(out, "reverted: release %d did not come up, the boot loader went back to release %d\n", st.Current.Sequence, st.Accepted.Sequence)
+		fmt.Fprintf(out, "reverted: release %d did not come up, the boot loader went back to %s\n", st.Current.Sequence, before(st))
 	}
 	offer, err := d.Updater.Check(ctx)
 	if errors.Is(err, firmament.ErrNoUpdate) {
@@ -127,13 +140,21 @@ func (d *Device) decide(ctx context.Context, dir string, st firmament.Status, ou
 		if rerr := d.Updater.Reject(ctx, err.Error()); rerr != nil {
 			return "", "", errors.Join(err, rerr)
 		}
-		return "", "", fmt.Errorf("release %d was rejected, the next boot goes back to release %d: %w", st.Current.Sequence, st.Accepted.Sequence, fmt.Errorf("%w: %w", ErrUnhealthy, err))
+		return "", "", fmt.Errorf("release %d was rejected, the next boot goes back to %s: %w: %w", st.Current.Sequence, before(st), ErrUnhealthy, err)
 	}
 	if err := d.Updater.Accept(ctx); err != nil {
 		return "", "", err
 	}
 	fmt.Fprintf(out, "accepted: release %d (%s)\n", st.Current.Sequence, health)
 	return "accepted", health, nil
+}
+
+// before names what runs when the release on trial is given up.
+func before(st firmament.Status) string {
+	if st.Accepted.Sequence == 0 {
+		return "what ran before"
+	}
+	return fmt.Sprintf("release %d", st.Accepted.Sequence)
 }
 
 func (d *Device) describe(ctx context.Context, res *Outcome) error {

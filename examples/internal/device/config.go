@@ -7,10 +7,10 @@
 package device
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -44,7 +44,7 @@ type Config struct {
 // Health is how the agent finds out whether the image on trial works. Without a command or a file, it reads the running
 // slot back against the digest in the boot record.
 type Health struct {
-	Command  []string `json:"command,omitempty"`  // exit status 0 is healthy; run without a shell
+	Command  []string `json:"command,omitempty"`  // exit status 0 is healthy; a file and its arguments, no shell
 	File     string   `json:"file,omitempty"`     // a file, such as the console log of this boot ...
 	Contains string   `json:"contains,omitempty"` // ... that must contain this
 	Seconds  int      `json:"seconds,omitempty"`  // limit for the command, 30 by default
@@ -52,10 +52,8 @@ type Health struct {
 
 // Find returns the device folder for dir: dir itself, or the folder "device" in it.
 func Find(dir string) string {
-	if _, err := cli.ReadFile(filepath.Join(dir, ConfigName), maxConfig); err != nil {
-		if d := filepath.Join(dir, "device"); fileExists(filepath.Join(d, ConfigName)) {
-			return d
-		}
+	if d := filepath.Join(dir, "device"); !fileExists(filepath.Join(dir, ConfigName)) && fileExists(filepath.Join(d, ConfigName)) {
+		return d
 	}
 	return dir
 }
@@ -67,37 +65,47 @@ const (
 )
 
 func fileExists(name string) bool {
-	f, _, err := cli.OpenFile(name)
-	if err != nil {
-		return false
-	}
-	f.Close()
-	return true
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // ReadConfig reads and checks dir's device.json.
 func ReadConfig(dir string) (Config, error) {
 	var c Config
 	name := filepath.Join(dir, ConfigName)
-	b, err := cli.ReadFile(name, maxConfig)
-	if err != nil {
+	if err := cli.ReadJSON(name, maxConfig, "a configuration as firmctl init writes it", &c); err != nil {
 		return c, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
-		return c, cli.Usagef("%s: %v", name, err)
+	switch {
+	case c.Channel == "" || strings.ContainsAny(c.Channel, "/\\"):
+		return c, cli.Inputf("%s: channel is %q, want a name such as \"stable\"", name, c.Channel)
+	case len(c.Authors) == 0:
+		return c, cli.Inputf("%s: author_keys is empty, want at least one PEM file", name)
+	case c.Threshold < 1 || c.Threshold > len(c.Authors):
+		return c, cli.Inputf("%s: author_threshold is %d, want 1 to %d, the number of author_keys", name, c.Threshold, len(c.Authors))
+	case c.Slots[0] == "" || c.Slots[1] == "" || c.Slots[0] == c.Slots[1]:
+		return c, cli.Inputf("%s: slots are %q, want two names", name, c.Slots)
+	case c.Boot == "":
+		return c, cli.Inputf("%s: boot_record is empty, want a name such as \"boot\"", name)
+	case c.Checkpoint < 0:
+		return c, cli.Inputf("%s: checkpoint_bytes is %d, want 0 or more", name, c.Checkpoint)
 	}
-	if c.Channel == "" || strings.ContainsAny(c.Channel, "/\\") {
-		return c, cli.Usagef("%s: channel is %q, want a name such as \"stable\"", name, c.Channel)
-	}
-	if len(c.Authors) == 0 {
-		return c, cli.Usagef("%s: author_keys is empty, want at least one PEM file", name)
+	if err := CheckServer(c.Server); err != nil {
+		return c, cli.Inputf("%s: server: %w", name, err)
 	}
 	return c, nil
 }
 
-func (c Config) identity() (processor.Identity, error) {
+// CheckServer wants an absolute http or https URL without a query.
+func CheckServer(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is not a URL such as https://updates.example.com/product", s)
+	}
+	return nil
+}
+
+func (c Config) identity(dir string) (processor.Identity, error) {
 	var id processor.Identity
 	for _, f := range []struct {
 		name, value string
@@ -105,7 +113,7 @@ func (c Config) identity() (processor.Identity, error) {
 	}{{"vendor_id", c.Vendor, &id.VendorID}, {"class_id", c.Class, &id.ClassID}, {"device_id", c.Device, &id.DeviceID}} {
 		u, err := manifest.ParseUUID(f.value)
 		if err != nil {
-			return id, cli.Usagef("%s: %s: %v", ConfigName, f.name, err)
+			return id, cli.Inputf("%s: %s: %w", filepath.Join(dir, ConfigName), f.name, err)
 		}
 		*f.to = u
 	}
@@ -118,7 +126,7 @@ func ParseComponent(s string) (manifest.ComponentID, error) {
 	for part := range strings.SplitSeq(s, ".") {
 		b, err := hex.DecodeString(part)
 		if err != nil || len(b) == 0 {
-			return nil, cli.Usagef("component %q: want hex parts joined by \".\", such as 00", s)
+			return nil, cli.Inputf("component %q: want hex parts joined by \".\", such as 00", s)
 		}
 		id = append(id, b)
 	}
@@ -130,19 +138,19 @@ func (c Config) keys(dir string) (*verify.KeySet, verify.Policy, error) {
 	var entries []verify.Entry
 	for _, name := range c.Authors {
 		name = filepath.Join(dir, name)
-		b, err := cli.ReadFile(name, maxKey)
+		b, err := cli.ReadFile(name, maxKey, "an author's public key (PEM)")
 		if err != nil {
 			return nil, nil, err
 		}
 		k, err := verify.ParsePublicKeyPEM(b)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+			return nil, nil, cli.Inputf("%s: %w; want an author's public key (PEM)", name, err)
 		}
 		entries = append(entries, verify.Entry{Key: k, Groups: []string{"author"}})
 	}
 	set, err := verify.NewKeySet(entries...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, cli.Inputf("%s: author_keys: %w", filepath.Join(dir, ConfigName), err)
 	}
 	policy, err := verify.Threshold(c.Threshold, "author")
 	return set, policy, err

@@ -4,14 +4,17 @@
 package device
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/firmament-dev/firmament"
+	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/httpsource"
 	"github.com/firmament-dev/firmament/install"
@@ -35,6 +38,10 @@ type Options struct {
 	Events func(firmament.Event)
 }
 
+// retries is how often in a row a request may fail: with the pauses between, some seconds without progress. Then the
+// next cycle goes on.
+const retries = 3
+
 // Open opens the device folder dir.
 func Open(dir string, o Options) (d *Device, err error) {
 	d = &Device{}
@@ -47,6 +54,9 @@ func Open(dir string, o Options) (d *Device, err error) {
 		return d, err
 	}
 	if o.Server != "" {
+		if err := CheckServer(o.Server); err != nil {
+			return d, cli.Usagef("--server: %w", err)
+		}
 		d.Config.Server = o.Server
 	}
 	if d.Boot, err = OpenBoot(dir, d.Config); err != nil {
@@ -54,12 +64,12 @@ func Open(dir string, o Options) (d *Device, err error) {
 	}
 	for i, name := range d.Config.Slots {
 		if d.Slots[i], err = install.OpenDevice(filepath.Join(dir, name)); err != nil {
-			return d, fmt.Errorf("slot %s: %w", slot.Name(i), err)
+			return d, cli.Damagedf("slot %s: %w", slot.Name(i), err)
 		}
 	}
 	state, err := install.OpenDir(filepath.Join(dir, "state"))
 	if err != nil {
-		return d, err
+		return d, cli.Damagedf("state directory: %w", err)
 	}
 	return d, d.open(dir, state, o)
 }
@@ -70,12 +80,21 @@ func OpenBoot(dir string, c Config) (*slot.BootRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slot.OpenBootRecord(s, c.Boot)
+	if names, err := s.ReadDir("."); err != nil {
+		return nil, err
+	} else if !slices.Contains(names, c.Boot+".0") && !slices.Contains(names, c.Boot+".1") {
+		return nil, cli.Damagedf("%s: no boot record, want %s.0 or %[2]s.1", dir, c.Boot)
+	}
+	rec, err := slot.OpenBootRecord(s, c.Boot)
+	if err != nil {
+		return nil, cli.Damagedf("%s: %w", dir, err)
+	}
+	return rec, nil
 }
 
 func (d *Device) open(dir string, state install.Storage, o Options) error {
 	c := d.Config
-	id, err := c.identity()
+	id, err := c.identity(dir)
 	if err != nil {
 		return err
 	}
@@ -94,6 +113,7 @@ func (d *Device) open(dir string, state install.Storage, o Options) error {
 	f := o.Fetch
 	f.Source = httpsource.New(&http.Client{})
 	f.CheckpointEvery = c.Checkpoint
+	f.Retries = cmp.Or(f.Retries, retries)
 	finder, err := newFinder(dir, c, state, f, base)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@
 package device
 
 import (
+	"path/filepath"
+
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
@@ -13,9 +15,9 @@ import (
 )
 
 // newFinder of an agent that links no TUF refuses a device that was provisioned with a trusted root.
-func newFinder(_ string, c Config, _ install.Storage, o fetch.Options, base string) (firmament.Finder, error) {
+func newFinder(dir string, c Config, _ install.Storage, o fetch.Options, base string) (firmament.Finder, error) {
 	if c.Root != "" {
-		return nil, cli.Usagef("%s: tuf_root is set, but this agent was built with -tags suitonly", ConfigName)
+		return nil, cli.Inputf("%s: tuf_root is set, but this agent was built with -tags suitonly", filepath.Join(dir, ConfigName))
 	}
 	return suitFinder(o, base)
 }

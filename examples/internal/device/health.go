@@ -6,8 +6,9 @@ package device
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"os/exec"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -26,9 +27,9 @@ func (d *Device) Healthy(ctx context.Context, dir string) (string, error) {
 	h := d.Config.Health
 	switch {
 	case len(h.Command) > 0:
-		return h.run(ctx)
+		return h.run(ctx, dir)
 	case h.File != "":
-		b, err := cli.ReadFile(filepath.Join(dir, h.File), maxConsole)
+		b, err := cli.ReadFile(filepath.Join(dir, h.File), maxConsole, fmt.Sprintf("a file with %q", h.Contains))
 		if err != nil {
 			return "", fmt.Errorf("health: %w", err)
 		}
@@ -51,17 +52,37 @@ func (d *Device) Healthy(ctx context.Context, dir string) (string, error) {
 	return fmt.Sprintf("slot %s holds %s", slot.Name(b.Current), img.Digest), nil
 }
 
-func (h Health) run(ctx context.Context) (string, error) {
+// run starts the command in dir, with standard input and output on the null device. A name without a path is looked for in
+// dir and not in PATH. Package os/exec would do more, and make the agent a tenth of a megabyte larger.
+func (h Health) run(ctx context.Context, dir string) (_ string, err error) {
+	name := h.Command[0]
+	if !filepath.IsAbs(name) {
+		if name, err = filepath.Abs(filepath.Join(dir, name)); err != nil {
+			return "", err
+		}
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, null.Close()) }()
+	p, err := os.StartProcess(name, h.Command, &os.ProcAttr{Dir: dir, Files: []*os.File{null, null, null}})
+	if err != nil {
+		return "", fmt.Errorf("health: %w", err)
+	}
 	limit := time.Duration(h.Seconds) * time.Second
 	if limit <= 0 {
 		limit = healthTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, h.Command[0], h.Command[1:]...)
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("health: %s: %w", h.Command[0], err)
+	stop := context.AfterFunc(ctx, func() { _ = p.Kill() })
+	st, err := p.Wait()
+	if !stop() {
+		return "", fmt.Errorf("health: %s: no answer within %v: %w", h.Command[0], limit, ctx.Err())
+	}
+	if err != nil || !st.Success() {
+		return "", errors.Join(err, fmt.Errorf("health: %s: %v, want exit status 0", h.Command[0], st))
 	}
 	return h.Command[0] + " exited with 0", nil
 }

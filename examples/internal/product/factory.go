@@ -55,7 +55,7 @@ func (p *Product) makeDevice(o Options) error {
 	if err != nil {
 		return err
 	}
-	root, err := cli.ReadFile(filepath.Join(p.RepositoryDir(), "metadata", "1.root.json"), maxConfig)
+	root, err := cli.ReadFile(filepath.Join(p.RepositoryDir(), "metadata", "1.root.json"), maxConfig, "TUF root metadata")
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,15 @@ func Init(ctx context.Context, dir string, o Options) (p *Product, err error) {
 	if p.Repo, err = p.createRepository(ctx, o.Now); err != nil {
 		return nil, err
 	}
-	return p, p.makeDevice(o)
+	if err := p.makeDevice(o); err != nil {
+		return nil, err
+	}
+	// Opened once, its journal and counter exist: from here on looking at it changes nothing.
+	d, err := device.Open(p.DeviceDir(), device.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return p, d.Close()
 }
 
 // undo removes what Init made in dir.
