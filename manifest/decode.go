@@ -11,21 +11,23 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// manifestDecoder reads one manifest. What it returns refers to the bytes read.
-type manifestDecoder struct {
-	m        Manifest
-	severed  map[int64]member
-	commands int // seen so far
+// decoder reads one manifest into m. What it makes refers to the bytes read.
+type decoder struct {
+	m         *Manifest
+	o         *Options
+	l         *layers
+	commands  int // seen so far
+	textCount int // likewise
+	slabs
 }
 
-// decodeManifest reads the manifest of l, and the severable members that it
+// manifest reads the manifest of d.l, and the severable members that it
 // has the digests of.
-func decodeManifest(l *layers) (Manifest, error) {
-	d := &manifestDecoder{severed: l.severed}
-	p := l.manifest.content
+func (d *decoder) manifest() error {
+	p := &d.l.manifest.content
 	n, err := p.Map()
 	if err != nil {
-		return Manifest{}, fmt.Errorf("manifest: %w", err)
+		return fmt.Errorf("manifest: %w", err)
 	}
 	var seen [manifestCommon + 1]bool
 	for range n {
@@ -35,26 +37,28 @@ func decodeManifest(l *layers) (Manifest, error) {
 			err = d.member(p, at, key)
 		}
 		if err != nil {
-			return Manifest{}, fmt.Errorf("manifest member %d: %w", key, err)
+			return fmt.Errorf("manifest member %d: %w", key, err)
 		}
 		if 0 < key && key < int64(len(seen)) {
 			seen[key] = true
 		}
 	}
 	if !seen[manifestVersion] || !seen[manifestSequenceNumber] || !seen[manifestCommon] {
-		return Manifest{}, fmt.Errorf("manifest: %w", p.Refuse(0, ErrMalformed, "version, sequence number or common is missing"))
+		return fmt.Errorf("manifest: %w", p.Refuse(0, ErrMalformed, "version, sequence number or common is missing"))
 	}
 	if err := p.Done(); err != nil {
-		return Manifest{}, fmt.Errorf("manifest: %w", err)
+		return fmt.Errorf("manifest: %w", err)
 	}
 	// Only members that the manifest gave a digest for have been taken out.
-	for key := range d.severed {
-		return Manifest{}, fmt.Errorf("envelope member %d: %w: the manifest has none for it", key, ErrDigest)
+	for i, m := range d.l.members {
+		if m.encoded != nil {
+			return fmt.Errorf("envelope member %d: %w: the manifest has none for it", severables[i], ErrDigest)
+		}
 	}
-	return d.m, nil
+	return checkFlow(d.m, d.o, d.l.payloads)
 }
 
-func (d *manifestDecoder) member(p *cborstream.Parser, at int, key int64) (err error) {
+func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
 	switch key {
 	case manifestVersion:
 		v, err := p.Uint()
@@ -68,18 +72,25 @@ func (d *manifestDecoder) member(p *cborstream.Parser, at int, key int64) (err e
 		err = d.common(p)
 	case manifestReferenceURI:
 		d.m.ReferenceURI, err = decodeURI(p)
+	case manifestComponentID:
+		d.m.ComponentID, err = d.componentID(p)
+	case manifestSetVersion:
+		d.m.SetVersion, err = decodeSetVersion(p)
 	case int64(SectionValidate):
 		d.m.Validate, err = d.wrappedSequence(p, top)
 	case int64(SectionLoad):
 		d.m.Load, err = d.wrappedSequence(p, top)
 	case int64(SectionInvoke):
 		d.m.Invoke, err = d.wrappedSequence(p, top)
-	case int64(SectionPayloadFetch):
-		d.m.PayloadFetch, err = d.severable(p, key)
-	case int64(SectionInstall):
-		d.m.Install, err = d.severable(p, key)
+	case int64(SectionUninstall):
+		d.m.Uninstall, err = d.wrappedSequence(p, top)
+	case int64(SectionDependencyResolution), int64(SectionPayloadFetch),
+		int64(SectionCandidateVerification), int64(SectionInstall):
+		err = d.severable(p, Section(key))
+	case manifestCoSWID:
+		err = d.coSWID(p)
 	case manifestText:
-		d.m.Text, err = d.text(p)
+		err = d.text(p)
 	default:
 		err = p.Refuse(at, ErrUnsupported, "manifest member")
 	}
@@ -87,8 +98,8 @@ func (d *manifestDecoder) member(p *cborstream.Parser, at int, key int64) (err e
 }
 
 // common reads SUIT_Common. It comes before every section (key order), so the
-// number of components is known when indices are read.
-func (d *manifestDecoder) common(outer *cborstream.Parser) error {
+// indices that there are are known when they are read.
+func (d *decoder) common(outer *cborstream.Parser) error {
 	p, err := outer.Wrapped()
 	if err != nil {
 		return err
@@ -103,13 +114,17 @@ func (d *manifestDecoder) common(outer *cborstream.Parser) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case key == commonComponents:
-			d.m.Components, err = decodeComponents(p)
-		case key == commonShared && d.m.Components != nil:
-			d.m.Shared, err = d.wrappedSequence(p, top|shared)
-		case key == commonShared: // without components, reported below
-			_, err = p.Raw()
+		switch key {
+		case commonDependencies:
+			err = d.dependencies(&p)
+		case commonComponents:
+			err = d.components(&p)
+		case commonShared:
+			if d.m.Components == nil && d.m.Dependencies == nil { // reported below
+				_, err = p.Raw()
+				break
+			}
+			d.m.Shared, err = d.wrappedSequence(&p, top|shared)
 		default:
 			err = p.Refuse(at, ErrUnsupported, "common member %d", key)
 		}
@@ -117,40 +132,99 @@ func (d *manifestDecoder) common(outer *cborstream.Parser) error {
 			return err
 		}
 	}
-	if d.m.Components == nil {
-		return p.Refuse(0, ErrComponent, "no components")
+	if err := p.Done(); err != nil {
+		return err
 	}
-	return p.Done()
+	return d.checkIdentifiers(&p)
 }
 
-func decodeComponents(p *cborstream.Parser) ([]ComponentID, error) {
+// checkIdentifiers makes sure that there is something to act on, and that every
+// dependency has an identifier.
+func (d *decoder) checkIdentifiers(p *cborstream.Parser) error {
+	if len(d.m.Components)+len(d.m.Dependencies) == 0 {
+		return p.Refuse(0, ErrComponent, "no components")
+	}
+	for _, dependency := range d.m.Dependencies {
+		if dependency.Prefix == nil && dependency.Index >= uint64(len(d.m.Components)) {
+			return p.Refuse(0, ErrComponent, "dependency %d is not a component and has no prefix", dependency.Index)
+		}
+	}
+	return nil
+}
+
+// dependencies reads SUIT_Dependencies, which come before the components.
+func (d *decoder) dependencies(p *cborstream.Parser) error {
+	at := p.Offset()
+	n, err := p.Map()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return p.Refuse(at, ErrMalformed, "no dependencies")
+	}
+	if n > MaxDependencies {
+		return p.Refuse(at, ErrLimit, "%d dependencies, limit %d", n, MaxDependencies)
+	}
+	for range n {
+		at := p.Offset()
+		var dependency Dependency
+		if dependency.Index, err = p.Uint(); err != nil {
+			return err
+		}
+		if dependency.Index > MaxIndex {
+			return p.Refuse(at, ErrLimit, "dependency index %d, limit %d", dependency.Index, MaxIndex)
+		}
+		members, err := p.Map()
+		if err != nil {
+			return err
+		}
+		for range members {
+			at := p.Offset()
+			key, err := p.Int()
+			if err != nil {
+				return err
+			}
+			if key != dependencyPrefix {
+				return p.Refuse(at, ErrUnsupported, "dependency member %d", key)
+			}
+			if dependency.Prefix, err = d.componentID(p); err != nil {
+				return err
+			}
+		}
+		d.m.Dependencies = append(d.m.Dependencies, dependency)
+	}
+	return nil
+}
+
+func (d *decoder) components(p *cborstream.Parser) error {
 	at := p.Offset()
 	n, err := p.Array()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n == 0 {
-		return nil, p.Refuse(at, ErrComponent, "no components")
+		return p.Refuse(at, ErrComponent, "no components")
 	}
 	if n > MaxComponents {
-		return nil, p.Refuse(at, ErrLimit, "%d components, limit %d", n, MaxComponents)
+		return p.Refuse(at, ErrLimit, "%d components, limit %d", n, MaxComponents)
 	}
-	ids := make([]ComponentID, 0, n)
+	ids := d.idSlab.take(n)[:0]
 	for range n {
 		at := p.Offset()
-		id, err := decodeComponentID(p)
+		id, err := d.componentID(p)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if slices.ContainsFunc(ids, id.Equal) {
-			return nil, p.Refuse(at, ErrComponent, "component %v listed twice", id)
+			return p.Refuse(at, ErrComponent, "component %v listed twice", id)
 		}
 		ids = append(ids, id)
 	}
-	return ids, nil
+	d.m.Components = ids
+	return nil
 }
 
-func decodeComponentID(p *cborstream.Parser) (ComponentID, error) {
+func (d *decoder) componentID(p *cborstream.Parser) (ComponentID, error) {
 	at := p.Offset()
 	n, err := p.Array()
 	if err != nil {
@@ -162,7 +236,7 @@ func decodeComponentID(p *cborstream.Parser) (ComponentID, error) {
 	if n > MaxComponentParts {
 		return nil, p.Refuse(at, ErrLimit, "component identifier of %d parts, limit %d", n, MaxComponentParts)
 	}
-	id := make(ComponentID, n)
+	id := ComponentID(d.partSlab.take(n))
 	for i := range id {
 		at := p.Offset()
 		if id[i], err = p.Bytes(); err != nil {
@@ -177,45 +251,66 @@ func decodeComponentID(p *cborstream.Parser) (ComponentID, error) {
 
 // severable reads a member that is a byte string, or a digest of one that the
 // envelope may have.
-func (d *manifestDecoder) severable(p *cborstream.Parser, key int64) (s SeverableSequence, err error) {
-	if kind, err := p.Peek(); err != nil || kind != cborstream.Array {
-		s.Sequence, err = d.wrappedSequence(p, top)
-		return s, err
+func (d *decoder) severable(p *cborstream.Parser, key Section) error {
+	content, digest, err := d.inlineOrSevered(p, int64(key))
+	if err != nil {
+		return err
 	}
-	content, digest, err := d.fromEnvelope(p, key)
-	if err != nil || content == nil {
-		return SeverableSequence{Digest: digest}, err
-	}
+	s := d.m.severable(key)
 	s.Digest = digest
-	s.Sequence, err = d.wholeSequence(content, top)
-	return s, err
+	if content.Content() != nil {
+		s.Sequence, err = d.wholeSequence(&content, top)
+	}
+	return err
 }
 
-func (d *manifestDecoder) text(p *cborstream.Parser) (t SeverableText, err error) {
-	var content *cborstream.Parser
+func (d *decoder) text(p *cborstream.Parser) error {
+	content, digest, err := d.inlineOrSevered(p, manifestText)
+	if err != nil {
+		return err
+	}
+	d.m.Text.Digest = digest
+	if content.Content() != nil {
+		d.m.Text.Texts, err = d.texts(&content)
+	}
+	return err
+}
+
+func (d *decoder) coSWID(p *cborstream.Parser) error {
+	content, digest, err := d.inlineOrSevered(p, manifestCoSWID)
+	if err != nil {
+		return err
+	}
+	d.m.CoSWID.Digest = digest
+	if content.Content() == nil {
+		return nil
+	}
+	if d.m.CoSWID.Raw, err = content.Foreign(); err != nil {
+		return err
+	}
+	return content.Done()
+}
+
+// inlineOrSevered reads a severable member. It returns the parser of its content, wherever
+// that is, without content if it is severed; and the digest if the member has one.
+func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64) (content cborstream.Parser, digest verify.Digest, err error) {
+	at := p.Offset()
 	if kind, err := p.Peek(); err != nil || kind != cborstream.Array {
 		content, err = p.Wrapped()
-		if err != nil {
-			return t, err
-		}
-	} else if content, t.Digest, err = d.fromEnvelope(p, manifestText); err != nil || content == nil {
-		return t, err
+		return content, digest, err
 	}
-	t.Texts, err = decodeTexts(content)
-	return t, err
-}
-
-// fromEnvelope reads the digest of a severable member and returns the member
-// of the envelope that has it, nil if it is severed.
-func (d *manifestDecoder) fromEnvelope(p *cborstream.Parser, key int64) (*cborstream.Parser, verify.Digest, error) {
-	digest, err := decodeDigest(p)
-	if err != nil {
-		return nil, digest, err
+	if key == int64(SectionCandidateVerification) && !d.o.Compat.Has(CompatSeveredCandidateVerification) {
+		return content, digest, p.Refuse(at, ErrUnsupported, "severed candidate-verification")
 	}
-	m, ok := d.severed[key]
-	if !ok {
-		return nil, digest, nil
+	if digest, err = decodeDigest(p); err != nil {
+		return content, digest, err
 	}
-	delete(d.severed, key)
-	return m.content, digest, m.matches(digest)
+	m := &d.l.members[severableIndex(key)]
+	if m.encoded == nil {
+		return content, digest, nil
+	}
+	content = p.Within(m.content)
+	err = m.matches(digest)
+	m.encoded = nil
+	return content, digest, err
 }

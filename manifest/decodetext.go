@@ -11,14 +11,8 @@ import (
 	"github.com/firmament-dev/firmament/internal/cborstream"
 )
 
-// textDecoder reads SUIT_Text_Map and counts the texts in it.
-type textDecoder struct {
-	texts int
-}
-
-// decodeTexts reads the SUIT_Text_Map that fills p.
-func decodeTexts(p *cborstream.Parser) ([]Text, error) {
-	d := new(textDecoder)
+// texts reads the SUIT_Text_Map that fills p.
+func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
 	n, err := p.Map()
 	if err != nil {
 		return nil, err
@@ -63,7 +57,7 @@ func validLanguage(s string) bool {
 }
 
 // language reads SUIT_Text_LMap: integer keys for the manifest, arrays for components.
-func (d *textDecoder) language(p *cborstream.Parser) (t Text, err error) {
+func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
 	n, err := p.Map()
 	if err != nil {
 		return t, err
@@ -85,7 +79,7 @@ func (d *textDecoder) language(p *cborstream.Parser) (t Text, err error) {
 		if err != nil {
 			return t, err
 		}
-		text, err := d.text(p, false)
+		text, err := d.oneText(p, false)
 		if err != nil {
 			return t, err
 		}
@@ -97,8 +91,8 @@ func (d *textDecoder) language(p *cborstream.Parser) (t Text, err error) {
 	return t, nil
 }
 
-func (d *textDecoder) component(p *cborstream.Parser) (c ComponentText, err error) {
-	if c.ID, err = decodeComponentID(p); err != nil {
+func (d *decoder) component(p *cborstream.Parser) (c ComponentText, err error) {
+	if c.ID, err = d.componentID(p); err != nil {
 		return c, err
 	}
 	n, err := p.Map()
@@ -111,7 +105,7 @@ func (d *textDecoder) component(p *cborstream.Parser) (c ComponentText, err erro
 			return c, err
 		}
 		k := ComponentTextKey(key)
-		text, err := d.text(p, k == TextVersionRequired || k == TextCurrentVersion)
+		text, err := d.oneText(p, k == TextVersionRequired || k == TextCurrentVersion)
 		if err != nil {
 			return c, err
 		}
@@ -123,15 +117,15 @@ func (d *textDecoder) component(p *cborstream.Parser) (c ComponentText, err erro
 	return c, nil
 }
 
-// text reads one text. What could rearrange the screen or the log that shows
+// oneText reads one text. What could rearrange the screen or the log that shows
 // it is refused; a version has no line breaks either.
-func (d *textDecoder) text(p *cborstream.Parser, oneLine bool) (string, error) {
+func (d *decoder) oneText(p *cborstream.Parser, oneLine bool) (string, error) {
 	at := p.Offset()
 	s, err := p.Text()
 	if err != nil {
 		return "", err
 	}
-	if d.texts++; d.texts > MaxTexts {
+	if d.textCount++; d.textCount > MaxTexts {
 		return "", p.Refuse(at, ErrLimit, "more than %d texts", MaxTexts)
 	}
 	if len(s) > MaxText {

@@ -4,7 +4,6 @@
 package manifest
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
@@ -17,18 +16,24 @@ func (m *Manifest) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs := [][]byte{
-		cborstream.AppendUint(cborstream.AppendInt(nil, manifestVersion), version),
-		cborstream.AppendUint(cborstream.AppendInt(nil, manifestSequenceNumber), m.SequenceNumber),
-		cborstream.AppendBytes(cborstream.AppendInt(nil, manifestCommon), common),
-	}
+	var pairs []pair
+	add := func(key int64, value []byte) { pairs = append(pairs, pair{cborstream.AppendInt(nil, key), value}) }
+	add(manifestVersion, cborstream.AppendUint(nil, version))
+	add(manifestSequenceNumber, cborstream.AppendUint(nil, m.SequenceNumber))
+	add(manifestCommon, cborstream.AppendBytes(nil, common))
 	if m.ReferenceURI != "" {
-		pairs = append(pairs, cborstream.AppendText(cborstream.AppendInt(nil, manifestReferenceURI), m.ReferenceURI))
+		add(manifestReferenceURI, cborstream.AppendText(nil, m.ReferenceURI))
+	}
+	if m.ComponentID != nil {
+		add(manifestComponentID, m.ComponentID.append(nil))
+	}
+	if m.SetVersion != nil {
+		add(manifestSetVersion, cborstream.AppendBytes(nil, appendVersion(nil, m.SetVersion)))
 	}
 	for _, s := range []struct {
 		key Section
 		seq Sequence
-	}{{SectionValidate, m.Validate}, {SectionLoad, m.Load}, {SectionInvoke, m.Invoke}} {
+	}{{SectionValidate, m.Validate}, {SectionLoad, m.Load}, {SectionInvoke, m.Invoke}, {SectionUninstall, m.Uninstall}} {
 		if s.seq == nil {
 			continue
 		}
@@ -36,38 +41,20 @@ func (m *Manifest) encode() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%v: %w", s.key, err)
 		}
-		pairs = append(pairs, cborstream.AppendBytes(cborstream.AppendInt(nil, int64(s.key)), content))
+		add(int64(s.key), cborstream.AppendBytes(nil, content))
 	}
-	members, err := m.severables()
+	members, err := m.encodeSeverables()
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range members {
-		pair := cborstream.AppendInt(nil, s.key)
 		if s.digest.IsZero() {
-			pair = cborstream.AppendBytes(pair, s.content)
+			add(s.key, cborstream.AppendBytes(nil, s.content))
 		} else {
-			pair = appendDigest(pair, s.digest)
-		}
-		pairs = append(pairs, pair)
-	}
-	return append(cborstream.AppendMap(nil, len(pairs)), bytes.Join(pairs, nil)...), nil
-}
-
-// encodeSevered returns key and value of each member that the envelope has on
-// behalf of the manifest.
-func (m *Manifest) encodeSevered() ([][]byte, error) {
-	members, err := m.severables()
-	if err != nil {
-		return nil, err
-	}
-	var pairs [][]byte
-	for _, s := range members {
-		if !s.digest.IsZero() && s.content != nil {
-			pairs = append(pairs, cborstream.AppendBytes(cborstream.AppendInt(nil, s.key), s.content))
+			add(s.key, appendDigest(nil, s.digest))
 		}
 	}
-	return pairs, nil
+	return appendPairs(nil, pairs), nil
 }
 
 type severable struct {
@@ -76,56 +63,67 @@ type severable struct {
 	digest  verify.Digest
 }
 
-// severables returns the severable members that m has, in key order.
-func (m *Manifest) severables() ([]severable, error) {
+// encodeSeverables returns the severable members that m has, in key order.
+func (m *Manifest) encodeSeverables() ([]severable, error) {
 	var members []severable
-	for _, s := range []struct {
-		key Section
-		SeverableSequence
-	}{{SectionPayloadFetch, m.PayloadFetch}, {SectionInstall, m.Install}} {
-		member := severable{key: int64(s.key), digest: s.Digest}
-		if s.Sequence != nil {
-			content, err := s.Sequence.encode()
-			if err != nil {
-				return nil, fmt.Errorf("%v: %w", s.key, err)
+	for _, key := range severables {
+		s := severable{key: key}
+		switch key {
+		case manifestCoSWID:
+			s.content, s.digest = m.CoSWID.Raw, m.CoSWID.Digest
+		case manifestText:
+			s.digest = m.Text.Digest
+			if m.Text.Texts != nil {
+				s.content = appendTexts(nil, m.Text.Texts)
 			}
-			member.content = content
+		default:
+			field := m.severable(Section(key))
+			s.digest = field.Digest
+			if field.Sequence != nil {
+				content, err := field.Sequence.encode()
+				if err != nil {
+					return nil, fmt.Errorf("%v: %w", Section(key), err)
+				}
+				s.content = content
+			}
 		}
-		members = append(members, member)
-	}
-	text := severable{key: manifestText, digest: m.Text.Digest}
-	if m.Text.Texts != nil {
-		text.content = appendTexts(nil, m.Text.Texts)
-	}
-	members = append(members, text)
-	present := members[:0]
-	for _, s := range members {
 		if s.content != nil || !s.digest.IsZero() {
-			present = append(present, s)
+			members = append(members, s)
 		}
 	}
-	return present, nil
+	return members, nil
 }
 
 // encodeCommon returns SUIT_Common.
 func (m *Manifest) encodeCommon() ([]byte, error) {
-	n := 1
+	var pairs []pair
+	add := func(key int64, value []byte) { pairs = append(pairs, pair{cborstream.AppendInt(nil, key), value}) }
+	if m.Dependencies != nil {
+		var entries []pair
+		for _, d := range m.Dependencies {
+			entry := cborstream.AppendMap(nil, 0)
+			if d.Prefix != nil {
+				entry = d.Prefix.append(cborstream.AppendInt(cborstream.AppendMap(nil, 1), dependencyPrefix))
+			}
+			entries = append(entries, pair{cborstream.AppendUint(nil, d.Index), entry})
+		}
+		add(commonDependencies, appendPairs(nil, entries))
+	}
+	if m.Components != nil {
+		ids := cborstream.AppendArray(nil, len(m.Components))
+		for _, id := range m.Components {
+			ids = id.append(ids)
+		}
+		add(commonComponents, ids)
+	}
 	if m.Shared != nil {
-		n++
+		content, err := m.Shared.encode()
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", SectionShared, err)
+		}
+		add(commonShared, cborstream.AppendBytes(nil, content))
 	}
-	b := cborstream.AppendInt(cborstream.AppendMap(nil, n), commonComponents)
-	b = cborstream.AppendArray(b, len(m.Components))
-	for _, id := range m.Components {
-		b = id.append(b)
-	}
-	if m.Shared == nil {
-		return b, nil
-	}
-	content, err := m.Shared.encode()
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", SectionShared, err)
-	}
-	return cborstream.AppendBytes(cborstream.AppendInt(b, commonShared), content), nil
+	return appendPairs(nil, pairs), nil
 }
 
 func (id ComponentID) append(b []byte) []byte {
@@ -160,49 +158,103 @@ func (c *Command) append(b []byte, depth int) ([]byte, error) {
 		return nil, err
 	}
 	b = cborstream.AppendInt(b, int64(c.Code))
-	switch c.Code {
-	case DirectiveSetComponentIndex:
+	switch c.Code.argument() {
+	case argIndex:
 		return c.Index.append(b), nil
-	case DirectiveOverrideParameters:
+	case argParameters:
 		return c.Parameters.append(b), nil
-	case DirectiveRunSequence:
+	case argSequence:
 		content, err := c.Sequences[0].append(nil, depth+1)
 		return cborstream.AppendBytes(b, content), err
-	case DirectiveTryEach:
-		n := len(c.Sequences)
-		if c.Nil {
-			n++
+	case argTryEach:
+		return c.appendTryEach(b, depth)
+	case argOverrides:
+		pairs := make([]pair, len(c.Overrides))
+		for i, o := range c.Overrides {
+			pairs[i] = pair{cborstream.AppendUint(nil, o.Index), o.Parameters.append(nil)}
 		}
-		b = cborstream.AppendArray(b, n)
-		for _, alternative := range c.Sequences {
-			content, err := alternative.append(nil, depth+1)
-			if err != nil {
-				return nil, err
+		return appendPairs(b, pairs), nil
+	case argCopies:
+		pairs := make([]pair, len(c.Copies))
+		for i, o := range c.Copies {
+			keys := cborstream.AppendArray(nil, len(o.Keys))
+			for _, k := range o.Keys {
+				keys = cborstream.AppendInt(keys, int64(k))
 			}
-			b = cborstream.AppendBytes(b, content)
+			pairs[i] = pair{cborstream.AppendUint(nil, o.Source), keys}
 		}
-		if c.Nil {
-			b = cborstream.AppendNil(b)
-		}
-		return b, nil
+		return appendPairs(b, pairs), nil
+	case argCustom:
+		return appendValue(b, c.Custom), nil
 	}
 	return cborstream.AppendUint(b, uint64(c.Policy)), nil
 }
 
+func (c *Command) appendTryEach(b []byte, depth int) ([]byte, error) {
+	n := len(c.Sequences)
+	if c.Nil {
+		n++
+	}
+	b = cborstream.AppendArray(b, n)
+	for _, alternative := range c.Sequences {
+		content, err := alternative.append(nil, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		b = cborstream.AppendBytes(b, content)
+	}
+	if c.Nil {
+		b = cborstream.AppendNil(b)
+	}
+	return b, nil
+}
+
+// argument says which field has the argument of c. What no document has is
+// custom, which reading it back decides about.
+func (c Code) argument() argument {
+	if info := c.info(); info != nil {
+		return info.argument
+	}
+	return argCustom
+}
+
 // checkArgument makes sure that nothing of c is lost in writing.
 func (c *Command) checkArgument() error {
-	index := c.Code == DirectiveSetComponentIndex
-	params := c.Code == DirectiveOverrideParameters
-	try, run := c.Code == DirectiveTryEach, c.Code == DirectiveRunSequence
+	kind := c.Code.argument()
+	sequences := kind == argTryEach || kind == argSequence
 	switch {
-	case index != (c.Index != nil),
-		index && c.Index.ambiguous(),
-		params != (c.Parameters != nil),
-		(try || run) != (c.Sequences != nil),
-		run && len(c.Sequences) != 1,
-		c.Nil && !try,
-		c.Policy != 0 && (index || params || try || run):
+	case (kind == argIndex) != (c.Index != nil),
+		c.Index != nil && c.Index.ambiguous(),
+		(kind == argParameters) != (c.Parameters != nil),
+		sequences != (c.Sequences != nil),
+		kind == argSequence && len(c.Sequences) != 1,
+		(kind == argOverrides) != (c.Overrides != nil),
+		(kind == argCopies) != (c.Copies != nil),
+		c.Custom != nil && kind != argCustom,
+		c.Nil && kind != argTryEach,
+		c.Policy != 0 && kind != argPolicy:
 		return fmt.Errorf("%w: argument missing, or for another command", ErrCommand)
+	}
+	for _, o := range c.Overrides {
+		if err := o.Parameters.check(); err != nil {
+			return err
+		}
+	}
+	if c.Parameters != nil {
+		return c.Parameters.check()
+	}
+	return nil
+}
+
+// check makes sure that nothing of params means something else when it is read.
+func (params *Parameters) check() error {
+	if params == nil {
+		return fmt.Errorf("%w: no parameters", ErrCommand)
+	}
+	for _, c := range params.Custom {
+		if c.Key > MaxCustom {
+			return fmt.Errorf("%w: custom parameter %d", ErrCommand, c.Key)
+		}
 	}
 	return nil
 }

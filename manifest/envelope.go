@@ -4,9 +4,7 @@
 package manifest
 
 import (
-	"bytes"
 	"fmt"
-	"slices"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
@@ -30,11 +28,18 @@ type Envelope struct {
 	// Payloads are the integrated payloads, in any order, no two with one key;
 	// at most MaxPayloads.
 	Payloads []Payload
+
+	// Untagged leaves out tag 107, which needs CompatUntagged.
+	Untagged bool
+
+	// Options are what the envelope makes use of. Encode refuses what Open with the
+	// same Options would refuse.
+	Options Options
 }
 
 // Encode returns the one deterministic encoding of e.
 //
-// It refuses what Inspect would refuse to read, with the same errors, and
+// It refuses what Options.Inspect would refuse to read, with the same errors, and
 // Commands that have an argument for another code than theirs, with ErrCommand. A
 // severable sequence that is present must have its digest, or ErrDigest.
 func (e *Envelope) Encode() ([]byte, error) {
@@ -48,20 +53,28 @@ func (e *Envelope) Encode() ([]byte, error) {
 		auth = cborstream.AppendBytes(auth, block)
 	}
 
-	var pairs [][]byte // in key order
-	pairs = append(pairs,
-		cborstream.AppendBytes(cborstream.AppendInt(nil, envelopeAuthentication), auth),
-		slices.Concat(cborstream.AppendInt(nil, envelopeManifest), encoded))
-	severed, err := e.Manifest.encodeSevered()
+	members, err := e.Manifest.encodeSeverables()
 	if err != nil {
 		return nil, err
 	}
-	pairs = append(pairs, severed...)
-	pairs = append(pairs, e.encodePayloads()...)
-
-	b := cborstream.AppendMap(cborstream.AppendTag(nil, tagEnvelope), len(pairs))
-	b = append(b, bytes.Join(pairs, nil)...)
-	if _, err := InspectBytes(b); err != nil {
+	pairs := []pair{
+		{cborstream.AppendInt(nil, envelopeAuthentication), cborstream.AppendBytes(nil, auth)},
+		{cborstream.AppendInt(nil, envelopeManifest), encoded},
+	}
+	for _, s := range members {
+		if !s.digest.IsZero() && s.content != nil {
+			pairs = append(pairs, pair{cborstream.AppendInt(nil, s.key), cborstream.AppendBytes(nil, s.content)})
+		}
+	}
+	for _, p := range e.Payloads {
+		pairs = append(pairs, pair{cborstream.AppendText(nil, p.Key), cborstream.AppendBytes(nil, p.Data)})
+	}
+	var b []byte
+	if !e.Untagged {
+		b = cborstream.AppendTag(nil, tagEnvelope)
+	}
+	b = appendPairs(b, pairs)
+	if _, err := e.Options.InspectBytes(b); err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	return b, nil
@@ -101,17 +114,4 @@ func (e *Envelope) encodeManifest() (signed, encoded []byte, err error) {
 	}
 	encoded = cborstream.AppendBytes(nil, m)
 	return appendDigest(nil, verify.Sum(e.hash(), encoded)), encoded, nil
-}
-
-// encodePayloads returns key and value of each payload, sorted by encoded key.
-func (e *Envelope) encodePayloads() [][]byte {
-	payloads := slices.Clone(e.Payloads)
-	slices.SortFunc(payloads, func(x, y Payload) int {
-		return bytes.Compare(cborstream.AppendText(nil, x.Key), cborstream.AppendText(nil, y.Key))
-	})
-	pairs := make([][]byte, len(payloads))
-	for i, p := range payloads {
-		pairs[i] = cborstream.AppendBytes(cborstream.AppendText(nil, p.Key), p.Data)
-	}
-	return pairs
 }

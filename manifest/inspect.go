@@ -21,33 +21,53 @@ type Unverified struct {
 // but the signatures: the manifest has its digest, which proves nothing,
 // because whoever writes a manifest writes the digest. Errors as Open's.
 func Inspect(r io.ReaderAt, size int64) (*Unverified, error) {
+	return Options{}.Inspect(r, size)
+}
+
+// Inspect is the function Inspect with o's relaxations.
+func (o Options) Inspect(r io.ReaderAt, size int64) (*Unverified, error) {
 	b, err := read(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return inspect(b)
+	return o.inspect(b)
 }
 
 // InspectBytes is Inspect for an envelope in memory. It copies b.
 func InspectBytes(b []byte) (*Unverified, error) {
+	return Options{}.InspectBytes(b)
+}
+
+// InspectBytes is the function InspectBytes with o's relaxations.
+func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 	if err := checkSize(int64(len(b))); err != nil {
 		return nil, err
 	}
-	return inspect(slices.Clone(b))
+	return o.inspect(slices.Clone(b))
+}
+
+// inspected is one allocation for what most envelopes need.
+type inspected struct {
+	u      Unverified
+	room   room
+	blocks [2][]byte
 }
 
 // inspect keeps b.
-func inspect(b []byte) (*Unverified, error) {
-	l, err := takeApart(b)
-	if err != nil {
+func (o Options) inspect(b []byte) (*Unverified, error) {
+	all := new(inspected)
+	l := layers{blocks: all.blocks[:0]}
+	if err := l.takeApart(b, &o); err != nil {
 		return nil, err
 	}
-	m, err := decodeManifest(l)
-	if err != nil {
+	u := &all.u
+	if err := l.decode(&u.envelope.Manifest, &o, &all.room); err != nil {
 		return nil, err
 	}
-	e := Envelope{Manifest: m, Hash: l.digest.Hash(), Authentication: l.blocks, Payloads: l.payloads}
-	return &Unverified{envelope: e, digest: l.digest}, nil
+	u.digest = l.digest
+	u.envelope.Hash, u.envelope.Authentication, u.envelope.Payloads = l.digest.Hash(), l.blocks, l.payloads
+	u.envelope.Untagged, u.envelope.Options = l.untagged, o
+	return u, nil
 }
 
 // Envelope returns a deep copy of the typed envelope. Encoding it gives the bytes

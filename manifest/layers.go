@@ -10,13 +10,6 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// Keys of SUIT_Envelope for severable members.
-const (
-	envelopePayloadFetch = 16
-	envelopeInstall      = 20
-	envelopeText         = 23
-)
-
 // layers is an envelope taken apart, with nothing read inside the manifest and
 // the severable members: those wait until the manifest is authenticated.
 type layers struct {
@@ -24,18 +17,40 @@ type layers struct {
 	digest   verify.Digest // the same, decoded
 	blocks   [][]byte      // the authentication blocks
 	manifest member
-	severed  map[int64]member // by key
+	members  [len(severables)]member // severable ones that the envelope has
 	payloads []Payload
+	untagged bool
+}
+
+// severables are the keys of severable members, which stand in the envelope under the
+// same key as in the manifest, in key order.
+var severables = [...]int64{
+	manifestCoSWID,
+	int64(SectionDependencyResolution),
+	int64(SectionPayloadFetch),
+	int64(SectionCandidateVerification), // see CompatSeveredCandidateVerification
+	int64(SectionInstall),
+	manifestText,
+}
+
+// severable returns the place of key in severables, -1 if it has none.
+func severableIndex(key int64) int {
+	for i, k := range severables {
+		if k == key {
+			return i
+		}
+	}
+	return -1
 }
 
 // member is one byte string of the envelope.
 type member struct {
-	encoded []byte // with its head: what digests cover
-	content *cborstream.Parser
+	encoded []byte // with its head: what digests cover; nil if absent
+	content cborstream.Parser
 }
 
 // matches compares the member with its digest.
-func (m member) matches(want verify.Digest) error {
+func (m *member) matches(want verify.Digest) error {
 	if got := verify.Sum(want.Hash(), m.encoded); got != want {
 		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, want, got)
 	}
@@ -43,33 +58,44 @@ func (m member) matches(want verify.Digest) error {
 }
 
 // takeApart reads the outer layer of b, which it keeps references to.
-func takeApart(b []byte) (*layers, error) {
+func (l *layers) takeApart(b []byte, o *Options) error {
 	p := cborstream.New(b, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems})
-	if tag, err := p.Tag(); err != nil {
-		return nil, fmt.Errorf("envelope tag: %w", err)
-	} else if tag != tagEnvelope {
-		return nil, fmt.Errorf("envelope: %w", p.Refuse(0, ErrMalformed, "expected tag %d, seen %d", tagEnvelope, tag))
+	if err := l.takeTag(p, o); err != nil {
+		return fmt.Errorf("envelope tag: %w", err)
 	}
 	n, err := p.Map()
 	if err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
+		return fmt.Errorf("envelope: %w", err)
 	}
-	l := &layers{severed: make(map[int64]member)}
 	for range n {
-		if err := l.takeMember(b, p); err != nil {
-			return nil, err
+		if err := l.takeMember(b, p, o); err != nil {
+			return err
 		}
 	}
 	if err := p.Done(); err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
+		return fmt.Errorf("envelope: %w", err)
 	}
-	if l.signed == nil || l.manifest.content == nil {
-		return nil, fmt.Errorf("envelope: %w", p.Refuse(0, ErrMalformed, "no authentication wrapper or no manifest"))
+	if l.signed == nil || l.manifest.encoded == nil {
+		return fmt.Errorf("envelope: %w", p.Refuse(0, ErrMalformed, "no authentication wrapper or no manifest"))
 	}
-	return l, l.manifest.matches(l.digest)
+	return l.manifest.matches(l.digest)
 }
 
-func (l *layers) takeMember(b []byte, p *cborstream.Parser) error {
+func (l *layers) takeTag(p *cborstream.Parser, o *Options) error {
+	if o.Compat.Has(CompatUntagged) {
+		kind, err := p.Peek()
+		if l.untagged = err == nil && kind == cborstream.Map; err != nil || l.untagged {
+			return err
+		}
+	}
+	tag, err := p.Tag()
+	if err == nil && tag != tagEnvelope {
+		err = p.Refuse(0, ErrMalformed, "expected tag %d, seen %d", tagEnvelope, tag)
+	}
+	return err
+}
+
+func (l *layers) takeMember(b []byte, p *cborstream.Parser, o *Options) error {
 	at := p.Offset()
 	kind, err := p.Peek()
 	if err != nil {
@@ -82,9 +108,11 @@ func (l *layers) takeMember(b []byte, p *cborstream.Parser) error {
 	if err != nil {
 		return fmt.Errorf("envelope key: %w", err)
 	}
-	switch key {
-	case envelopeAuthentication, envelopeManifest, envelopePayloadFetch, envelopeInstall, envelopeText:
-	default:
+	place := severableIndex(key)
+	if key == int64(SectionCandidateVerification) && !o.Compat.Has(CompatSeveredCandidateVerification) {
+		place = -1
+	}
+	if place < 0 && key != envelopeAuthentication && key != envelopeManifest {
 		return fmt.Errorf("envelope: %w", p.Refuse(at, ErrUnsupported, "member %d", key))
 	}
 	start := p.Offset()
@@ -92,15 +120,14 @@ func (l *layers) takeMember(b []byte, p *cborstream.Parser) error {
 	if err != nil {
 		return fmt.Errorf("envelope member %d: %w", key, err)
 	}
-	m := member{encoded: b[start:p.Offset()], content: content}
-	switch key {
-	case envelopeAuthentication:
-		return l.takeAuthentication(content)
-	case envelopeManifest:
-		l.manifest = m
-	default:
-		l.severed[key] = m
+	m := &l.manifest
+	switch {
+	case key == envelopeAuthentication:
+		return l.takeAuthentication(&content)
+	case place >= 0:
+		m = &l.members[place]
 	}
+	m.encoded, m.content = b[start:p.Offset()], content
 	return nil
 }
 
@@ -121,7 +148,7 @@ func (l *layers) takeAuthentication(p *cborstream.Parser) error {
 	digest, err := p.Wrapped()
 	if err == nil {
 		l.signed = digest.Content()
-		l.digest, err = wholeDigest(digest)
+		l.digest, err = wholeDigest(&digest)
 	}
 	if err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)

@@ -27,9 +27,10 @@ const (
 //
 // What is not authenticated yet is not interpreted. In this order: size; the envelope's
 // outer layer; the manifest digest; each authentication block; the policy; only
-// then the manifest and its severable members. A manifest that has a member,
-// command or parameter that this package does not implement is refused as a
-// whole.
+// then the manifest, its severable members, and the digests of integrated payloads that
+// it names. A manifest that has a member, command or parameter that this package
+// does not know is refused as a whole. It accepts what the strict rules allow;
+// Options.Open accepts more.
 //
 // Errors: ErrLimit, ErrMalformed (ErrNotCanonical), ErrUnsupported, ErrDigest,
 // ErrComponent, ErrCommand of the input; *verify.PolicyError if policy refuses, through
@@ -40,39 +41,65 @@ const (
 //
 // draft-ietf-suit-manifest-37, sections 6.2, 8.2 and 8.3.
 func Open(r io.ReaderAt, size int64, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
+	return Options{}.Open(r, size, keys, policy)
+}
+
+// Open is the function Open with o's relaxations.
+func (o Options) Open(r io.ReaderAt, size int64, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
 	b, err := read(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return open(b, keys, policy)
+	return o.open(b, keys, policy)
 }
 
 // OpenBytes is Open for an envelope in memory. It copies b.
 func OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
+	return Options{}.OpenBytes(b, keys, policy)
+}
+
+// OpenBytes is the function OpenBytes with o's relaxations.
+func (o Options) OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
 	if err := checkSize(int64(len(b))); err != nil {
 		return nil, err
 	}
-	return open(slices.Clone(b), keys, policy)
+	return o.open(slices.Clone(b), keys, policy)
+}
+
+// opened is one allocation for what most envelopes need.
+type opened struct {
+	v      Verified
+	room   room
+	blocks [2][]byte
 }
 
 // open keeps b.
-func open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
+func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
 	if keys.Len() == 0 || policy == nil {
 		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
 	}
-	l, err := takeApart(b)
-	if err != nil {
+	all := new(opened)
+	l := layers{blocks: all.blocks[:0]}
+	if err := l.takeApart(b, &o); err != nil {
 		return nil, err
 	}
-	evidence := l.authenticate(keys)
-	if err := judge(evidence, policy); err != nil {
+	v := &all.v
+	v.digest, v.payloads, v.options = l.digest, l.payloads, o
+	v.evidence = l.authenticate(keys)
+	if err := judge(v.evidence, policy); err != nil {
 		return nil, err
 	}
-	m, err := decodeManifest(l)
-	if err != nil {
+	if err := l.decode(&v.manifest, &o, &all.room); err != nil {
 		return nil, err
 	}
-	return &Verified{manifest: m, digest: l.digest, evidence: evidence, payloads: l.payloads}, nil
+	return v, nil
+}
+
+// decode reads the manifest into m, which is ready to be used if there is no error.
+func (l *layers) decode(m *Manifest, o *Options, r *room) error {
+	d := decoder{m: m, o: o, l: l}
+	d.use(r)
+	return d.manifest()
 }
 
 // authenticate checks every block over the encoded digest.

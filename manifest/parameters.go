@@ -4,13 +4,14 @@
 package manifest
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
 )
 
-func decodeParameters(p *cborstream.Parser, where place) (*Parameters, error) {
+func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, error) {
 	at := p.Offset()
 	n, err := p.Map()
 	if err != nil {
@@ -19,7 +20,7 @@ func decodeParameters(p *cborstream.Parser, where place) (*Parameters, error) {
 	if n == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "no parameters")
 	}
-	params := new(Parameters)
+	params := &d.parametersSlab.take(1)[0]
 	for range n {
 		at := p.Offset()
 		key, err := p.Int()
@@ -29,57 +30,101 @@ func decodeParameters(p *cborstream.Parser, where place) (*Parameters, error) {
 		if ParameterKey(key) == ParameterSoftFailure && where&top != 0 {
 			return nil, p.Refuse(at, ErrCommand, "soft-failure outside of try-each and run-sequence")
 		}
-		if err := params.decode(p, at, ParameterKey(key)); err != nil {
+		if err := d.parameter(params, p, at, ParameterKey(key)); err != nil {
 			return nil, err
 		}
 	}
 	return params, nil
 }
 
-// decode reads one value. Keys are sorted and different (cborstream), so that
+// parameter reads one value. Keys are sorted and different (cborstream), so that
 // no value is read twice.
-func (params *Parameters) decode(p *cborstream.Parser, at int, key ParameterKey) (err error) {
+func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, key ParameterKey) (err error) {
 	switch key {
 	case ParameterVendorID:
 		if kind, err := p.Peek(); err == nil && kind == cborstream.Tag {
-			return p.Refuse(at, ErrUnsupported, "vendor identifier as private enterprise number")
+			params.VendorPEN, err = decodePEN(p)
+			return err
 		}
-		params.VendorID, err = value(decodeUUID(p))
+		params.VendorID, err = d.uuidSlab.put(decodeUUID(p))
 	case ParameterClassID:
-		params.ClassID, err = value(decodeUUID(p))
+		params.ClassID, err = d.uuidSlab.put(decodeUUID(p))
 	case ParameterImageDigest:
 		content, err := p.Wrapped()
 		if err != nil {
 			return err
 		}
-		params.ImageDigest, err = value(wholeDigest(content))
+		params.ImageDigest, err = d.digestSlab.put(wholeDigest(&content))
 		return err
+	case ParameterUseBefore:
+		params.UseBefore, err = d.uintSlab.put(p.Uint())
 	case ParameterSlot:
-		params.Slot, err = value(p.Uint())
+		params.Slot, err = d.uintSlab.put(p.Uint())
 	case ParameterStrictOrder:
-		params.StrictOrder, err = value(p.Bool())
+		params.StrictOrder, err = d.boolSlab.put(p.Bool())
 	case ParameterSoftFailure:
-		params.SoftFailure, err = value(p.Bool())
+		params.SoftFailure, err = d.boolSlab.put(p.Bool())
 	case ParameterImageSize:
-		params.ImageSize, err = value(p.Uint())
+		params.ImageSize, err = d.uintSlab.put(p.Uint())
 		if err == nil && *params.ImageSize > math.MaxInt64 {
 			err = p.Refuse(at, ErrMalformed, "image size %d, expected at most 2^63-1", *params.ImageSize)
 		}
+	case ParameterContent:
+		params.Content, err = p.Bytes()
+	case ParameterEncryptionInfo:
+		params.EncryptionInfo, err = decodeEncryptionInfo(p)
 	case ParameterURI:
-		params.URI, err = value(decodeURI(p))
+		params.URI, err = d.stringSlab.put(decodeURI(p))
+	case ParameterSourceComponent:
+		params.SourceComponent, err = d.uintSlab.put(d.oneIndex(p))
 	case ParameterInvokeArgs:
 		params.InvokeArgs, err = decodeArguments(p)
 	case ParameterDeviceID:
-		params.DeviceID, err = value(decodeUUID(p))
+		params.DeviceID, err = d.uuidSlab.put(decodeUUID(p))
 	case ParameterFetchArguments:
 		params.FetchArguments, err = decodeArguments(p)
+	case ParameterMinimumBattery:
+		params.MinimumBattery, err = d.uintSlab.put(p.Uint())
+	case ParameterUpdatePriority:
+		params.UpdatePriority, err = pointer(p.Int())
+	case ParameterVersion:
+		params.Version, err = decodeWrapped(p, decodeVersionMatch)
+	case ParameterWaitInfo:
+		params.WaitInfo, err = decodeWrapped(p, decodeWaitInfo)
+	case ParameterComponentMetadata:
+		params.Metadata, err = decodeWrapped(p, decodeMetadata)
 	default:
-		err = p.Refuse(at, ErrUnsupported, "parameter %d", key)
+		return d.customParameter(params, p, at, key)
 	}
 	return err
 }
 
-func value[T any](v T, err error) (*T, error) { return &v, err }
+func (d *decoder) customParameter(params *Parameters, p *cborstream.Parser, at int, key ParameterKey) error {
+	if !d.o.Registry.hasParameter(key) {
+		return p.Refuse(at, ErrUnsupported, "%v", key)
+	}
+	v, err := decodeValue(p, cborstream.Bool)
+	if err != nil {
+		return err
+	}
+	params.Custom = append(params.Custom, CustomParameter{Key: key, Value: v})
+	return nil
+}
+
+func pointer[T any](v T, err error) (*T, error) { return &v, err }
+
+// decodeWrapped reads a byte string that decode reads all of.
+func decodeWrapped[T any](outer *cborstream.Parser, decode func(*cborstream.Parser) (T, error)) (*T, error) {
+	p, err := outer.Wrapped()
+	if err != nil {
+		return nil, err
+	}
+	v, err := decode(&p)
+	if err != nil {
+		return nil, err
+	}
+	return &v, p.Done()
+}
 
 func decodeArguments(p *cborstream.Parser) ([]byte, error) {
 	at := p.Offset()
@@ -90,46 +135,158 @@ func decodeArguments(p *cborstream.Parser) ([]byte, error) {
 	return b, err
 }
 
-// append writes the map, keys in ascending order.
+// decodeEncryptionInfo reads bstr .cbor COSE_Encrypt_Tagged. COSE does not sort its
+// header maps; what is in it is for package verify/cose.
+func decodeEncryptionInfo(outer *cborstream.Parser) ([]byte, error) {
+	at := outer.Offset()
+	p, err := outer.Wrapped()
+	if err != nil {
+		return nil, err
+	}
+	b := p.Content()
+	if len(b) > MaxArguments {
+		return nil, outer.Refuse(at, ErrLimit, "encryption info of %d bytes, limit %d", len(b), MaxArguments)
+	}
+	if len(b) < len(encryptedTag) || string(b[:len(encryptedTag)]) != encryptedTag {
+		return nil, p.Refuse(0, ErrMalformed, "encryption info is not a tagged COSE_Encrypt")
+	}
+	if _, err := p.Foreign(); err != nil {
+		return nil, err
+	}
+	return b, p.Done()
+}
+
+// decodePEN reads #6.112(bstr): the body of a BER relative object identifier.
+func decodePEN(p *cborstream.Parser) ([]byte, error) {
+	at := p.Offset()
+	tag, err := p.Tag()
+	if err != nil {
+		return nil, err
+	}
+	if tag != tagPEN {
+		return nil, p.Refuse(at, ErrMalformed, "vendor identifier of tag %d, expected %d", tag, tagPEN)
+	}
+	at = p.Offset()
+	b, err := p.Bytes()
+	if err == nil && !validPEN(b) {
+		err = p.Refuse(at, ErrMalformed, "private enterprise number")
+	}
+	return b, err
+}
+
+// validPEN reports whether b is one to MaxActorLength bytes of base-128 numbers, each in
+// the fewest bytes.
+func validPEN(b []byte) bool {
+	if len(b) == 0 || len(b) > MaxActorLength || b[len(b)-1]&0x80 != 0 {
+		return false
+	}
+	start := true
+	for _, c := range b {
+		if start && c == 0x80 {
+			return false
+		}
+		start = c&0x80 == 0
+	}
+	return true
+}
+
+// append writes the map, keys in the order of their encoding: ascending, then
+// custom ones descending.
 func (params *Parameters) append(b []byte) []byte {
-	n := 0
-	var pairs []byte
-	key := func(k ParameterKey) []byte {
-		n++
-		return cborstream.AppendInt(pairs, int64(k))
+	w := pairWriter{}
+	w.bytes(ParameterVendorID, uuidBytes(params.VendorID))
+	if params.VendorPEN != nil {
+		w.buf = cborstream.AppendBytes(cborstream.AppendTag(w.key(ParameterVendorID), tagPEN), params.VendorPEN)
 	}
-	if v := params.VendorID; v != nil {
-		pairs = cborstream.AppendBytes(key(ParameterVendorID), v[:])
-	}
-	if v := params.ClassID; v != nil {
-		pairs = cborstream.AppendBytes(key(ParameterClassID), v[:])
-	}
+	w.bytes(ParameterClassID, uuidBytes(params.ClassID))
 	if v := params.ImageDigest; v != nil {
-		pairs = cborstream.AppendBytes(key(ParameterImageDigest), appendDigest(nil, *v))
+		w.bytes(ParameterImageDigest, appendDigest(nil, *v))
 	}
-	if v := params.Slot; v != nil {
-		pairs = cborstream.AppendUint(key(ParameterSlot), *v)
-	}
-	if v := params.StrictOrder; v != nil {
-		pairs = cborstream.AppendBool(key(ParameterStrictOrder), *v)
-	}
-	if v := params.SoftFailure; v != nil {
-		pairs = cborstream.AppendBool(key(ParameterSoftFailure), *v)
-	}
-	if v := params.ImageSize; v != nil {
-		pairs = cborstream.AppendUint(key(ParameterImageSize), *v)
-	}
+	w.uint(ParameterUseBefore, params.UseBefore)
+	w.uint(ParameterSlot, params.Slot)
+	w.bool(ParameterStrictOrder, params.StrictOrder)
+	w.bool(ParameterSoftFailure, params.SoftFailure)
+	w.uint(ParameterImageSize, params.ImageSize)
+	w.bytes(ParameterContent, params.Content)
+	w.bytes(ParameterEncryptionInfo, params.EncryptionInfo)
 	if v := params.URI; v != nil {
-		pairs = cborstream.AppendText(key(ParameterURI), *v)
+		w.buf = cborstream.AppendText(w.key(ParameterURI), *v)
 	}
-	if v := params.InvokeArgs; v != nil {
-		pairs = cborstream.AppendBytes(key(ParameterInvokeArgs), v)
+	w.uint(ParameterSourceComponent, params.SourceComponent)
+	w.bytes(ParameterInvokeArgs, params.InvokeArgs)
+	w.bytes(ParameterDeviceID, uuidBytes(params.DeviceID))
+	w.bytes(ParameterFetchArguments, params.FetchArguments)
+	w.uint(ParameterMinimumBattery, params.MinimumBattery)
+	if v := params.UpdatePriority; v != nil {
+		w.buf = cborstream.AppendInt(w.key(ParameterUpdatePriority), *v)
 	}
-	if v := params.DeviceID; v != nil {
-		pairs = cborstream.AppendBytes(key(ParameterDeviceID), v[:])
+	if v := params.Version; v != nil {
+		w.bytes(ParameterVersion, v.append(nil))
 	}
-	if v := params.FetchArguments; v != nil {
-		pairs = cborstream.AppendBytes(key(ParameterFetchArguments), v)
+	if v := params.WaitInfo; v != nil {
+		w.bytes(ParameterWaitInfo, v.encode())
 	}
-	return slices.Concat(cborstream.AppendMap(b, n), pairs)
+	if v := params.Metadata; v != nil {
+		w.bytes(ParameterComponentMetadata, v.encode())
+	}
+	custom := slices.SortedFunc(slices.Values(params.Custom), func(x, y CustomParameter) int { return cmp.Compare(y.Key, x.Key) })
+	for _, c := range custom {
+		w.buf = appendValue(w.key(c.Key), c.Value)
+	}
+	return slices.Concat(cborstream.AppendMap(b, w.n), w.buf)
+}
+
+func uuidBytes(u *UUID) []byte {
+	if u == nil {
+		return nil
+	}
+	return u[:]
+}
+
+// pairWriter collects the pairs of a map, leaving out what is not set.
+type pairWriter struct {
+	n   int
+	buf []byte
+}
+
+// key appends a key; what it returns is for the value to be appended to.
+func (w *pairWriter) key(k ParameterKey) []byte {
+	w.n++
+	return cborstream.AppendInt(w.buf, int64(k))
+}
+
+func (w *pairWriter) bytes(k ParameterKey, v []byte) {
+	if v != nil {
+		w.buf = cborstream.AppendBytes(w.key(k), v)
+	}
+}
+
+func (w *pairWriter) uint(k ParameterKey, v *uint64) {
+	if v != nil {
+		w.buf = cborstream.AppendUint(w.key(k), *v)
+	}
+}
+
+func (w *pairWriter) bool(k ParameterKey, v *bool) {
+	if v != nil {
+		w.buf = cborstream.AppendBool(w.key(k), *v)
+	}
+}
+
+// appendValue appends a Value of the kinds that decodeValue reads; anything else
+// becomes an empty map, which it does not read.
+func appendValue(b []byte, v Value) []byte {
+	switch v := v.(type) {
+	case []byte:
+		return cborstream.AppendBytes(b, v)
+	case string:
+		return cborstream.AppendText(b, v)
+	case int64:
+		return cborstream.AppendInt(b, v)
+	case bool:
+		return cborstream.AppendBool(b, v)
+	case nil:
+		return cborstream.AppendNil(b)
+	}
+	return cborstream.AppendMap(b, 0)
 }

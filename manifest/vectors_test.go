@@ -58,9 +58,9 @@ func oneOf(tb testing.TB, key verify.Key) (*verify.KeySet, verify.Policy) {
 // signedVectors are the published envelopes that must open.
 var signedVectors = []string{
 	"manifest/example0", "manifest/example1", "manifest/example2",
-	"manifest/example2-severed", "manifest/example3", "manifest/example5",
+	"manifest/example2-severed", "manifest/example3", "manifest/example4", "manifest/example5",
 	"manifest-esp256/example1", "manifest-esp256/example2",
-	"manifest-esp256/example2-severed", "manifest-esp256/example3", "manifest-esp256/example5",
+	"manifest-esp256/example2-severed", "manifest-esp256/example3", "manifest-esp256/example4", "manifest-esp256/example5",
 }
 
 func TestVectorsOpen(t *testing.T) {
@@ -135,7 +135,6 @@ func TestVectorsRefused(t *testing.T) {
 	keys, policy := suitKeys(t)
 	tests := map[string]error{
 		"manifest-esp256/example0": verify.ErrSignature,
-		"manifest/example4":        manifest.ErrUnsupported, // copy
 	}
 	for _, dir := range []string{"manifest/", "manifest-esp256/"} {
 		for _, n := range []string{"0", "1", "2-severed", "3", "4", "5"} {

@@ -17,6 +17,7 @@ type Verified struct {
 	digest   verify.Digest
 	evidence verify.Evidence
 	payloads []Payload
+	options  Options
 }
 
 // Manifest returns the typed manifest. It is a deep copy: changing it changes
@@ -26,6 +27,10 @@ func (v *Verified) Manifest() Manifest { return v.manifest.clone() }
 // Digest is the manifest digest that was signed: over the encoded manifest,
 // its byte string head included. It identifies the manifest; signatures do not.
 func (v *Verified) Digest() verify.Digest { return v.digest }
+
+// Options are those that the envelope was opened with: what package processor may
+// relax, and which custom commands the manifest may have.
+func (v *Verified) Options() Options { return v.options }
 
 // SequenceNumber is the manifest's sequence number.
 func (v *Verified) SequenceNumber() uint64 { return v.manifest.SequenceNumber }

@@ -3,6 +3,8 @@
 
 package manifest
 
+import "github.com/firmament-dev/firmament/internal/cborstream"
+
 // VersionMatch is suit-parameter-version: what a component's version is compared with.
 //
 // draft-ietf-suit-update-management-14, section 4.4.
@@ -50,4 +52,77 @@ func compareVersions(seen, want []int64) int {
 		}
 	}
 	return 0
+}
+
+func decodeVersionMatch(p *cborstream.Parser) (v VersionMatch, err error) {
+	at := p.Offset()
+	n, err := p.Array()
+	if err != nil {
+		return v, err
+	}
+	if n != 2 {
+		return v, p.Refuse(at, ErrMalformed, "version match of %d items, expected 2", n)
+	}
+	at = p.Offset()
+	c, err := p.Uint()
+	if err != nil {
+		return v, err
+	}
+	if c < uint64(VersionGreater) || c > uint64(VersionLesser) {
+		return v, p.Refuse(at, ErrUnsupported, "version comparison %d", c)
+	}
+	v.Comparison = Comparison(c)
+	v.Version, err = decodeVersion(p)
+	return v, err
+}
+
+// decodeVersion reads SUIT_Condition_Version_Comparison_Value: one or more numbers,
+// of which one may be a pre-release indicator.
+func decodeVersion(p *cborstream.Parser) ([]int64, error) {
+	at := p.Offset()
+	n, err := p.Array()
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, p.Refuse(at, ErrMalformed, "version without a number")
+	}
+	if n > MaxVersionParts {
+		return nil, p.Refuse(at, ErrLimit, "version of %d numbers, limit %d", n, MaxVersionParts)
+	}
+	version := make([]int64, n)
+	released := true
+	for i := range version {
+		at := p.Offset()
+		if version[i], err = p.Int(); err != nil {
+			return nil, err
+		}
+		if v := version[i]; v < 0 && (i == 0 || v < Alpha || !released) {
+			return nil, p.Refuse(at, ErrMalformed, "number %d of a version is %d", i, v)
+		}
+		released = released && version[i] >= 0
+	}
+	return version, nil
+}
+
+// decodeSetVersion reads suit-set-version.
+func decodeSetVersion(p *cborstream.Parser) ([]int64, error) {
+	v, err := decodeWrapped(p, decodeVersion)
+	if err != nil {
+		return nil, err
+	}
+	return *v, nil
+}
+
+func (v *VersionMatch) append(b []byte) []byte {
+	b = cborstream.AppendUint(cborstream.AppendArray(b, 2), uint64(v.Comparison))
+	return appendVersion(b, v.Version)
+}
+
+func appendVersion(b []byte, version []int64) []byte {
+	b = cborstream.AppendArray(b, len(version))
+	for _, n := range version {
+		b = cborstream.AppendInt(b, n)
+	}
+	return b
 }

@@ -50,13 +50,13 @@ func (p *Parser) head(want Kind) (arg uint64, start int, err error) {
 	if kind != want {
 		return 0, start, p.fail(start, ErrMalformed, "expected %v, seen %v", want, kind)
 	}
-	if p.limit.items <= 0 {
+	if p.items <= 0 {
 		return 0, start, p.fail(start, ErrLimit, "too many items")
 	}
-	p.limit.items--
+	p.items--
 	if p.depth > 0 {
-		if f := &p.stack[p.depth-1]; f.isMap && f.left%2 == 0 {
-			if kind == Map || kind == Tag || kind == Bool || kind == Nil {
+		if f := &p.stack[p.outer+p.depth-1]; f.isMap && f.left%2 == 0 {
+			if kind == Map || kind == Bool || kind == Nil || (kind == Tag && !f.tags) {
 				return 0, start, p.fail(start, ErrMalformed, "%v as map key", kind)
 			}
 			f.key = int32(start)
@@ -178,6 +178,15 @@ func (p *Parser) Map() (int, error) {
 		return 0, p.fail(start, ErrMalformed, "map of %d pairs in %d bytes", n, len(p.data)-p.pos)
 	}
 	return int(n), p.push(start, 2*int(n), true)
+}
+
+// TaggedMap is Map for one whose keys may be tagged.
+func (p *Parser) TaggedMap() (int, error) {
+	n, err := p.Map()
+	if err == nil && n > 0 {
+		p.stack[p.outer+p.depth-1].tags = true
+	}
+	return n, err
 }
 
 // Tag reads a tag number; the next item is the tag's content.

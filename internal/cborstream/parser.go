@@ -15,7 +15,8 @@
 // parser knows its place (errors name the byte in the outermost data, Offset
 // the byte in the wrapped string), starts at its parent's depth and takes items from
 // the same budget. So what an input may cost does not depend on how it is cut
-// into layers. No allocation grows with a length that the input only claims.
+// into layers. No allocation grows with a length that the input only claims, and a
+// child needs none at all: all parsers of one input keep their place on one stack.
 //
 // The Append functions write the same subset; the order of map keys is theirs who
 // call them.
@@ -23,6 +24,7 @@ package cborstream
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -61,31 +63,44 @@ var kindNames = [...]string{"unsigned integer", "negative integer", "byte string
 func (k Kind) String() string { return kindNames[k] }
 
 // Parser reads items one after the other. After the first error every call
-// returns that error. A Parser is not safe for concurrent use.
+// returns that error. A Parser must not be copied once it has read anything, and is not
+// safe for concurrent use, nor are two parsers of one input.
 type Parser struct {
 	data  []byte
 	pos   int
 	base  int // of data[0] in the outermost data
 	outer int // depth of the parents
-	limit *budget
-	err   error
-	depth int // frames in use
-	stack [MaxDepth]frame
+	depth int // frames in use, from shared.stack[outer]
+	*shared
+	err error
 }
 
-type budget struct{ depth, items int }
+// shared is what all parsers of one input have in common.
+type shared struct {
+	limit, items int // depth that is granted, items that are left
+	stack        [MaxDepth]frame
+	seen         map[string]struct{} // keys of the maps that Foreign is reading
+}
 
 // A frame is an array, map or tag whose content is being read.
 type frame struct {
 	left             int32 // items to come; a map has two for each pair
+	start            int32 // where it begins
 	key              int32 // where the current key begins
 	lastKey, lastEnd int32 // where the key before it was; lastEnd is 0 before the first
 	isMap            bool
+	tags             bool // a map that may have tagged keys
 }
 
 // New returns a parser of data, which it does not copy.
 func New(data []byte, l Limits) *Parser {
-	p := &Parser{data: data, limit: &budget{depth: min(l.Depth, MaxDepth), items: l.Items}}
+	both := new(struct { // one allocation
+		p Parser
+		s shared
+	})
+	p := &both.p
+	p.data, p.shared = data, &both.s
+	p.limit, p.items = min(l.Depth, MaxDepth), l.Items
 	if size := min(l.Size, math.MaxInt32); len(data) > size {
 		p.fail(0, ErrLimit, "%d bytes, limit %d", len(data), size)
 	}
@@ -116,13 +131,23 @@ func (p *Parser) Done() error {
 
 // Wrapped reads a byte string and returns a parser of its content, which has
 // not been looked at yet: it can be kept until the content is authenticated.
-func (p *Parser) Wrapped() (*Parser, error) {
+//
+// The child is read to its end before its parent goes on, or after its parent's end;
+// Within makes one that is read in another place.
+func (p *Parser) Wrapped() (Parser, error) {
 	outer := p.outer + p.depth
 	b, err := p.Bytes()
 	if err != nil {
-		return nil, err
+		return Parser{}, err
 	}
-	return &Parser{data: b, base: p.base + p.pos - len(b), outer: outer, limit: p.limit}, nil
+	return Parser{data: b, base: p.base + p.pos - len(b), outer: outer, shared: p.shared}, nil
+}
+
+// Within returns child, which has not been read and is of the same input, as if it stood
+// where p is: it can be read now, although p is not at its end.
+func (p *Parser) Within(child Parser) Parser {
+	child.outer = p.outer + p.depth
+	return child
 }
 
 // Raw reads one item with everything in it and returns its encoding, checked
@@ -137,6 +162,18 @@ func (p *Parser) Raw() ([]byte, error) {
 			return p.data[start:p.pos:p.pos], nil
 		}
 	}
+}
+
+// Foreign is Raw for an item by another specification: the keys of its maps can have any order.
+// None may be repeated within its map.
+func (p *Parser) Foreign() ([]byte, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	p.seen = make(map[string]struct{})
+	b, err := p.Raw()
+	p.seen = nil
+	return b, err
 }
 
 // any reads one head and, of a string, its content.
@@ -169,7 +206,7 @@ func (p *Parser) any() error {
 // done ends an item: it counts in the frame around it, which may end too.
 func (p *Parser) done() error {
 	for p.depth > 0 {
-		f := &p.stack[p.depth-1]
+		f := &p.stack[p.outer+p.depth-1]
 		f.left--
 		if f.isMap && f.left%2 == 1 {
 			if err := p.checkKey(f); err != nil {
@@ -186,6 +223,9 @@ func (p *Parser) done() error {
 
 // checkKey compares the key just read with the one before it.
 func (p *Parser) checkKey(f *frame) error {
+	if p.seen != nil {
+		return p.checkForeignKey(f)
+	}
 	if f.lastEnd > 0 {
 		switch bytes.Compare(p.data[f.lastKey:f.lastEnd], p.data[f.key:p.pos]) {
 		case 0:
@@ -198,16 +238,29 @@ func (p *Parser) checkKey(f *frame) error {
 	return nil
 }
 
+// checkForeignKey looks for the key just read among those of the same map, which its
+// place tells from other maps.
+func (p *Parser) checkForeignKey(f *frame) error {
+	id := binary.BigEndian.AppendUint32(nil, uint32(f.start))
+	id = append(id, p.data[f.key:p.pos]...)
+	if _, again := p.seen[string(id)]; again {
+		return p.fail(int(f.key), ErrMalformed, "map key repeated")
+	}
+	p.seen[string(id)] = struct{}{}
+	return nil
+}
+
 // push enters an array, map or tag of n items; n has been checked against the
 // bytes that are there.
 func (p *Parser) push(start, n int, isMap bool) error {
-	if p.outer+p.depth >= p.limit.depth {
-		return p.fail(start, ErrLimit, "nesting deeper than %d", p.limit.depth)
+	if p.outer+p.depth >= p.limit {
+		return p.fail(start, ErrLimit, "nesting deeper than %d", p.limit)
 	}
 	if n == 0 {
 		return p.done()
 	}
-	p.stack[p.depth] = frame{left: int32(n), isMap: isMap}
+	f := &p.stack[p.outer+p.depth]
+	f.left, f.start, f.lastEnd, f.isMap, f.tags = int32(n), int32(start), 0, isMap, false
 	p.depth++
 	return nil
 }

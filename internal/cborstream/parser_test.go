@@ -129,7 +129,7 @@ func TestCBR_01_NestingThroughByteStrings(t *testing.T) {
 			if err := p.Done(); err != nil {
 				return err
 			}
-			p = child
+			p = &child
 		}
 		if _, err := p.Uint(); err != nil {
 			return err

@@ -71,6 +71,10 @@ func TestCMD_11_IntegratedPayload(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDevice(1)
+			m := m
+			for _, p := range tt.payloads { // another section may want it, so that opening leaves it to the processor
+				m.Invoke = seq{index(0), override(manifest.Parameters{ImageDigest: digest(string(p.Data))})}
+			}
 			err := start(t, open(t, m, tt.payloads...), d, manifest.SectionInstall)
 			if tt.want != nil {
 				refused(t, d, err, tt.want)
