@@ -24,10 +24,17 @@ func SignSign1(ctx context.Context, signer verify.Signer, alg Algorithm, payload
 // SignSign1WithKID is SignSign1 with the key id kid (1 to verify.MaxKIDSize bytes) in the
 // protected header. A kid outside these bounds is verify.ErrLimit.
 func SignSign1WithKID(ctx context.Context, signer verify.Signer, alg Algorithm, kid, payload []byte) ([]byte, error) {
-	if len(kid) == 0 || len(kid) > verify.MaxKIDSize {
-		return nil, fmt.Errorf("kid of %d bytes, expected 1 to %d: %w", len(kid), verify.MaxKIDSize, verify.ErrLimit)
+	if err := checkKIDSize(kid); err != nil {
+		return nil, err
 	}
 	return sign1(ctx, signer, alg, kid, payload)
+}
+
+func checkKIDSize(kid []byte) error {
+	if len(kid) == 0 || len(kid) > verify.MaxKIDSize {
+		return fmt.Errorf("kid of %d bytes, expected 1 to %d: %w", len(kid), verify.MaxKIDSize, verify.ErrLimit)
+	}
+	return nil
 }
 
 func sign1(ctx context.Context, signer verify.Signer, alg Algorithm, kid, payload []byte) ([]byte, error) {
@@ -36,7 +43,7 @@ func sign1(ctx context.Context, signer verify.Signer, alg Algorithm, kid, payloa
 		return nil, fmt.Errorf("sign1 without a signer: %w", verify.ErrKeyUnknown)
 	case payload == nil:
 		return nil, fmt.Errorf("sign1 without a payload: %w", verify.ErrMalformed)
-	case alg == EdDSA || alg.KeyType() != signer.Public().Type() || signer.Public().IsZero():
+	case !fits(alg, signer):
 		return nil, fmt.Errorf("sign1 with %v and %v: %w", alg, signer.Public(), verify.ErrAlgorithm)
 	}
 	m := cose.NewSign1Message()
@@ -61,6 +68,11 @@ func sign1(ctx context.Context, signer verify.Signer, alg Algorithm, kid, payloa
 		return nil, fmt.Errorf("signer returned a bad signature: %w", err)
 	}
 	return block, nil
+}
+
+// fits reports whether signer may sign with alg.
+func fits(alg Algorithm, signer verify.Signer) bool {
+	return alg.signs() && alg != EdDSA && alg.KeyType() == signer.Public().Type()
 }
 
 // borderSigner gives a verify.Signer to go-cose, for one call, with the algorithm

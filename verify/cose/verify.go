@@ -56,32 +56,45 @@ func verifySign1(sig *verify.Signature, block, detached []byte, keys *verify.Key
 	}
 	m.Payload = detached
 
+	checks := verify.MaxCandidates
+	return search(sig, alg, alg.KeyType(), keys, &checks, func(e verify.Entry) error {
+		return m.Verify(nil, borderVerifier{e.Key, alg})
+	})
+}
+
+// search runs check on the keys of one type that a block with sig.KID may be by, and completes sig.
+// Each check takes one from checks, the budget of the whole block.
+func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *verify.KeySet, checks *int, check func(verify.Entry) error) error {
 	candidates := keys.Lookup(sig.KID)
 	if len(candidates) == 0 {
-		return fmt.Errorf("sign1 with kid %x: %w", sig.KID, verify.ErrKeyUnknown)
+		return fmt.Errorf("block with kid %x: %w", sig.KID, verify.ErrKeyUnknown)
 	}
 	tried := 0
 	for _, e := range candidates {
-		if e.Key.Type() != alg.KeyType() {
+		if e.Key.Type() != kind {
 			continue
 		}
+		if *checks <= 0 {
+			return fmt.Errorf("block costs too many checks: %w", verify.ErrLimit)
+		}
+		*checks--
 		tried++
 		if len(candidates) == 1 {
 			sig.Entry = e
 		}
-		if m.Verify(nil, borderVerifier{e.Key, alg}) != nil {
+		if check(e) != nil {
 			continue
 		}
 		sig.Entry = e
 		if e.Revoked {
-			return fmt.Errorf("sign1 by %v: %w", e.Key, verify.ErrKeyRevoked)
+			return fmt.Errorf("block by %v: %w", e.Key, verify.ErrKeyRevoked)
 		}
 		return nil
 	}
 	if tried == 0 {
-		return fmt.Errorf("sign1 says %v, its key is not %v: %w", alg, alg.KeyType(), verify.ErrAlgorithm)
+		return fmt.Errorf("block says %v, its key is not %v: %w", alg, kind, verify.ErrAlgorithm)
 	}
-	return fmt.Errorf("sign1 with kid %x, %d keys tried: %w", sig.KID, tried, verify.ErrSignature)
+	return fmt.Errorf("block with kid %x, %d keys tried: %w", sig.KID, tried, verify.ErrSignature)
 }
 
 // parse decodes the block and applies the rules on its structure. go-cose refuses
@@ -94,18 +107,26 @@ func parse(block []byte) (*cose.Sign1Message, error) {
 	if err := m.UnmarshalCBOR(block); err != nil {
 		return nil, fmt.Errorf("sign1: %v: %w", err, verify.ErrMalformed)
 	}
-	for label := range m.Headers.Protected {
-		if _, twice := m.Headers.Unprotected[label]; twice && label != cose.HeaderLabelAlgorithm && label != cose.HeaderLabelKeyID {
-			return nil, fmt.Errorf("sign1: label %v in both headers: %w", label, verify.ErrMalformed)
-		}
-	}
-	if _, ok := m.Headers.Protected[cose.HeaderLabelCritical]; ok {
-		return nil, fmt.Errorf("sign1 with critical headers: %w", verify.ErrUnsupported)
+	if err := checkHeaders(m.Headers); err != nil {
+		return nil, err
 	}
 	if m.Payload != nil {
 		return nil, fmt.Errorf("sign1 with an attached payload of %d bytes: %w", len(m.Payload), verify.ErrUnsupported)
 	}
 	return m, nil
+}
+
+// checkHeaders refuses labels in both headers and critical ones. alg and kid have rules of their own.
+func checkHeaders(h cose.Headers) error {
+	for label := range h.Protected {
+		if _, twice := h.Unprotected[label]; twice && label != cose.HeaderLabelAlgorithm && label != cose.HeaderLabelKeyID {
+			return fmt.Errorf("label %v in both headers: %w", label, verify.ErrMalformed)
+		}
+	}
+	if _, ok := h.Protected[cose.HeaderLabelCritical]; ok {
+		return fmt.Errorf("block with critical headers: %w", verify.ErrUnsupported)
+	}
+	return nil
 }
 
 // keyID returns the kid, nil if there is none.
@@ -136,7 +157,7 @@ func algorithm(h cose.Headers) (Algorithm, error) {
 		return 0, fmt.Errorf("sign1: alg in the unprotected header: %w", verify.ErrAlgorithm)
 	}
 	alg, err := h.Protected.Algorithm()
-	if err != nil || Algorithm(alg).KeyType() == 0 {
+	if err != nil || !Algorithm(alg).signs() {
 		return 0, fmt.Errorf("sign1: protected alg %v: %w", h.Protected[cose.HeaderLabelAlgorithm], verify.ErrAlgorithm)
 	}
 	return Algorithm(alg), nil
