@@ -26,7 +26,7 @@ func (p platform) Component(id manifest.ComponentID) (processor.Component, error
 	if !slices.EqualFunc(id, p.u.o.Component, slices.Equal[[]byte]) {
 		return nil, fmt.Errorf("component %s, this device has %s: %w", id, p.u.o.Component, manifest.ErrComponent)
 	}
-	c := component{p.u}
+	c := component(p)
 	if s, ok := p.u.o.Installer.(install.Slotted); ok {
 		return slottedComponent{c, s}, nil
 	}

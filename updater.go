@@ -164,7 +164,7 @@ func (o *Options) check() (*url.URL, error) {
 	}
 	base, err := url.Parse(o.Base)
 	if err != nil {
-		return nil, fmt.Errorf("Base: %v: %w", err, ErrOptions)
+		return nil, fmt.Errorf("base URL: %v: %w", err, ErrOptions)
 	}
 	return base, nil
 }

@@ -31,7 +31,6 @@ type device struct {
 	t    *testing.T
 	repo *tufsim.Repo
 	fsys simfs.FS
-	now  func() time.Time
 	o    client.Options
 	*client.Client
 }
