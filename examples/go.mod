@@ -2,7 +2,10 @@ module github.com/firmament-dev/firmament/examples
 
 go 1.26.0
 
-require github.com/firmament-dev/firmament v0.0.0
+require (
+	github.com/firmament-dev/firmament v0.0.0
+	github.com/rogpeppe/go-internal v1.16.0
+)
 
 require (
 	filippo.io/mldsa v1.0.0 // indirect
@@ -18,6 +21,7 @@ require (
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/term v0.47.0 // indirect
+	golang.org/x/tools v0.39.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20250825161204-c5933d9347a5 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 )

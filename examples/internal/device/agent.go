@@ -19,7 +19,7 @@ import (
 
 // Outcome is what one cycle of the agent came to, as --json prints it.
 type Outcome struct {
-	Result   string            `json:"result"`            // up-to-date, staged, accepted, reverted
+	Result   string            `json:"result"`            // status, up-to-date, staged, accepted, reverted
 	State    string            `json:"state"`             // PSA state
 	Slot     string            `json:"slot"`              // the running slot
 	Sequence uint64            `json:"sequence"`          // of the release that State is about
@@ -111,8 +111,11 @@ func (d *Device) step(ctx context.Context, dir string, out io.Writer) (result, h
 	if st.State == install.Trial {
 		return d.decide(ctx, dir, st, out)
 	}
-	if st.State == install.Failed {
+	switch st.State {
+	case install.Failed:
 		fmt.Fprintf(out, "reverted: release %d did not come up, the boot loader went back to %s\n", st.Current.Sequence, before(st))
+	case install.Rejected:
+		fmt.Fprintf(out, "reverted: release %d was rejected, back to %s\n", st.Current.Sequence, before(st))
 	}
 	offer, err := d.Updater.Check(ctx)
 	if errors.Is(err, firmament.ErrNoUpdate) {
@@ -121,7 +124,7 @@ func (d *Device) step(ctx context.Context, dir string, out io.Writer) (result, h
 		}
 		return "up-to-date", "", nil
 	}
-	if errors.Is(err, firmament.ErrGivenUp) && st.State == install.Failed {
+	if errors.Is(err, firmament.ErrGivenUp) && (st.State == install.Failed || st.State == install.Rejected) {
 		return "reverted", "", nil
 	}
 	if err != nil {
