@@ -13,14 +13,6 @@ import (
 	"github.com/firmament-dev/firmament/verify/cose"
 )
 
-// First bytes of the authentication blocks that SUIT knows.
-const (
-	tagMac0  = 0xd1       // 17
-	tagSign1 = 0xd2       // 18
-	tagMac   = "\xd8\x61" // 97
-	tagSign  = "\xd8\x62" // 98
-)
-
 // Open reads a SUIT_Envelope (tagged, deterministic, 1 to MaxEnvelopeSize bytes) of exactly
 // size bytes from r, and verifies it with keys under policy. It returns the
 // manifest only if policy accepts and at least one signature has verified.
@@ -102,26 +94,14 @@ func (l *layers) decode(m *Manifest, o *Options, r *room) error {
 	return d.manifest()
 }
 
-// authenticate checks every block over the encoded digest.
+// authenticate checks every block over the encoded digest: COSE_Sign1, COSE_Sign, COSE_Mac0
+// and COSE_Mac. A COSE_Sign counts as as many signatures as it has.
 func (l *layers) authenticate(keys *verify.KeySet) verify.Evidence {
 	var e verify.Evidence
 	for _, block := range l.blocks {
-		sig, err := verifyBlock(block, l.signed, keys)
-		sig.Err = err
-		e.Signatures = append(e.Signatures, sig)
+		e.Signatures = append(e.Signatures, cose.Verify(block, l.signed, keys)...)
 	}
 	return e
-}
-
-func verifyBlock(block, signed []byte, keys *verify.KeySet) (verify.Signature, error) {
-	switch {
-	case len(block) > 0 && block[0] == tagSign1:
-		return cose.VerifySign1(block, signed, keys)
-	case len(block) > 0 && block[0] == tagMac0,
-		len(block) > 1 && (string(block[:2]) == tagMac || string(block[:2]) == tagSign):
-		return verify.Signature{}, fmt.Errorf("authentication block of %d bytes: not a COSE_Sign1: %w", len(block), ErrUnsupported)
-	}
-	return verify.Signature{}, fmt.Errorf("authentication block of %d bytes: expected a COSE tag: %w", len(block), ErrMalformed)
 }
 
 // judge asks the policy, and does not let even the most generous one accept

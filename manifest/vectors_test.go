@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -158,34 +157,36 @@ func TestVectorsRefused(t *testing.T) {
 // Every single-byte mutation and every truncation is refused, or
 // leaves all that is signed as it was.
 func TestCBR_12_MutationsAndTruncations(t *testing.T) {
-	keys, policy := suitKeys(t)
-	for _, name := range []string{"manifest/example0", "manifest/example1", "manifest/example2", "manifest/example3", "manifest-esp256/example3"} {
-		t.Run(name, func(t *testing.T) {
-			b := vector(t, name)
-			want, err := manifest.OpenBytes(b, keys, policy)
-			if err != nil {
+	keys, policy := allKeys(t)
+	o := manifest.Options{Compat: manifest.CompatUncheckedDependency}
+	for _, e := range vectorIndex(t) {
+		t.Run(e.File, func(t *testing.T) {
+			t.Parallel()
+			b := readVector(t, e.File)
+			want, err := o.OpenBytes(b, keys, policy)
+			if good := len(e.Auth) > 0 && e.Auth[0].Valid; good != (err == nil) {
 				t.Fatal(err)
 			}
 			for n := range b {
-				if _, err := manifest.OpenBytes(b[:n], keys, policy); err == nil {
+				if _, err := o.OpenBytes(b[:n], keys, policy); err == nil {
 					t.Fatalf("truncated to %d bytes: accepted", n)
 				}
 			}
 			accepted := 0
 			flips := []byte{0x01, 0x80, 0xff}
-			if strings.HasSuffix(name, "example0") && !testing.Short() {
+			if e.File == "manifest/example0.cbor" && !testing.Short() {
 				flips = allFlips() // every other value of every byte of one vector
 			}
 			for i := range b {
 				for _, flip := range flips {
 					mutant := bytes.Clone(b)
 					mutant[i] ^= flip
-					got, err := manifest.OpenBytes(mutant, keys, policy)
+					got, err := o.OpenBytes(mutant, keys, policy)
 					if err != nil {
 						continue
 					}
 					accepted++
-					if got.Digest() != want.Digest() {
+					if want == nil || got.Digest() != want.Digest() {
 						t.Fatalf("byte %d ^ %#x: accepted with digest %v", i, flip, got.Digest())
 					}
 					if diff := cmp.Diff(got.Manifest(), want.Manifest(), cmp.Comparer(sameDigest)); diff != "" {
