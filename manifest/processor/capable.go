@@ -9,16 +9,21 @@ import (
 	"github.com/firmament-dev/firmament/manifest"
 )
 
-// capable checks that the components can do what the sequence of section s asks
-// of them, in alternatives that may never be reached too, and that it is not nested too
-// deep. All else that can be told without running is told by manifest.Open.
-func (p *Processor) capable(s manifest.Section) error {
-	seq, _ := p.m.Section(s)
-	return (&inspector{p: p, section: s}).sequence(seq, []int{0}, 0)
+// capable checks that the device can do what the sequence of section s asks of
+// it and that who signed it may, in alternatives that may never be reached too, and
+// that it is not nested too deep. All else that can be told without running is
+// told by manifest.Open.
+func (u *unit) capable(s manifest.Section) error {
+	seq, _ := u.m.Section(s)
+	current := []int{}
+	if all := u.m.Indices(); len(all) == 1 {
+		current = all
+	}
+	return (&inspector{u: u, section: s}).sequence(seq, current, 0)
 }
 
 type inspector struct {
-	p       *Processor
+	u       *unit
 	section manifest.Section
 	path    []int
 }
@@ -28,20 +33,21 @@ type inspector struct {
 func (in *inspector) sequence(seq manifest.Sequence, current []int, depth int) error {
 	for i := range seq {
 		cmd := &seq[i]
-		if cmd.Code == manifest.DirectiveSetComponentIndex {
-			list, err := cmd.Index.Resolve(len(in.p.components))
-			if err != nil {
-				return in.refuse(cmd, -1, err)
-			}
-			current = list
+		list, err := in.selection(cmd, current)
+		if err != nil {
+			return in.refuse(cmd, -1, err)
 		}
+		current = list
 		for _, c := range current {
-			if !able(in.p.components[c], cmd.Code) {
-				return in.refuse(cmd, c, fmt.Errorf("%w: cannot do it", manifest.ErrComponent))
+			if err := in.command(cmd, c); err != nil {
+				return in.refuse(cmd, c, err)
 			}
 		}
-		if len(cmd.Sequences) > 0 && depth == in.p.o.Limits.Depth {
+		if len(cmd.Sequences) > 0 && depth == in.u.p.o.Limits.Depth {
 			return in.refuse(cmd, -1, fmt.Errorf("%w: sequences nested deeper than %d", manifest.ErrBudget, depth))
+		}
+		if len(cmd.Sequences) > 0 && len(current) == 0 {
+			return in.refuse(cmd, -1, fmt.Errorf("%w: no component selected", manifest.ErrCommand))
 		}
 		for k, nested := range cmd.Sequences {
 			in.path = append(in.path, cmd.Offset, current[0], k)
@@ -54,27 +60,102 @@ func (in *inspector) sequence(seq manifest.Sequence, current []int, depth int) e
 	return nil
 }
 
+// selection returns the components that are selected from cmd on, and checks what
+// override-multiple sets.
+func (in *inspector) selection(cmd *manifest.Command, current []int) ([]int, error) {
+	if cmd.Code == manifest.DirectiveSetComponentIndex {
+		return in.u.m.Resolve(*cmd.Index)
+	}
+	for i := range cmd.Overrides {
+		o := &cmd.Overrides[i]
+		list, err := in.u.m.Resolve(manifest.ComponentIndex{One: o.Index})
+		if err != nil {
+			return nil, err
+		}
+		if err := in.u.allow(list[0], cmd.Code, keys(o.Parameters), false); err != nil {
+			return nil, err
+		}
+		current = list
+	}
+	return current, nil
+}
+
+// command checks that cmd can be run on component c, and may.
+func (in *inspector) command(cmd *manifest.Command, c int) error {
+	if !in.u.able(c, cmd.Code) {
+		return fmt.Errorf("%w: cannot do it", manifest.ErrComponent)
+	}
+	switch cmd.Code {
+	case manifest.DirectiveSetComponentIndex, manifest.DirectiveOverrideMultiple, manifest.DirectiveTryEach, manifest.DirectiveRunSequence:
+		return nil // what they contain is checked
+	case manifest.DirectiveCopyParams:
+		for _, from := range cmd.Copies {
+			if err := in.u.allow(c, cmd.Code, from.Keys, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if cmd.Parameters != nil {
+		return in.u.allow(c, cmd.Code, keys(cmd.Parameters), false)
+	}
+	return in.u.allow(c, cmd.Code, nil, false)
+}
+
 func (in *inspector) refuse(cmd *manifest.Command, c int, err error) error {
-	e := &Error{Section: in.section, Shared: in.section == manifest.SectionShared,
+	e := &Error{Section: in.section, Shared: in.section == manifest.SectionShared, Manifest: in.u.walk,
 		Path: append(in.path[:len(in.path):len(in.path)], cmd.Offset), Component: c, Command: cmd.Code, Err: err}
 	if c >= 0 {
-		e.Path, e.ID = append(e.Path, c), cloneID(in.p.m.Components[c])
+		e.Path, e.ID = append(e.Path, c), cloneID(in.u.targets[c].id)
 	}
 	return e
 }
 
-// able reports whether component c has the capability that a command needs.
-func able(c Component, code manifest.Code) bool {
+// able reports whether the device, or component index of it, has the capability that a command
+// needs.
+func (u *unit) able(index int, code manifest.Code) bool {
+	c, platform := u.targets[index].c, u.p.o.Platform
+	_, dependency := u.m.Dependency(index)
 	ok := true
 	switch code {
 	case manifest.DirectiveFetch:
 		_, ok = c.(Fetcher)
+	case manifest.DirectiveWrite, manifest.DirectiveCopy:
+		_, ok = c.(Writer)
+	case manifest.DirectiveSwap:
+		_, ok = c.(Swapper)
+	case manifest.DirectiveUnlink:
+		_, ok = c.(Linker)
 	case manifest.DirectiveInvoke:
 		_, ok = c.(Invoker)
-	case manifest.ConditionImageMatch:
-		_, ok = c.(Matcher)
+	case manifest.ConditionImageMatch, manifest.ConditionImageNotMatch:
+		if dependency {
+			_, ok = c.(Reader)
+		} else {
+			_, ok = c.(Matcher)
+		}
+	case manifest.ConditionDependencyIntegrity, manifest.DirectiveProcessDependency:
+		if dependency {
+			_, ok = c.(Reader)
+		}
+	case manifest.ConditionCheckContent:
+		_, ok = c.(Reader)
+	case manifest.ConditionVersion:
+		_, ok = c.(Versioner)
 	case manifest.ConditionComponentSlot:
 		_, ok = c.(Slotter)
+	case manifest.ConditionUseBefore:
+		_, ok = platform.(Clock)
+	case manifest.ConditionMinimumBattery:
+		_, ok = platform.(Battery)
+	case manifest.ConditionUpdateAuthorized:
+		_, ok = platform.(Authorizer)
+	case manifest.DirectiveWait:
+		_, ok = platform.(Waiter)
+	default:
+		if code <= manifest.MaxCustom {
+			_, ok = commandOf(c, code)
+		}
 	}
 	return ok
 }

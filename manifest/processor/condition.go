@@ -5,44 +5,71 @@ package processor
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
 )
+
+// Identity is what the device is. Vendor, in one of its forms or both, and class are required; a
+// zero DeviceID means that the device has none, and a manifest that asks for one is not for it.
+type Identity struct {
+	VendorID, ClassID, DeviceID manifest.UUID
+
+	// VendorPEN is the vendor as private enterprise number, in the bytes that
+	// manifests have under tag 112. "" if it has none.
+	VendorPEN string
+}
 
 // identity compares a vendor, class or device identifier with the device's.
 //
 // draft-ietf-suit-manifest-37, section 8.4.9.1.
 func (m *machine) identity(code manifest.Code, c int) error {
-	params, device := &m.state[c].params, &m.o.Identity
-	want, seen, held := params.VendorID, device.VendorID, &m.vendor
+	params, device := &m.at(c).params, &m.o.Identity
+	want, have, held := params.VendorID, device.VendorID, &m.vendor
+	found := manifest.Parameters{VendorID: &have}
 	switch code {
+	case manifest.ConditionVendorID:
+		if pen := params.VendorPEN; pen != nil {
+			if device.VendorPEN == "" || string(pen) != device.VendorPEN {
+				return notApplicable(found, "vendor %x", pen)
+			}
+			*held = true
+			return nil
+		}
 	case manifest.ConditionClassID:
-		want, seen, held = params.ClassID, device.ClassID, &m.class
+		want, have, held = params.ClassID, device.ClassID, &m.class
+		found = manifest.Parameters{ClassID: &have}
 	case manifest.ConditionDeviceID:
-		want, seen, held = params.DeviceID, device.DeviceID, new(bool)
+		want, have, held = params.DeviceID, device.DeviceID, new(bool)
+		found = manifest.Parameters{DeviceID: &have}
 	}
 	switch {
 	case want == nil:
 		return fmt.Errorf("%w: %w: the manifest gives no identifier", manifest.ErrCondition, manifest.ErrNotApplicable)
-	case *want != seen || seen == manifest.UUID{}:
-		return fmt.Errorf("%w: %w: expected %v, device is %v", manifest.ErrCondition, manifest.ErrNotApplicable, *want, seen)
+	case *want != have || have == manifest.UUID{}:
+		return notApplicable(found, "expected %v, device is %v", *want, have)
 	}
 	*held = true
 	return nil
+}
+
+func notApplicable(found manifest.Parameters, format string, args ...any) error {
+	return fmt.Errorf("%w: %w", measured(found, format, args...), manifest.ErrNotApplicable)
 }
 
 // slot compares the slot parameter with the slot that would be written.
 //
 // draft-ietf-suit-manifest-37, section 8.4.9.4.
 func (m *machine) slot(ctx context.Context, c int) error {
-	want := m.state[c].params.Slot
+	want := m.at(c).params.Slot
 	if want == nil {
 		return fmt.Errorf("%w: the manifest gives no slot", manifest.ErrCondition)
 	}
-	s, ok := m.components[c].(Slotter)
+	s, ok := m.component(c).(Slotter)
 	if !ok {
 		return manifest.ErrComponent
 	}
@@ -51,7 +78,7 @@ func (m *machine) slot(ctx context.Context, c int) error {
 	case err != nil:
 		return platformError("slot", err)
 	case seen != *want:
-		return fmt.Errorf("%w: expected slot %d, seen %d", manifest.ErrCondition, *want, seen)
+		return measured(manifest.Parameters{Slot: &seen}, "expected slot %d, seen %d", *want, seen)
 	}
 	return nil
 }
@@ -59,12 +86,15 @@ func (m *machine) slot(ctx context.Context, c int) error {
 // imageMatch compares the content of component c with its image digest.
 //
 // Its answer may change with the effects that follow it, so what came before the first
-// fetch into c is journaled. After a fetch it is never replayed and never soft.
+// change of c is journaled. After one it is never replayed and never soft.
 //
 // draft-ietf-suit-manifest-37, section 8.4.9.2.
 func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	s := &m.state[c]
+	s := m.at(c)
 	s.matched = zeroDigest
+	if err := m.uses(f, m.u.targets[c], use{}); err != nil {
+		return false, err
+	}
 	replayed, err = m.matches(ctx, f, c)
 	switch {
 	case err == nil:
@@ -83,27 +113,111 @@ var imageMatch = &manifest.Command{Code: manifest.ConditionImageMatch}
 // matches answers from the journal, from the platform, or, in a rehearsal that
 // does not depend on the answer, with yes.
 func (m *machine) matches(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	s := &m.state[c]
-	switch p := &s.params; {
-	case p.ImageDigest == nil:
-		return false, fmt.Errorf("%w: the manifest gives no image digest", manifest.ErrCondition)
-	case p.ImageSize == nil || *p.ImageSize == 0 || *p.ImageSize > math.MaxInt64:
-		return false, fmt.Errorf("%w: %w: no image size", manifest.ErrCondition, ErrParameter)
-	}
-	if err := m.spendBytes(int64(*s.params.ImageSize)); err != nil {
+	if err := m.image(c); err != nil {
 		return false, err
 	}
-	record := !s.written
+	return m.observe(ctx, f, c, func() error { return m.match(ctx, c) })
+}
+
+// image checks that component c has the parameters of an image, and spends its size.
+func (m *machine) image(c int) error {
+	switch p := &m.at(c).params; {
+	case p.ImageDigest == nil:
+		return fmt.Errorf("%w: the manifest gives no image digest", manifest.ErrCondition)
+	case p.ImageSize == nil || *p.ImageSize == 0 || *p.ImageSize > math.MaxInt64:
+		return fmt.Errorf("%w: %w: no image size", manifest.ErrCondition, ErrParameter)
+	}
+	return m.spendBytes(int64(*m.at(c).params.ImageSize))
+}
+
+// imageNotMatch is the contrary of imageMatch, save that it says nothing about what the image is.
+//
+// draft-ietf-suit-update-management-14, section 5.2.
+func (m *machine) imageNotMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	if err := m.uses(f, m.u.targets[c], use{}); err != nil {
+		return false, err
+	}
+	if err := m.image(c); err != nil {
+		return false, err
+	}
+	return m.observe(ctx, f, c, func() error {
+		err := m.match(ctx, c)
+		switch {
+		case err == nil:
+			return fmt.Errorf("%w: the image is %v", manifest.ErrCondition, *m.at(c).params.ImageDigest)
+		case errors.Is(err, manifest.ErrCondition):
+			return nil
+		}
+		return err
+	})
+}
+
+// checkContent compares the content of component c with the content parameter,
+// all of it, in a time that does not depend on where they differ.
+//
+// draft-ietf-suit-manifest-37, section 8.4.9.3.
+func (m *machine) checkContent(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	want := m.at(c).params.Content
+	if want == nil {
+		return false, fmt.Errorf("%w: the manifest gives no content", manifest.ErrCondition)
+	}
+	if err := m.uses(f, m.u.targets[c], use{}); err != nil {
+		return false, err
+	}
+	if err := m.spendBytes(int64(len(want))); err != nil {
+		return false, err
+	}
+	return m.observe(ctx, f, c, func() error {
+		have, err := m.readAll(ctx, m.u.targets[c], int64(len(want)))
+		if errors.Is(err, manifest.ErrLimit) || errors.Is(err, manifest.ErrComponent) {
+			return fmt.Errorf("%w: another size, or no content", manifest.ErrCondition)
+		}
+		if err != nil {
+			return platformError("read", err)
+		}
+		if subtle.ConstantTimeCompare(have, want) != 1 {
+			return fmt.Errorf("%w: another content", manifest.ErrCondition)
+		}
+		return nil
+	})
+}
+
+// version compares the version of component c.
+//
+// draft-ietf-suit-update-management-14, sections 4.4 and 5.5.
+func (m *machine) version(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	want := m.at(c).params.Version
+	if want == nil {
+		return false, fmt.Errorf("%w: the manifest gives no version", manifest.ErrCondition)
+	}
+	return m.observe(ctx, f, c, func() error {
+		have, err := m.component(c).(Versioner).Version(ctx)
+		if err != nil {
+			return platformError("version", err)
+		}
+		if !want.Matches(have) {
+			found := manifest.VersionMatch{Comparison: manifest.VersionEqual, Version: slices.Clone(have)}
+			return measured(manifest.Parameters{Version: &found}, "version %v", have)
+		}
+		return nil
+	})
+}
+
+// observe asks about the content of component c. The answer may change with the effects
+// that follow, so what was answered before the first change of c is journaled and
+// replayed. A rehearsal that does not depend on the answer does not ask.
+func (m *machine) observe(ctx context.Context, f *frame, c int, ask func() error) (replayed bool, err error) {
+	record := !m.at(c).written
 	if held, known := m.replayed.matches[m.key(m.path)]; known && record {
 		if !held {
 			err = fmt.Errorf("%w: as before the interruption", manifest.ErrCondition)
 		}
 		return true, err
 	}
-	if m.mode == rehearsal && (s.written || !f.softened()) {
+	if m.mode == rehearsal && (!record || !f.softened()) {
 		return false, nil
 	}
-	err = m.match(ctx, c)
+	err = ask()
 	if record && (err == nil || errors.Is(err, manifest.ErrCondition)) {
 		m.later(StepMatch, m.path, outcome(err == nil))
 	}
@@ -124,14 +238,23 @@ func (f *frame) softened() bool {
 }
 
 // match asks the platform. Its errors other than manifest.ErrDigest are no
-// answer and must not pass for a failed condition.
+// answer and must not pass for a failed condition. Of a dependency it is the manifest in the
+// envelope that is compared.
+//
+// draft-ietf-suit-trust-domains-12, section 5.2.2.
 func (m *machine) match(ctx context.Context, c int) error {
-	p := &m.state[c].params
-	component, ok := m.components[c].(Matcher)
-	if !ok {
-		return manifest.ErrComponent
+	p := &m.at(c).params
+	want, size := *p.ImageDigest, int64(*p.ImageSize)
+	var err error
+	if _, ok := m.u.m.Dependency(c); ok {
+		_, err = m.openEnvelope(ctx, m.u.targets[c], want)
+	} else {
+		component, ok := m.component(c).(Matcher)
+		if !ok {
+			return manifest.ErrComponent
+		}
+		err = m.call(func() error { return component.Match(ctx, want, size) })
 	}
-	err := component.Match(ctx, *p.ImageDigest, int64(*p.ImageSize))
 	switch {
 	case err == nil:
 		return nil

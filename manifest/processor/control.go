@@ -12,21 +12,22 @@ import (
 	"github.com/firmament-dev/firmament/manifest"
 )
 
-// setIndex selects the components of the commands that follow in f.
+// setIndex selects the components of the commands that follow in f. More than one
+// of them in one command count as one.
 //
 // draft-ietf-suit-manifest-37, sections 6.5, 6.7 and 8.4.10.1.
-func (m *machine) setIndex(f *frame, cmd *manifest.Command) error {
-	if f.indices == 0 {
+func (m *machine) setIndex(f *frame, index manifest.ComponentIndex, more bool) error {
+	if f.indices == 0 && !more {
 		return fmt.Errorf("%w: in a run-sequence under strict-order false", manifest.ErrCommand)
 	}
-	if f.indices > 0 {
+	if f.indices > 0 && !more {
 		f.indices--
 	}
-	list, err := cmd.Index.Resolve(len(m.components))
+	list, err := m.u.m.Resolve(index)
 	if err != nil {
 		return err
 	}
-	f.current, f.several = list, cmd.Index.All || cmd.Index.List != nil
+	f.current, f.several, f.all = list, index.All || index.List != nil, index.All
 	return nil
 }
 
@@ -78,8 +79,13 @@ func (m *machine) runSequence(ctx context.Context, f *frame, cmd *manifest.Comma
 
 // nested runs the k-th sequence of the command at m.path in f.
 func (m *machine) nested(ctx context.Context, f *frame, seq manifest.Sequence, k int) error {
+	if m.depth >= m.o.Limits.Depth {
+		return fmt.Errorf("%w: sequences nested deeper than %d", manifest.ErrBudget, m.depth)
+	}
 	m.path = append(m.path, k)
+	m.depth++
 	err := m.sequence(ctx, f, seq)
+	m.depth--
 	m.path = m.path[:len(m.path)-1]
 	return err
 }
@@ -97,36 +103,4 @@ func hard(err error) error {
 		e.soft = false
 	}
 	return err
-}
-
-// override sets parameters of component c, or of the sequence.
-//
-// draft-ietf-suit-manifest-37, sections 8.4.8 and 8.4.10.3.
-func (m *machine) override(f *frame, from *manifest.Parameters, c int) {
-	to := &m.state[c].params
-	set(&to.VendorID, from.VendorID)
-	set(&to.ClassID, from.ClassID)
-	set(&to.DeviceID, from.DeviceID)
-	set(&to.ImageDigest, from.ImageDigest)
-	set(&to.ImageSize, from.ImageSize)
-	set(&to.Slot, from.Slot)
-	set(&to.URI, from.URI)
-	if from.InvokeArgs != nil {
-		to.InvokeArgs = from.InvokeArgs
-	}
-	if from.FetchArguments != nil {
-		to.FetchArguments = from.FetchArguments
-	}
-	if from.StrictOrder != nil {
-		f.strict = *from.StrictOrder
-	}
-	if from.SoftFailure != nil {
-		f.soft = *from.SoftFailure
-	}
-}
-
-func set[T any](to **T, from *T) {
-	if from != nil {
-		*to = from
-	}
 }

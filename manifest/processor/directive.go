@@ -25,46 +25,62 @@ var zeroDigest verify.Digest
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.4.
 func (m *machine) fetch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	t, s := m.u.targets[c], m.at(c)
 	r, err := m.request(c)
+	if err != nil {
+		return false, err
+	}
+	do := func() error { return t.c.(Fetcher).Fetch(ctx, r) }
+	switch {
+	case s.params.EncryptionInfo != nil && r.Integrated != nil:
+		do, err = m.stored(ctx, c, bytesContent(r.Integrated), false, r.Digest, r.storedSize())
+	case s.params.EncryptionInfo != nil:
+		do, err = m.fetchEncrypted(ctx, c, r)
+	case r.Integrated != nil:
+		err = m.checkIntegrated(c, r)
+	}
 	if err != nil {
 		return false, err
 	}
 	if err := m.spendBytes(r.Size); err != nil {
 		return false, err
 	}
-	if err := m.effect(f); err != nil {
+	if err := m.changes(ctx, f, t); err != nil {
 		return false, err
 	}
-	if m.mode == performance {
-		if replayed, err = m.completed(ctx, r, c); err != nil {
-			return false, err
+	replayed, err = m.act(ctx, f, m.still(ctx, t, r.Digest, r.Size, r.Dependency), func() error {
+		if err := do(); err != nil {
+			return fmt.Errorf("fetch: %w", err)
 		}
-		if !replayed {
-			if err := m.components[c].(Fetcher).Fetch(ctx, r); err != nil {
-				return false, fmt.Errorf("fetch: %w", err)
-			}
-			if err := m.now(StepDone, m.path, 0); err != nil {
-				return false, err
-			}
-		}
+		return nil
+	})
+	if err != nil {
+		return false, err
 	}
-	m.state[c].written, m.state[c].matched = true, zeroDigest
+	m.changed(t)
+	if m.mode == rehearsal && s.params.EncryptionInfo == nil {
+		s.payload = r.Integrated
+	}
 	return replayed, nil
 }
 
 // request makes the request out of the parameters of component c.
 func (m *machine) request(c int) (FetchRequest, error) {
-	p := &m.state[c].params
-	r := FetchRequest{Component: cloneID(m.m.Components[c]), Sequence: m.m.SequenceNumber, Manifest: m.v.Digest()}
+	p := &m.at(c).params
+	r := FetchRequest{Component: m.id(c), Sequence: m.u.m.SequenceNumber, Manifest: m.u.v.Digest(), Metadata: p.Metadata}
+	_, r.Dependency = m.u.m.Dependency(c)
 	switch {
 	case p.URI == nil || *p.URI == "":
 		return r, fmt.Errorf("%w: no uri", ErrParameter)
-	case p.ImageDigest == nil:
+	case p.ImageDigest == nil && !m.o.Compat.has(CompatNoDigest):
 		return r, fmt.Errorf("%w: no image digest", ErrParameter)
 	case p.ImageSize == nil || *p.ImageSize == 0 || *p.ImageSize > math.MaxInt64:
 		return r, fmt.Errorf("%w: no image size", ErrParameter)
 	}
-	r.URI, r.Digest, r.Size = *p.URI, *p.ImageDigest, int64(*p.ImageSize)
+	r.URI, r.Size = *p.URI, int64(*p.ImageSize)
+	if p.ImageDigest != nil {
+		r.Digest = *p.ImageDigest
+	}
 	if p.FetchArguments != nil {
 		chunks, err := manifest.ParseFetchArguments(p.FetchArguments)
 		if err != nil {
@@ -72,59 +88,88 @@ func (m *machine) request(c int) (FetchRequest, error) {
 		}
 		r.Chunks = &chunks
 	}
-	return r, m.integrated(&r)
-}
-
-// integrated adds the payload that the envelope carries under the request's URI,
-// once it is what the author signed.
-//
-// draft-ietf-suit-manifest-37, section 5.5.
-func (m *machine) integrated(r *FetchRequest) error {
-	data, ok := m.v.IntegratedPayload(r.URI)
-	if !ok {
-		if strings.HasPrefix(r.URI, "#") {
-			return fmt.Errorf("%w: uri %q names no integrated payload: %w", ErrParameter, r.URI, verify.ErrPolicy)
-		}
-		return nil
-	}
-	if int64(len(data)) != r.Size {
-		return fmt.Errorf("%w: integrated payload %q: expected %d bytes, seen %d", manifest.ErrDigest, r.URI, r.Size, len(data))
-	}
-	if seen := verify.Sum(r.Digest.Hash(), data); seen != r.Digest {
-		return fmt.Errorf("%w: integrated payload %q: expected %v, seen %v", manifest.ErrDigest, r.URI, r.Digest, seen)
+	data, ok := m.u.v.IntegratedPayload(r.URI)
+	if !ok && strings.HasPrefix(r.URI, "#") {
+		return r, fmt.Errorf("%w: uri %q names no integrated payload: %w", ErrParameter, r.URI, verify.ErrPolicy)
 	}
 	r.Integrated = data
+	return r, nil
+}
+
+// checkIntegrated compares the payload that the envelope carries with what the
+// author signed.
+//
+// draft-ietf-suit-manifest-37, section 5.5.
+func (m *machine) checkIntegrated(c int, r FetchRequest) error {
+	if int64(len(r.Integrated)) != r.Size {
+		return fmt.Errorf("%w: integrated payload %q: expected %d bytes, seen %d", manifest.ErrDigest, r.URI, r.Size, len(r.Integrated))
+	}
+	var seen verify.Digest
+	switch {
+	case r.Digest.IsZero():
+		return nil
+	case r.Dependency:
+		v, err := m.o.Dependencies.Open(slices.Clone(r.Integrated))
+		if err != nil {
+			return fmt.Errorf("integrated dependency %q: %w", r.URI, err)
+		}
+		seen = v.Digest()
+	default:
+		seen = verify.Sum(r.Digest.Hash(), r.Integrated)
+	}
+	if seen != r.Digest {
+		return fmt.Errorf("%w: integrated payload %q: expected %v, seen %v", manifest.ErrDigest, r.URI, r.Digest, seen)
+	}
 	return nil
 }
 
-// completed reports whether the journal has the fetch at m.path as done and
-// the content is still there.
-func (m *machine) completed(ctx context.Context, r FetchRequest, c int) (bool, error) {
-	if !m.replayed.done[m.key(m.path)] {
-		return false, nil
+// storedSize is the size of what is stored of an integrated ciphertext, -1 if only that has a size.
+func (r *FetchRequest) storedSize() int64 {
+	if r.Digest.IsZero() {
+		return -1
 	}
-	component, ok := m.components[c].(Matcher)
+	return r.Size
+}
+
+// fetchEncrypted returns the fetch of a ciphertext.
+//
+// draft-ietf-suit-trust-domains-12, section 9.2.
+func (m *machine) fetchEncrypted(ctx context.Context, c int, r FetchRequest) (func() error, error) {
+	t, info := m.u.targets[c], m.at(c).params.EncryptionInfo
+	fetcher, ok := t.c.(EncryptedFetcher)
 	if !ok {
-		return true, nil
+		return nil, fmt.Errorf("%w: cannot fetch what is encrypted", manifest.ErrComponent)
 	}
-	err := component.Match(ctx, r.Digest, r.Size)
-	if errors.Is(err, manifest.ErrDigest) {
-		return false, nil
+	if r.Dependency {
+		return nil, fmt.Errorf("%w: encrypted dependency", manifest.ErrUnsupported)
 	}
+	decrypt, err := m.decrypter(ctx, info, !r.Digest.IsZero())
 	if err != nil {
-		return false, fmt.Errorf("match: %w", err)
+		return nil, err
 	}
-	return true, nil
+	return func() error { return fetcher.FetchEncrypted(ctx, r, decrypt) }, nil
 }
 
 // invoke hands execution to component c.
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.7.
 func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	s := &m.state[c]
-	if d := s.params.ImageDigest; d == nil || s.matched != *d {
+	s := m.at(c)
+	if d := s.params.ImageDigest; (d == nil || s.matched != *d) && !m.o.Compat.has(CompatUnmatchedInvoke) {
 		return false, fmt.Errorf("%w: the image was not matched in this run", manifest.ErrCondition)
 	}
+	component, args := m.component(c).(Invoker), slices.Clone(s.params.InvokeArgs)
+	return m.act(ctx, f, nil, func() error {
+		if err := component.Invoke(ctx, args); err != nil {
+			return fmt.Errorf("invoke: %w", err)
+		}
+		return nil
+	})
+}
+
+// act has an effect: prepared by effect, done once, and recorded. Where the journal
+// has it as done, still says whether its result is there; nil: it is.
+func (m *machine) act(ctx context.Context, f *frame, still func() (bool, error), do func() error) (replayed bool, err error) {
 	if err := m.effect(f); err != nil {
 		return false, err
 	}
@@ -132,12 +177,69 @@ func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, e
 		return false, nil
 	}
 	if m.replayed.done[m.key(m.path)] {
-		return true, nil
+		if still == nil {
+			return true, nil
+		}
+		if ok, err := still(); ok || err != nil {
+			return ok, err
+		}
 	}
-	if err := m.components[c].(Invoker).Invoke(ctx, slices.Clone(s.params.InvokeArgs)); err != nil {
-		return false, fmt.Errorf("invoke: %w", err)
+	if err := m.call(do); err != nil {
+		return false, err
 	}
 	return false, m.now(StepDone, m.path, 0)
+}
+
+// still returns a check that the content of t is what it was made: nil if that cannot be
+// told, or if a swap has moved it since.
+func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size int64, dependency bool) func() (bool, error) {
+	component, ok := t.c.(Matcher)
+	if (!ok && !dependency) || want.IsZero() || size < 0 || m.replayed.moved[t.n] {
+		return nil
+	}
+	return func() (bool, error) {
+		if dependency {
+			_, err := m.openEnvelope(ctx, t, want)
+			return err == nil, nil
+		}
+		err := m.call(func() error { return component.Match(ctx, want, size) })
+		if errors.Is(err, manifest.ErrDigest) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("match: %w", err)
+		}
+		return true, nil
+	}
+}
+
+// changes checks that a command in f may change t.
+func (m *machine) changes(ctx context.Context, f *frame, t *target) error {
+	if err := m.uses(f, t, use{target: true}); err != nil {
+		return err
+	}
+	l, ok := t.c.(Linker)
+	if s := m.of(t); !ok || s.written || (s.unlinked && m.mode == rehearsal) {
+		return nil
+	}
+	if m.replayed.done[m.key(m.path)] {
+		return nil
+	}
+	n, err := l.References(ctx)
+	switch {
+	case err != nil:
+		return platformError("references", err)
+	case n > 0:
+		return fmt.Errorf("%w: %d manifests use it", manifest.ErrComponent, n)
+	}
+	return nil
+}
+
+// changed notes that the content of t is another one.
+func (m *machine) changed(t *target) {
+	s := m.of(t)
+	s.written, s.matched, s.payload = true, zeroDigest, nil
+	delete(m.opened, t)
 }
 
 // effect prepares the first or a further effect in f: the frames around it are

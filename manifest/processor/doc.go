@@ -3,7 +3,10 @@
 
 // Package processor is the Manifest Processor of SUIT: it decides whether a
 // verified manifest is for this device, and runs its command sequences on a
-// Platform (draft-ietf-suit-manifest-37, sections 6 and 8.4).
+// Platform (draft-ietf-suit-manifest-37, sections 6 and 8.4), with those of the manifests
+// it depends on (draft-ietf-suit-trust-domains-12), the conditions and directives of
+// draft-ietf-suit-update-management-14, and payloads that are encrypted
+// (draft-ietf-suit-firmware-encryption-25).
 //
 // It accepts only *manifest.Verified, so nothing unsigned can be run. Work is
 // done in three steps, each of which refuses before the next one can change
@@ -32,9 +35,24 @@
 //     set to true: then it ends the run-sequence only. A try-each without a
 //     successful alternative is a failed directive, and a failed directive
 //     always aborts. So does a platform error in a condition, as it is no answer.
-//   - strict-order false allows parallel processing and does not demand it;
-//     commands always run in order. The rules about set-component-index in
-//     such a run-sequence are enforced.
+//   - Under strict-order false, one command that applies to several components works on them in
+//     parallel, and so do run-sequences that follow each other; all else runs in
+//     order. A component that is both changed and read, or that two run-sequences use and
+//     one of them changes, is refused, in the first step already.
+//   - Set-parameters of strict-order or soft-failure does nothing, as both always have a value.
+//   - A source-component index is one of the manifest that has set it.
+//   - With encryption-info, image-digest and image-size of the component are the plaintext's.
+//   - Override-multiple is done once, also under a component index of true or a list.
+//
+// # Dependencies
+//
+// Dependency-integrity opens a dependency with its own keys and policy
+// (Dependencies), compares its sequence number with the floor under its own
+// identifier, and checks whatever New and Check check of the root. Its commands are judged by the
+// Access that its own signers have. Components with the same identifier are the same in all
+// manifests, and so are their parameters. What a dependency has is processed in
+// every section in which it has something, or the section fails; before load and invoke, integrity is to be
+// checked again. A failed dependency-integrity aborts, also in a try-each.
 //
 // # Stricter than the standard
 //
@@ -48,14 +66,19 @@
 //     good by a later image-match of that component, or the section fails.
 //   - Invoke demands an image-match of that component, with the digest then in
 //     force, earlier in the same Run.
-//   - Fetch and image-match demand both image-digest and image-size.
+//   - Fetch and image-match demand both image-digest and image-size; copy demands them of its
+//     component, or an image-match of its source.
+//   - Nothing is written into a component whose Linker says that it is in use.
+//
+// Compat relaxes the first and the last but one, for manifests like the drafts' examples.
 //
 // # Resuming
 //
 // With a Journal, a Run of payload-fetch and install can be cut at any point and
 // repeated. Before the first effect of a path through the manifest, the choices
 // that led there are made durable; after each effect, its completion is. A later
-// Run follows the same path and does not repeat completed effects. A completed
+// Run follows the same path and does not repeat completed effects. A swap is journaled when
+// it begins, too: from then on, what was made before it is where the swap has put it. A completed
 // fetch is compared with its digest again, if the component can, and made again
 // if it does not match, as when a later fetch had begun to overwrite it. A
 // journal that no longer fits, because the slot to write has changed for

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // Conditions of this package. The rest are sentinels of package manifest:
@@ -22,8 +23,12 @@ var (
 	// not here. It wraps manifest.ErrDigest, as only its digest is known.
 	ErrSevered = fmt.Errorf("section severed: %w", manifest.ErrDigest)
 
-	// ErrAbsent: the manifest has no validate or invoke section, so asking for it
-	// cannot succeed. Absent payload-fetch, install and load sections are nothing to do.
+	// ErrCycle: a dependency that is one of the manifests above it, or is kept where one of them
+	// is. It wraps manifest.ErrBudget.
+	ErrCycle = fmt.Errorf("dependency cycle: %w", manifest.ErrBudget)
+
+	// ErrAbsent: the manifest has no validate, invoke or uninstall section, so asking for it
+	// cannot succeed. The other sections, if absent, are nothing to do.
 	ErrAbsent = errors.New("processor: section absent")
 
 	// ErrJournal: the journal could not be read or written. What has been done is
@@ -42,7 +47,8 @@ var (
 type Error struct {
 	Section   manifest.Section     // the section that was run or checked
 	Shared    bool                 // in the shared sequence, run ahead of Section
-	Path      []int                // see Step
+	Manifest  []int                // from the root to the dependency, by component index; nil: the root
+	Path      []int                // in the sequence of that manifest; see Step
 	Component int                  // its index, -1 if the command has no component yet
 	ID        manifest.ComponentID // nil if Component is -1
 	Command   manifest.Code        // 0 if the failure is not a command's
@@ -67,6 +73,9 @@ func (e *Error) Error() string {
 	if e.Shared && e.Section != manifest.SectionShared {
 		text = "shared-sequence before " + text
 	}
+	if len(e.Manifest) > 0 {
+		text = fmt.Sprintf("dependency %v: %s", e.Manifest, text)
+	}
 	if e.Command != 0 {
 		text += fmt.Sprintf(": byte %d: %v", e.Offset(), e.Command)
 	}
@@ -78,3 +87,42 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Mismatch is an image that does not have the digest it should. It wraps manifest.ErrDigest.
+type Mismatch struct {
+	Want, Seen verify.Digest
+	Size       int64 // of what was seen, in bytes
+}
+
+// Error returns both digests.
+func (e *Mismatch) Error() string {
+	return fmt.Sprintf("%v: expected %v, seen %v of %d bytes", manifest.ErrDigest, e.Want, e.Seen, e.Size)
+}
+
+// Unwrap returns manifest.ErrDigest.
+func (e *Mismatch) Unwrap() error { return manifest.ErrDigest }
+
+// measurement is a failed condition with what was found instead.
+type measurement struct {
+	text string
+	seen manifest.Parameters
+}
+
+func measured(seen manifest.Parameters, format string, args ...any) error {
+	return &measurement{fmt.Sprintf(format, args...), seen}
+}
+
+func (e *measurement) Error() string { return fmt.Sprintf("%v: %s", manifest.ErrCondition, e.text) }
+
+func (e *measurement) Unwrap() error { return manifest.ErrCondition }
+
+// seen returns what a failed condition has found instead, nil if that is not known.
+func seen(err error) *manifest.Parameters {
+	if e, ok := errors.AsType[*measurement](err); ok {
+		return &e.seen
+	}
+	if e, ok := errors.AsType[*Mismatch](err); ok && !e.Seen.IsZero() {
+		return &manifest.Parameters{ImageDigest: &e.Seen}
+	}
+	return nil
+}

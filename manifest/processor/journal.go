@@ -30,19 +30,22 @@ var errStale = fmt.Errorf("%w: does not fit the device any more", ErrJournal)
 type replay struct {
 	done    map[string]bool // effects that are complete
 	choices map[string]int  // alternatives taken
-	matches map[string]bool // outcomes of image-match before effects
+	matches map[string]bool // outcomes of conditions on content before it was changed
+	started map[string]bool // swaps that have begun
+	moved   map[int]bool    // components, by target.n, that one of those has moved
 }
 
 func newReplay() *replay {
-	return &replay{done: map[string]bool{}, choices: map[string]int{}, matches: map[string]bool{}}
+	return &replay{done: map[string]bool{}, choices: map[string]int{}, matches: map[string]bool{},
+		started: map[string]bool{}, moved: map[int]bool{}}
 }
 
 // reuse returns a copy for one machine, which adds its own choices.
 func (r *replay) reuse() *replay {
-	return &replay{done: r.done, choices: maps.Clone(r.choices), matches: r.matches}
+	return &replay{done: r.done, choices: maps.Clone(r.choices), matches: r.matches, started: r.started, moved: r.moved}
 }
 
-func (r *replay) empty() bool { return len(r.done)+len(r.choices)+len(r.matches) == 0 }
+func (r *replay) empty() bool { return len(r.done)+len(r.choices)+len(r.matches)+len(r.started) == 0 }
 
 // replay reads the steps of this manifest since the last StepBegin.
 func (p *Processor) replay() (*replay, error) {
@@ -55,7 +58,7 @@ func (p *Processor) replay() (*replay, error) {
 		return nil, fmt.Errorf("%w: read: %w", ErrJournal, err)
 	}
 	for _, s := range steps {
-		if s.Manifest != p.v.Digest() {
+		if s.Manifest != p.root.v.Digest() {
 			continue
 		}
 		key := s.key()
@@ -68,6 +71,8 @@ func (p *Processor) replay() (*replay, error) {
 			r.choices[key] = s.Value
 		case StepMatch:
 			r.matches[key] = s.Value == held
+		case StepStarted:
+			r.started[key] = true
 		default:
 			return nil, fmt.Errorf("%w: step of unknown kind %d", ErrJournal, s.Kind)
 		}
@@ -80,7 +85,7 @@ func (p *Processor) append(s Step) error {
 	if p.o.Journal == nil {
 		return nil
 	}
-	s.Manifest = p.v.Digest()
+	s.Manifest = p.root.v.Digest()
 	if err := p.o.Journal.Append(s); err != nil {
 		return fmt.Errorf("%w: append: %w", ErrJournal, err)
 	}
@@ -90,7 +95,11 @@ func (p *Processor) append(s Step) error {
 // journaled reports whether the section can be resumed. The others decide
 // about booting and are run whole every time.
 func (m *machine) journaled() bool {
-	return m.section == manifest.SectionPayloadFetch || m.section == manifest.SectionInstall
+	switch m.section {
+	case manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke:
+		return false
+	}
+	return true
 }
 
 // key identifies a command of this run by its place.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
@@ -21,28 +22,51 @@ const (
 	performance mode = true
 )
 
-// machine is the abstract machine of section 6.4 in one Run or rehearsal.
+// machine is the abstract machine of section 6.4: one strand of a Run or
+// rehearsal. Under strict-order false there are several, which share all but their place.
 type machine struct {
+	*strands
+	u       *unit // whose sequence is being run
+	base    int   // where its part of path begins
+	section manifest.Section
+	shared  bool
+	path    []int
+	depth   int
+	job     int // the strand's number, 0 for the first
+}
+
+// strands is what the machines of one Run share. Whoever runs holds mu, and gives
+// it away only while the platform works (call).
+type strands struct {
 	*Processor
+	mu       sync.Mutex
 	mode     mode
-	section  manifest.Section
-	shared   bool
-	path     []int
-	state    []componentState
+	state    []*componentState  // by target.n
+	opened   map[*target]*unit  // dependencies whose integrity has been checked, by where they are kept
+	done     map[*unit]sections // sections of dependencies that have been processed
 	replayed *replay
 	pending  []Step // choices that no effect has depended on yet
+	jobs     int
+	events   []Event      // of a rehearsal
+	again    func() error // rehearses with the dependencies that are there now
 
 	commands      int
 	bytes         int64
 	vendor, class bool // has a condition on it held?
+	processed     []Processed
 }
+
+type sections map[manifest.Section]bool
 
 // componentState is what a machine knows of one component.
 type componentState struct {
-	params  manifest.Parameters
-	written bool          // fetched into in this Run
-	matched verify.Digest // that the content was last found to have, in this Run
-	failed  error         // an image-match that was softened and is not made good
+	params   manifest.Parameters
+	source   *unit         // whose index params.SourceComponent is
+	written  bool          // changed in this Run
+	unlinked bool          // in this Run
+	matched  verify.Digest // that the content was last found to have, in this Run
+	failed   error         // an image-match that was softened and is not made good
+	payload  []byte        // an integrated payload that a rehearsal has not stored
 }
 
 // frame is one sequence being run.
@@ -50,12 +74,15 @@ type frame struct {
 	parent  *frame
 	current []int // components that a command applies to, in order; nil: none selected yet
 	several bool  // current was selected by true or a list
+	all     bool  // current was selected by true
 	nested  bool
 	soft    bool // suit-parameter-soft-failure
 	strict  bool // suit-parameter-strict-order
 	indices int  // set-component-index commands still allowed, -1: any number
 	effects bool // has a command in it, nested ones included, had an effect?
 	try     *try // if it is an alternative
+
+	uses map[*target]use // while strict is false
 }
 
 // try is the try-each of an alternative: its own path and the alternative's number.
@@ -68,7 +95,29 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 	if r == nil {
 		r = newReplay()
 	}
-	return &machine{Processor: p, mode: mode, replayed: r.reuse(), state: make([]componentState, len(p.components))}
+	return &machine{u: p.root, strands: &strands{Processor: p, mode: mode, replayed: r.reuse(),
+		opened: map[*target]*unit{}, done: map[*unit]sections{}}}
+}
+
+// at returns the state of component c of the current manifest.
+func (m *machine) at(c int) *componentState { return m.of(m.u.targets[c]) }
+
+func (s *strands) of(t *target) *componentState {
+	for len(s.state) <= t.n {
+		s.state = append(s.state, new(componentState))
+	}
+	return s.state[t.n]
+}
+
+func (m *machine) component(c int) Component { return m.u.targets[c].c }
+
+func (m *machine) id(c int) manifest.ComponentID { return cloneID(m.u.targets[c].id) }
+
+// call lets the platform work while other strands run.
+func (s *strands) call(work func() error) error {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	return work()
 }
 
 // top runs the shared sequence ahead of section s, or the sequence of s itself.
@@ -77,60 +126,101 @@ func (m *machine) top(ctx context.Context, s manifest.Section, shared bool) erro
 	if shared {
 		s = manifest.SectionShared
 	}
-	seq, _ := m.m.Section(s)
+	seq, _ := m.u.m.Section(s)
 	f := frame{strict: true, indices: -1}
-	if len(m.components) == 1 {
-		f.current = []int{0}
+	if all := m.u.m.Indices(); len(all) == 1 {
+		f.current = all
 	}
 	return m.sequence(ctx, &f, seq)
 }
 
 // sequence runs seq in f. A failed condition is an *Error with soft set.
 func (m *machine) sequence(ctx context.Context, f *frame, seq manifest.Sequence) error {
-	for i := range seq {
-		cmd := &seq[i]
-		m.path = append(m.path, cmd.Offset)
-		err := m.command(ctx, f, cmd)
-		m.path = m.path[:len(m.path)-1]
-		if err != nil {
+	for len(seq) > 0 {
+		n := f.batch(seq)
+		if err := m.together(ctx, f, seq[:n]); err != nil {
 			return err
 		}
+		seq = seq[n:]
 	}
 	return nil
 }
 
-// command runs cmd on each current component.
-func (m *machine) command(ctx context.Context, f *frame, cmd *manifest.Command) error {
-	if cmd.Code == manifest.DirectiveSetComponentIndex {
-		err := m.spend(ctx)
-		if err == nil {
-			err = m.setIndex(f, cmd)
-		}
-		if err != nil {
-			err = m.fail(cmd, -1, err)
-		}
-		m.tell(cmd, -1, err, false)
-		return err
+// together runs commands that need not wait for each other, most often one.
+func (m *machine) together(ctx context.Context, f *frame, cmds manifest.Sequence) error {
+	cmd := &cmds[0]
+	switch cmd.Code {
+	case manifest.DirectiveSetComponentIndex, manifest.DirectiveOverrideMultiple:
+		m.path = append(m.path, cmd.Offset)
+		defer func() { m.path = m.path[:len(m.path)-1] }()
+		return m.selects(ctx, f, cmd)
 	}
 	if f.current == nil {
+		m.path = append(m.path, cmd.Offset)
+		defer func() { m.path = m.path[:len(m.path)-1] }()
 		return m.fail(cmd, -1, fmt.Errorf("%w: no component selected", manifest.ErrCommand))
 	}
-	for _, c := range f.current {
-		if err := m.spend(ctx); err != nil {
-			return m.fail(cmd, c, err)
-		}
-		m.path = append(m.path, c)
-		replayed, err := m.apply(ctx, f, cmd, c)
-		if err != nil {
-			err = m.fail(cmd, c, err)
-		}
-		m.tell(cmd, c, err, replayed)
-		m.path = m.path[:len(m.path)-1]
-		if err != nil {
-			return err
+	var jobs []job
+	for i := range cmds {
+		for _, c := range m.selected(f, &cmds[i]) {
+			jobs = append(jobs, job{&cmds[i], c})
 		}
 	}
-	return nil
+	if f.strict || len(jobs) < 2 {
+		for _, j := range jobs {
+			if err := m.command(ctx, f, j.cmd, j.c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return m.parallel(ctx, f, jobs)
+}
+
+// selected returns the components that cmd applies to. True selects for
+// process-dependency the dependencies only.
+func (m *machine) selected(f *frame, cmd *manifest.Command) []int {
+	if cmd.Code != manifest.DirectiveProcessDependency || !f.all {
+		return f.current
+	}
+	return slices.DeleteFunc(slices.Clone(f.current), func(c int) bool {
+		_, ok := m.u.m.Dependency(c)
+		return !ok
+	})
+}
+
+// selects runs a command that selects components.
+func (m *machine) selects(ctx context.Context, f *frame, cmd *manifest.Command) error {
+	err := m.spend(ctx)
+	switch {
+	case err != nil:
+	case cmd.Code == manifest.DirectiveSetComponentIndex:
+		err = m.setIndex(f, *cmd.Index, false)
+	default:
+		err = m.overrideMultiple(f, cmd)
+	}
+	if err != nil {
+		err = m.fail(cmd, -1, err)
+	}
+	m.tell(cmd, -1, err, false)
+	return err
+}
+
+// command runs cmd on component c.
+func (m *machine) command(ctx context.Context, f *frame, cmd *manifest.Command, c int) error {
+	m.path = append(m.path, cmd.Offset)
+	defer func() { m.path = m.path[:len(m.path)-1] }()
+	if err := m.spend(ctx); err != nil {
+		return m.fail(cmd, c, err)
+	}
+	m.path = append(m.path, c)
+	replayed, err := m.apply(ctx, f, cmd, c)
+	if err != nil {
+		err = m.fail(cmd, c, err)
+	}
+	m.tell(cmd, c, err, replayed)
+	m.path = m.path[:len(m.path)-1]
+	return err
 }
 
 // apply runs cmd on component c. It is replayed if the journal had its outcome.
@@ -140,29 +230,65 @@ func (m *machine) apply(ctx context.Context, f *frame, cmd *manifest.Command, c 
 		return false, m.identity(cmd.Code, c)
 	case manifest.ConditionImageMatch:
 		return m.imageMatch(ctx, f, c)
+	case manifest.ConditionImageNotMatch:
+		return m.imageNotMatch(ctx, f, c)
+	case manifest.ConditionCheckContent:
+		return m.checkContent(ctx, f, c)
+	case manifest.ConditionVersion:
+		return m.version(ctx, f, c)
 	case manifest.ConditionComponentSlot:
 		return false, m.slot(ctx, c)
+	case manifest.ConditionUseBefore:
+		return false, m.useBefore(ctx, c)
+	case manifest.ConditionMinimumBattery:
+		return false, m.minimumBattery(ctx, c)
+	case manifest.ConditionUpdateAuthorized:
+		return false, m.authorized(ctx, c)
+	case manifest.ConditionIsDependency:
+		return false, m.isDependency(c)
+	case manifest.ConditionDependencyIntegrity:
+		return false, m.integrity(ctx, c)
 	case manifest.ConditionAbort:
 		return false, fmt.Errorf("%w: abort", manifest.ErrCondition)
 	case manifest.DirectiveOverrideParameters:
 		m.override(f, cmd.Parameters, c)
 		return false, nil
+	case manifest.DirectiveSetParameters:
+		m.set(cmd.Parameters, c, false)
+		return false, nil
+	case manifest.DirectiveCopyParams:
+		return false, m.copyParams(cmd, c)
 	case manifest.DirectiveTryEach:
 		return false, m.tryEach(ctx, f, cmd, c)
 	case manifest.DirectiveRunSequence:
 		return false, m.runSequence(ctx, f, cmd, c)
+	case manifest.DirectiveProcessDependency:
+		return false, m.processDependency(ctx, f, c)
 	case manifest.DirectiveFetch:
 		return m.fetch(ctx, f, c)
+	case manifest.DirectiveWrite:
+		return m.write(ctx, f, c)
+	case manifest.DirectiveCopy:
+		return m.copy(ctx, f, c)
+	case manifest.DirectiveSwap:
+		return m.swap(ctx, f, c)
+	case manifest.DirectiveUnlink:
+		return m.unlink(ctx, f, c)
+	case manifest.DirectiveWait:
+		return false, m.wait(ctx, c)
 	case manifest.DirectiveInvoke:
 		return m.invoke(ctx, f, c)
+	}
+	if cmd.Code <= manifest.MaxCustom {
+		return m.custom(ctx, f, cmd, c)
 	}
 	return false, manifest.ErrUnsupported
 }
 
 // spend takes one command from the budget.
 func (m *machine) spend(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	m.commands++
 	if limit := m.o.Limits.Commands; m.commands > limit {
@@ -185,27 +311,35 @@ func (m *machine) fail(cmd *manifest.Command, c int, err error) error {
 	if placed, ok := errors.AsType[*Error](err); ok && placed == err {
 		return placed
 	}
-	e := &Error{Section: m.section, Shared: m.shared, Path: slices.Clone(m.path), Component: c, Command: cmd.Code, Err: err}
+	e := &Error{Section: m.section, Shared: m.shared, Manifest: m.u.walk, Path: slices.Clone(m.path[m.base:]), Component: c, Command: cmd.Code, Err: err}
 	if c >= 0 {
-		e.ID = cloneID(m.m.Components[c])
+		e.ID = m.id(c)
 	}
-	e.soft = cmd.Code.IsCondition() && errors.Is(err, manifest.ErrCondition)
+	e.soft = m.u.condition(cmd.Code) && errors.Is(err, manifest.ErrCondition)
 	return e
 }
 
 func (m *machine) tell(cmd *manifest.Command, c int, err error, replayed bool) {
-	if m.mode != performance || m.o.OnEvent == nil {
+	if m.mode == performance && m.o.OnEvent == nil {
 		return
 	}
-	m.o.OnEvent(Event{Section: m.section, Shared: m.shared, Path: slices.Clone(m.path), Component: c,
-		Command: cmd.Code, Policy: cmd.Policy, Err: err, Replayed: replayed})
+	e := Event{Section: m.section, Shared: m.shared, Manifest: slices.Clone(m.u.walk), Path: slices.Clone(m.path[m.base:]), Component: c,
+		Command: cmd.Code, Policy: cmd.Policy, Err: err, Seen: seen(err), Replayed: replayed}
+	if c >= 0 {
+		e.ID = m.id(c)
+	}
+	if m.mode == rehearsal {
+		m.events = append(m.events, e)
+		return
+	}
+	m.o.OnEvent(e)
 }
 
 // settled fails if an image-match before boot was softened and not made good.
 func (m *machine) settled() error {
-	for i := range m.state {
-		if err := m.state[i].failed; err != nil {
-			return err
+	for _, s := range m.state {
+		if s.failed != nil {
+			return s.failed
 		}
 	}
 	return nil

@@ -5,24 +5,29 @@ package processor
 
 import (
 	"context"
+	"io"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// Platform is the device as manifests see it: a set of components.
+// Platform is the device as manifests see it: a set of components. What else
+// the device as a whole can do is found by type assertion: Clock, Battery,
+// Authorizer, Waiter.
 type Platform interface {
 	// Component returns the component that id names. It must not have effects and
-	// is called once for each component by New. For a component that does not exist,
+	// is called once for each identifier. For a component that does not exist,
 	// or that manifests may not touch, the error is manifest.ErrComponent.
 	Component(id manifest.ComponentID) (Component, error)
 }
 
 // Component is one component of a Platform. What it can do is found by type
-// assertion: Fetcher, Matcher, Slotter, Invoker. A manifest that needs more is
-// refused with manifest.ErrComponent before the first effect.
+// assertion: Fetcher, EncryptedFetcher, Reader, Writer, Swapper, Linker, Matcher,
+// Versioner, Slotter, Invoker, Commander. A manifest that needs more is refused with
+// manifest.ErrComponent before the first effect.
 //
-// A processor calls the methods of all its components from one goroutine.
+// Under strict-order false a processor calls the methods of different
+// components from several goroutines; those of one component it calls from one at a time.
 type Component any
 
 // Fetcher is a component that a payload can be fetched into.
@@ -40,7 +45,7 @@ type FetchRequest struct {
 	Component manifest.ComponentID
 	URI       string
 	Size      int64               // suit-parameter-image-size, in bytes; at least 1
-	Digest    verify.Digest       // suit-parameter-image-digest, never zero
+	Digest    verify.Digest       // suit-parameter-image-digest; zero only under CompatNoDigest
 	Chunks    *manifest.ChunkInfo // from suit-parameter-fetch-arguments; nil if there are none
 	Sequence  uint64              // the manifest's sequence number
 	Manifest  verify.Digest       // the manifest's digest
@@ -48,15 +53,94 @@ type FetchRequest struct {
 	// Integrated is the payload that the envelope itself carries under URI; nil if it
 	// carries none. The processor has compared it with Size and Digest.
 	Integrated []byte
+
+	// Dependency says that an envelope is fetched: Size is the envelope's and Digest
+	// that of the manifest inside (trust-domains-12, section 5.2.2). It need not be verified
+	// before it is stored: the processor reads it back and opens it.
+	Dependency bool
+
+	// Metadata is suit-parameter-component-metadata, nil if absent.
+	Metadata *manifest.ComponentMetadata
+}
+
+// EncryptedFetcher is a Fetcher whose payload may be encrypted.
+type EncryptedFetcher interface {
+	// FetchEncrypted is Fetch of a ciphertext, of which the component stores the
+	// plaintext that decrypt returns. Size and Digest are the plaintext's. The plaintext
+	// is authentic when its reader has returned io.EOF, not before: on any other
+	// error nothing of it may stay usable.
+	FetchEncrypted(ctx context.Context, r FetchRequest, decrypt func(ciphertext io.Reader) (io.Reader, error)) error
+}
+
+// Reader is a component whose content can be read: the source of a copy, what
+// check-content compares, or the envelope of a dependency.
+type Reader interface {
+	// Open returns the content and its size in bytes. It has no effects. Without any content the error
+	// is manifest.ErrComponent.
+	Open(ctx context.Context) (content io.ReadCloser, size int64, err error)
+}
+
+// Writer is a component that content can be written into.
+type Writer interface {
+	// Write stores what it reads from r.Content up to io.EOF, whole or not at all; on any other
+	// error nothing of it may stay usable. When it returns nil, the content is durable.
+	Write(ctx context.Context, r WriteRequest) error
+}
+
+// WriteRequest is a directive-write or directive-copy. The processor compares
+// what is read with Size and Digest: Content ends in an error if it does not have them.
+type WriteRequest struct {
+	Component manifest.ComponentID
+	Content   io.Reader
+	Size      int64         // -1 if not known
+	Digest    verify.Digest // zero if the manifest gives none
+	Sequence  uint64        // the manifest's sequence number
+	Manifest  verify.Digest // the manifest's digest
+	Metadata  *manifest.ComponentMetadata
+}
+
+// Swapper is a component whose content can be exchanged with another's.
+type Swapper interface {
+	// Swap exchanges the contents. A power cut at any point must leave a state from which Swap
+	// with the same ID completes the exchange, and once it is complete, Swap with
+	// that ID does nothing: it never swaps back.
+	Swap(ctx context.Context, r SwapRequest) error
+}
+
+// SwapRequest is a directive-swap.
+type SwapRequest struct {
+	Component, Source manifest.ComponentID
+	With              Component // the source
+	ID                string    // names this command of this manifest
+	Manifest          verify.Digest
+}
+
+// Linker is a component with a persistent count of the manifests that use it.
+//
+// draft-ietf-suit-trust-domains-12, section 5.6.5.
+type Linker interface {
+	// References returns the count. It has no effects. While it is not zero, the
+	// processor refuses to write into the component.
+	References(ctx context.Context) (uint64, error)
+
+	// Unlink takes one from the count, unless user has been unlinked from it before: a
+	// manifest counts once, over restarts too. Durable when it returns nil.
+	Unlink(ctx context.Context, user verify.Digest) error
 }
 
 // Matcher is a component whose content can be compared with a digest.
 type Matcher interface {
 	// Match reads the first size bytes from the medium and compares their digest
 	// with want. A mismatch, or content that is not size bytes long where the
-	// component knows its length, is manifest.ErrDigest. Any other error says that there is no
+	// component knows its length, is manifest.ErrDigest, best in a *Mismatch. Any other error says that there is no
 	// answer, and aborts. It has no effects.
 	Match(ctx context.Context, want verify.Digest, size int64) error
+}
+
+// Versioner is a component that knows its version.
+type Versioner interface {
+	// Version returns it in the form of suit-parameter-version. It has no effects.
+	Version(ctx context.Context) ([]int64, error)
 }
 
 // Slotter is a component with several slots.
@@ -71,10 +155,4 @@ type Invoker interface {
 	// Invoke transfers execution, with the manifest's invoke arguments, which
 	// are opaque bytes to the processor and nil if there are none. It may never return.
 	Invoke(ctx context.Context, args []byte) error
-}
-
-// Identity is what the device is. Vendor and class are required; a zero DeviceID
-// means that the device has none, and a manifest that asks for one is not for it.
-type Identity struct {
-	VendorID, ClassID, DeviceID manifest.UUID
 }

@@ -7,95 +7,145 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
+	"time"
 
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // Options configure a Processor.
 type Options struct {
 	Platform Platform // required
-	Identity Identity // required
+	Identity Identity // vendor and class are required, save under CompatUnidentified
 
 	// Journal makes runs resumable; without one, an interrupted run starts over.
 	Journal Journal
 
-	// SequenceFloor is the highest sequence number ever accepted. A lower one is
-	// refused; the same may be applied again.
+	// SequenceFloor is the highest sequence number ever accepted for the manifest's
+	// ComponentID. A lower one is refused; the same may be applied again.
 	SequenceFloor uint64
+
+	// Dependencies open the manifests that the manifest depends on. Nil: a manifest with
+	// dependencies is refused.
+	Dependencies *Dependencies
+
+	// Keys are the device's keys for encrypted payloads. Nil: a manifest with one is refused.
+	Keys *cose.RecipientKeys
+
+	// Access says who may do what with which component. Nil: whoever satisfies the
+	// policy of manifest.Open may do everything that the platform can.
+	Access AccessControl
+
+	// Compat has the relaxations, joined with |.
+	Compat Compat
 
 	Limits Limits
 
 	// OnEvent is told of every command that has been run, softened failures
-	// included, from the goroutine of Run. It must not call the Processor. Nil: no events.
+	// included, one at a time. It must not call the Processor. Nil: no events.
 	OnEvent func(Event)
 }
 
-// Limits bound one Run. They are shared by all sections and nested sequences,
-// and checked before the first effect. A zero field has its default.
+// Compat names what is stricter here than in the standard and may be relaxed, for
+// manifests as the drafts' own examples. The zero value relaxes nothing.
+type Compat uint8
+
+const (
+	// CompatUnidentified: a shared sequence that does not check both vendor and
+	// class. Conditions that are there are evaluated as ever.
+	CompatUnidentified Compat = 1 << iota
+
+	// CompatNoDigest: fetch without image-digest, and copy without any digest of either side. What is
+	// fetched is bounded by image-size, but nobody has said what it should be.
+	CompatNoDigest
+
+	// CompatUnmatchedInvoke: invoke without an image-match before it in the same Run.
+	CompatUnmatchedInvoke
+
+	// CompatUncheckedDependency: process-dependency without dependency-integrity
+	// before it, as in example 2 of trust-domains-12. It then makes that check itself.
+	CompatUncheckedDependency
+)
+
+func (c Compat) has(other Compat) bool { return c&other != 0 }
+
+// Limits bound one Run. They are shared by all sections, nested sequences and
+// dependencies, and checked before the first effect. A zero field has its default.
 type Limits struct {
-	Commands int   // commands run, once for each component: default 16384
-	Depth    int   // nesting of try-each and run-sequence: default 8
-	Bytes    int64 // image sizes fetched and matched, summed: default 64 GiB
+	Commands     int           // commands run, once for each component: default 16384
+	Depth        int           // nesting of try-each, run-sequence and process-dependency: default 8
+	Dependencies int           // process-dependency within process-dependency: default 3
+	Bytes        int64         // image sizes fetched, copied and matched, summed: default 64 GiB
+	Time         time.Duration // of one Run, waits included: default 24 h
+	Parallel     int           // components worked on at once under strict-order false: default 4
 }
 
 // Defaults of Limits.
 const (
-	DefaultCommands = 16384
-	DefaultDepth    = 8
-	DefaultBytes    = 64 << 30
+	DefaultCommands     = 16384
+	DefaultDepth        = 8
+	DefaultDependencies = 3
+	DefaultBytes        = 64 << 30
+	DefaultTime         = 24 * time.Hour
+	DefaultParallel     = 4
 )
 
 // Event is one command that has been run on one component.
 type Event struct {
 	Section   manifest.Section
-	Shared    bool  // run in the shared sequence, ahead of Section
-	Path      []int // see Step
-	Component int   // -1 for set-component-index
+	Shared    bool  // in a shared sequence, ahead of Section
+	Manifest  []int // from the root to the dependency, by component index; nil: the root
+	Path      []int // in the sequence of that manifest; see Step
+	Component int   // -1 for set-component-index and override-multiple
+	ID        manifest.ComponentID
 	Command   manifest.Code
 	Policy    manifest.ReportingPolicy
-	Err       error // nil: success; ErrCondition: perhaps softened afterwards
-	Replayed  bool  // not done again, as the journal has it
+	Err       error                // nil: success; ErrCondition: perhaps softened afterwards
+	Seen      *manifest.Parameters // what a failed condition has found instead; nil if unknown
+	Replayed  bool                 // not done again, as the journal has it
 }
 
-// Processor runs one manifest on one platform. It is not safe for concurrent use.
+// Offset is the place of the outermost command, in bytes from the start of the
+// byte string that holds the sequence.
+func (e *Event) Offset() int { return e.Path[0] }
+
+// Processor runs one manifest, and those it depends on, on one platform. It is
+// not safe for concurrent use.
 type Processor struct {
-	o          Options
-	v          *manifest.Verified
-	m          manifest.Manifest // own copy, never changed
-	components []Component       // as m.Components
+	o       Options
+	root    *unit
+	targets []*target
+
+	processed []Processed // dependencies of the last Run
 }
 
 // New returns a processor for v, unless v is not for this device now. It has no
 // effects; conditions of the shared sequence may be put to the platform.
 //
 // Errors: manifest.ErrSequence below the floor, or if no later number exists;
+// manifest.ErrUnsupported for dependencies without Options for them;
 // manifest.ErrComponent for a component that is unknown or cannot do what the shared
 // sequence asks; manifest.ErrNotApplicable if vendor, class or device are not this
 // device's, or if the shared sequence does not check vendor and class;
-// manifest.ErrCommand, ErrParameter and manifest.ErrBudget if it cannot be run.
-// All but ErrOptions and ErrSequence come in an *Error.
+// verify.ErrPolicy if Access refuses; manifest.ErrCommand, ErrParameter and
+// manifest.ErrBudget if it cannot be run. All but ErrOptions, ErrSequence and
+// ErrUnsupported come in an *Error.
 //
 // draft-ietf-suit-manifest-37, sections 6.1 and 6.2.
 func New(ctx context.Context, v *manifest.Verified, o Options) (*Processor, error) {
 	if err := o.complete(v); err != nil {
 		return nil, err
 	}
-	p := &Processor{o: o, v: v, m: v.Manifest()}
-	if n := p.m.SequenceNumber; n < o.SequenceFloor || n == math.MaxUint64 {
-		return nil, fmt.Errorf("%w: expected %d to %d, seen %d", manifest.ErrSequence, o.SequenceFloor, uint64(math.MaxUint64-1), n)
+	p := &Processor{o: o}
+	root, err := p.newUnit(v, o.SequenceFloor)
+	if err == nil {
+		err = root.findTargets()
 	}
-	for i, id := range p.m.Components {
-		c, err := o.Platform.Component(cloneID(id))
-		if err == nil && c == nil {
-			err = manifest.ErrComponent
-		}
-		if err != nil {
-			return nil, &Error{Section: manifest.SectionShared, Component: i, ID: cloneID(id), Err: err}
-		}
-		p.components = append(p.components, c)
+	if err != nil {
+		return nil, err
 	}
+	p.root = root
 	if err := p.applicable(ctx); err != nil {
 		return nil, err
 	}
@@ -104,72 +154,98 @@ func New(ctx context.Context, v *manifest.Verified, o Options) (*Processor, erro
 
 func (o *Options) complete(v *manifest.Verified) error {
 	var none manifest.UUID
+	l := &o.Limits
 	switch {
 	case v == nil:
 		return fmt.Errorf("%w: no manifest", ErrOptions)
 	case o.Platform == nil:
 		return fmt.Errorf("%w: no platform", ErrOptions)
-	case o.Identity.VendorID == none || o.Identity.ClassID == none:
+	case !o.Compat.has(CompatUnidentified) && ((o.Identity.VendorID == none && o.Identity.VendorPEN == "") || o.Identity.ClassID == none):
 		return fmt.Errorf("%w: identity without vendor or class", ErrOptions)
-	case o.Limits.Commands < 0 || o.Limits.Depth < 0 || o.Limits.Bytes < 0:
+	case l.Commands < 0 || l.Depth < 0 || l.Dependencies < 0 || l.Bytes < 0 || l.Time < 0 || l.Parallel < 0:
 		return fmt.Errorf("%w: negative limit", ErrOptions)
+	case o.Dependencies != nil && (o.Dependencies.Open == nil || o.Dependencies.Floor == nil):
+		return fmt.Errorf("%w: dependencies without a way to open them, or without sequence floors", ErrOptions)
 	}
-	if o.Limits.Commands == 0 {
-		o.Limits.Commands = DefaultCommands
-	}
-	if o.Limits.Depth == 0 {
-		o.Limits.Depth = DefaultDepth
-	}
-	if o.Limits.Bytes == 0 {
-		o.Limits.Bytes = DefaultBytes
-	}
+	l.Commands = orDefault(l.Commands, DefaultCommands)
+	l.Depth = orDefault(l.Depth, DefaultDepth)
+	l.Dependencies = orDefault(l.Dependencies, DefaultDependencies)
+	l.Bytes = orDefault(l.Bytes, DefaultBytes)
+	l.Time = orDefault(l.Time, DefaultTime)
+	l.Parallel = orDefault(l.Parallel, DefaultParallel)
 	return nil
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
 }
 
 // applicable evaluates the shared sequence alone.
 func (p *Processor) applicable(ctx context.Context) error {
-	if err := p.capable(manifest.SectionShared); err != nil {
+	if err := p.root.capable(manifest.SectionShared); err != nil {
 		return err
 	}
 	m := p.machine(nil, rehearsal)
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.top(ctx, manifest.SectionShared, true); err != nil {
 		return err
 	}
-	if !m.vendor || !m.class {
+	if !p.o.Compat.has(CompatUnidentified) && (!m.vendor || !m.class) {
 		return &Error{Section: manifest.SectionShared, Component: -1, Err: fmt.Errorf(
 			"%w: the shared sequence has not checked both vendor and class", manifest.ErrNotApplicable)}
 	}
 	return nil
 }
 
-// procedure is the order of the sections: the Update Procedure and then the
-// Invocation Procedure, which have validate in common (section 8.4.6).
+// procedure is the order of the sections: the Update Procedure, made of the
+// Staging and the Installation Procedure, and then the Invocation Procedure,
+// which has validate in common with it (manifest-37, section 8.4.6; trust-domains-12, section 7).
 var procedure = []manifest.Section{
 	manifest.SectionShared, // ahead of each, never asked for
+	manifest.SectionDependencyResolution,
 	manifest.SectionPayloadFetch,
+	manifest.SectionCandidateVerification,
 	manifest.SectionInstall,
 	manifest.SectionValidate,
 	manifest.SectionLoad,
 	manifest.SectionInvoke,
+	manifest.SectionUninstall,
 }
 
 // Check finds what would make Run refuse the sections, and nothing else: it
 // evaluates them as Run would, with the effects left out and image-match
 // assumed to hold where it could not be softened or follows a fetch. The errors
-// are those of Run.
+// are those of Run. A dependency that is not there before Run has fetched it is checked then.
 func (p *Processor) Check(ctx context.Context, sections ...manifest.Section) error {
-	r, err := p.replay()
-	if err != nil {
-		return err
-	}
-	_, err = p.rehearse(ctx, sections, r)
+	_, err := p.DryRun(ctx, sections...)
 	return err
 }
 
-// Run runs the sections, which must be in the order payload-fetch, install,
-// validate, load, invoke, each at most once. The Update Procedure is the
-// first three and the Invocation Procedure the last three; parameters live for one
-// Run. Before the first effect Run does what Check does.
+// DryRun is Check and returns what Run would do, as far as that is known before
+// the first effect: one Event for each command.
+func (p *Processor) DryRun(ctx context.Context, sections ...manifest.Section) ([]Event, error) {
+	r, err := p.replay()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := p.limited(ctx)
+	defer cancel()
+	_, m, err := p.rehearse(ctx, sections, r)
+	if m == nil {
+		return nil, err
+	}
+	return m.events, err
+}
+
+// Run runs the sections, which must be in the order dependency-resolution,
+// payload-fetch, candidate-verification, install, validate, load, invoke, each at most
+// once, or uninstall alone. Parameters live for one Run. Before the first effect Run does
+// what Check does, and once dependencies have been fetched, it does that again with them.
 //
 // Errors of the manifest come in an *Error around a sentinel of package
 // manifest or of this one; those of the platform are wrapped as they are. After an
@@ -177,11 +253,14 @@ func (p *Processor) Check(ctx context.Context, sections ...manifest.Section) err
 // Processor over the same Journal after a restart. A run that is finished, or given up, has
 // its steps removed by the Journal's owner.
 func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error {
+	p.processed = nil
 	r, err := p.replay()
 	if err != nil {
 		return err
 	}
-	kept, err := p.rehearse(ctx, sections, r)
+	ctx, cancel := p.limited(ctx)
+	defer cancel()
+	kept, _, err := p.rehearse(ctx, sections, r)
 	if err != nil {
 		return err
 	}
@@ -190,21 +269,36 @@ func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error
 			return err
 		}
 	}
-	return p.perform(ctx, sections, p.machine(kept, performance))
+	m := p.machine(kept, performance)
+	if len(p.root.m.Dependencies) > 0 {
+		m.again = func() error {
+			return p.perform(ctx, sections, p.machine(kept, rehearsal))
+		}
+	}
+	defer func() { p.processed = m.processed }()
+	return p.perform(ctx, sections, m)
+}
+
+// limited bounds ctx by the time budget.
+func (p *Processor) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, p.o.Limits.Time,
+		fmt.Errorf("%w: run longer than %v", manifest.ErrBudget, p.o.Limits.Time))
 }
 
 // rehearse returns the replay to run with: r, or a fresh one if r does not fit
 // the device as it is now.
-func (p *Processor) rehearse(ctx context.Context, sections []manifest.Section, r *replay) (*replay, error) {
+func (p *Processor) rehearse(ctx context.Context, sections []manifest.Section, r *replay) (*replay, *machine, error) {
 	if err := p.plan(sections); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	err := p.perform(ctx, sections, p.machine(r, rehearsal))
+	m := p.machine(r, rehearsal)
+	err := p.perform(ctx, sections, m)
 	if r.empty() || !(errors.Is(err, errStale) || errors.Is(err, manifest.ErrCondition)) {
-		return r, err
+		return r, m, err
 	}
 	r = newReplay()
-	return r, p.perform(ctx, sections, p.machine(r, rehearsal))
+	m = p.machine(r, rehearsal)
+	return r, m, p.perform(ctx, sections, m)
 }
 
 // plan checks what sections are asked for and that the platform can do them.
@@ -212,20 +306,20 @@ func (p *Processor) plan(sections []manifest.Section) error {
 	last := 0
 	for _, s := range sections {
 		i := slices.Index(procedure, s)
-		if i <= last {
+		if i <= last || (s == manifest.SectionUninstall && len(sections) > 1) {
 			return fmt.Errorf("%w: section %v not expected here", ErrOptions, s)
 		}
 		last = i
 		place := Error{Section: s, Component: -1}
-		if p.m.Severed(s) {
+		if p.root.m.Severed(s) {
 			place.Err = ErrSevered
 			return &place
 		}
-		if _, ok := p.m.Section(s); !ok && (s == manifest.SectionValidate || s == manifest.SectionInvoke) {
+		if _, ok := p.root.m.Section(s); !ok && required(s) {
 			place.Err = ErrAbsent
 			return &place
 		}
-		if err := p.capable(s); err != nil {
+		if err := p.root.capable(s); err != nil {
 			return err
 		}
 	}
@@ -235,29 +329,38 @@ func (p *Processor) plan(sections []manifest.Section) error {
 	return nil
 }
 
+// required reports whether a request for section s cannot be met by doing nothing.
+func required(s manifest.Section) bool {
+	return s == manifest.SectionValidate || s == manifest.SectionInvoke || s == manifest.SectionUninstall
+}
+
 // perform runs the sections on m, the shared sequence before each.
 func (p *Processor) perform(ctx context.Context, sections []manifest.Section, m *machine) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, s := range sections {
-		if _, ok := p.m.Section(s); !ok {
-			continue
+		if s == manifest.SectionLoad || s == manifest.SectionInvoke {
+			m.opened = map[*target]*unit{} // the Invocation Procedure checks again
 		}
-		if err := m.top(ctx, s, true); err != nil {
-			return err
+		if _, ok := p.root.m.Section(s); ok {
+			if err := m.top(ctx, s, true); err != nil {
+				return err
+			}
+			if err := m.top(ctx, s, false); err != nil {
+				return err
+			}
 		}
-		if err := m.top(ctx, s, false); err != nil {
+		if err := m.lockstep(s); err != nil {
 			return err
 		}
 		if err := m.settled(); err != nil {
 			return err
 		}
+		if s == manifest.SectionDependencyResolution && m.again != nil {
+			if err := m.again(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
-}
-
-func cloneID(id manifest.ComponentID) manifest.ComponentID {
-	c := make(manifest.ComponentID, len(id))
-	for i, part := range id {
-		c[i] = slices.Clone(part)
-	}
-	return c
 }

@@ -18,10 +18,11 @@ type StepKind uint8
 
 // The kinds of steps.
 const (
-	StepBegin  StepKind = 1 // earlier steps of the manifest are void
-	StepDone   StepKind = 2 // the fetch or invocation is complete
-	StepChoice StepKind = 3 // the try-each came to alternative Value, counted from 0
-	StepMatch  StepKind = 4 // the image-match, before any effect, held (1) or failed (0)
+	StepBegin   StepKind = 1 // earlier steps of the manifest are void
+	StepDone    StepKind = 2 // the effect is complete
+	StepChoice  StepKind = 3 // the try-each came to alternative Value, counted from 0
+	StepMatch   StepKind = 4 // the condition, before its component was changed, held (1) or failed (0)
+	StepStarted StepKind = 5 // the swap has begun
 )
 
 // Values of StepMatch.
@@ -42,7 +43,8 @@ func outcome(ok bool) int {
 // Path is the place of a command: its byte offset in the sequence that holds it
 // and the index of the component it is applied to. If the sequence is nested, that is
 // preceded, from the outside in, by the offset of the try-each or
-// run-sequence, the component it is run for, and the number of the sequence in it.
+// run-sequence, the component it is run for, and the number of the sequence in it. A dependency's
+// sequences are nested in the process-dependency: its shared sequence is number 0, its section 1.
 // For StepBegin all but Manifest and Kind are zero.
 type Step struct {
 	Manifest verify.Digest
@@ -70,7 +72,7 @@ const (
 // Error: ErrJournal for a step that no run makes.
 func (s Step) MarshalBinary() ([]byte, error) {
 	bad := func(v int) bool { return v < 0 || v > math.MaxInt32 }
-	if s.Manifest.IsZero() || s.Kind < StepBegin || s.Kind > StepMatch ||
+	if s.Manifest.IsZero() || s.Kind < StepBegin || s.Kind > StepStarted ||
 		bad(s.Value) || len(s.Path) > maxStepPath || slices.ContainsFunc(s.Path, bad) {
 		return nil, fmt.Errorf("%w: step out of range", ErrJournal)
 	}
@@ -140,7 +142,7 @@ func readStep(p *cborstream.Parser) (s Step, err error) {
 	if err != nil {
 		return s, err
 	}
-	if kind < int(StepBegin) || kind > int(StepMatch) {
+	if kind < int(StepBegin) || kind > int(StepStarted) {
 		return s, p.Refuse(0, manifest.ErrUnsupported, "step kind %d", kind)
 	}
 	s.Kind = StepKind(kind)

@@ -49,7 +49,7 @@ func TestStepRoundTrip(t *testing.T) {
 	for name, s := range map[string]processor.Step{
 		"no manifest":   {Kind: processor.StepDone},
 		"no kind":       {Manifest: *digest("m")},
-		"unknown kind":  {Manifest: *digest("m"), Kind: 5},
+		"unknown kind":  {Manifest: *digest("m"), Kind: 6},
 		"negative path": {Manifest: *digest("m"), Kind: processor.StepDone, Path: []int{-1}},
 		"endless path":  {Manifest: *digest("m"), Kind: processor.StepDone, Path: make([]int, 1000)},
 	} {

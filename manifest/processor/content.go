@@ -1,0 +1,260 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math"
+
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// content is what a write or copy stores.
+type content struct {
+	open func() (io.ReadCloser, int64, error)
+	size int64 // -1 if not known before it is opened
+}
+
+func bytesContent(b []byte) content {
+	return content{func() (io.ReadCloser, int64, error) { return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil }, int64(len(b))}
+}
+
+// write stores suit-parameter-content in component c. It was signed with the manifest and needs
+// no digest.
+//
+// draft-ietf-suit-manifest-37, section 8.4.10.6; draft-ietf-suit-firmware-encryption-25, section 5.1.
+func (m *machine) write(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	p := &m.at(c).params
+	if p.Content == nil {
+		return false, fmt.Errorf("%w: no content", ErrParameter)
+	}
+	return m.put(ctx, f, c, bytesContent(p.Content), true, verify.Digest{}, -1)
+}
+
+// copy stores the content of the source component in component c. One of the two has been told from
+// anything else: the plaintext by the image digest of c, or the source by an image-match in
+// this Run.
+//
+// draft-ietf-suit-manifest-37, section 8.4.10.5; draft-ietf-suit-firmware-encryption-25, section 5.2.
+func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	source, err := m.source(f, c)
+	if err != nil {
+		return false, err
+	}
+	from, p := m.of(source), &m.at(c).params
+	trusted := !from.matched.IsZero()
+	size, want := int64(-1), verify.Digest{}
+	if p.ImageDigest != nil && p.ImageSize != nil {
+		if *p.ImageSize > math.MaxInt64 {
+			return false, fmt.Errorf("%w: image size", ErrParameter)
+		}
+		want, size = *p.ImageDigest, int64(*p.ImageSize)
+	}
+	if want.IsZero() && !trusted && !m.o.Compat.has(CompatNoDigest) {
+		return false, fmt.Errorf("%w: no image digest and size, and the source has not been matched", ErrParameter)
+	}
+	reader := source.c.(Reader)
+	in := content{open: func() (io.ReadCloser, int64, error) { return reader.Open(ctx) }, size: -1}
+	return m.put(ctx, f, c, in, trusted, want, size)
+}
+
+// source returns the source component of c.
+func (m *machine) source(f *frame, c int) (*target, error) {
+	s := m.at(c)
+	if s.params.SourceComponent == nil {
+		return nil, fmt.Errorf("%w: no source component", ErrParameter)
+	}
+	list, err := s.source.m.Resolve(manifest.ComponentIndex{One: *s.params.SourceComponent})
+	if err != nil {
+		return nil, err
+	}
+	source := s.source.targets[list[0]]
+	if source == m.u.targets[c] {
+		return nil, fmt.Errorf("%w: component %v is its own source", manifest.ErrCommand, source.id)
+	}
+	if _, ok := source.c.(Reader); !ok {
+		return nil, fmt.Errorf("%w: source %v cannot be read", manifest.ErrComponent, source.id)
+	}
+	if control := m.o.Access; control != nil {
+		err := control.Check(Access{Evidence: m.u.v.Evidence(), Component: cloneID(source.id), Command: manifest.DirectiveCopy, Source: true})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return source, m.uses(f, source, use{source: true})
+}
+
+// put stores in, decrypted if there is encryption info, in component c.
+func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted bool, want verify.Digest, size int64) (replayed bool, err error) {
+	t := m.u.targets[c]
+	do, err := m.stored(ctx, c, in, trusted, want, size)
+	if err != nil {
+		return false, err
+	}
+	if spend := max(in.size, size); spend >= 0 {
+		if err := m.spendBytes(spend); err != nil {
+			return false, err
+		}
+	}
+	if err := m.changes(ctx, f, t); err != nil {
+		return false, err
+	}
+	replayed, err = m.act(ctx, f, m.still(ctx, t, want, size, false), do)
+	if err != nil {
+		return false, err
+	}
+	m.changed(t)
+	return replayed, nil
+}
+
+// stored returns what stores in into component c.
+func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, want verify.Digest, size int64) (func() error, error) {
+	p, t := &m.at(c).params, m.u.targets[c]
+	writer, ok := t.c.(Writer)
+	if !ok {
+		return nil, fmt.Errorf("%w: cannot be written", manifest.ErrComponent)
+	}
+	r := WriteRequest{Component: m.id(c), Size: size, Digest: want, Sequence: m.u.m.SequenceNumber,
+		Manifest: m.u.v.Digest(), Metadata: p.Metadata}
+	decrypt, err := m.decrypter(ctx, p.EncryptionInfo, trusted || !want.IsZero())
+	if err != nil {
+		return nil, err
+	}
+	unknown := in.size < 0 && size < 0
+	return func() (err error) {
+		source, length, err := in.open()
+		if err != nil {
+			return fmt.Errorf("source: %w", err)
+		}
+		defer func() { err = errors.Join(err, source.Close()) }()
+		if unknown {
+			if err := m.spendLate(length); err != nil {
+				return err
+			}
+		}
+		r.Content = &exactly{r: source, size: length}
+		if decrypt != nil {
+			if r.Content, err = decrypt(r.Content); err != nil {
+				return err
+			}
+		} else if r.Size < 0 {
+			r.Size = length
+		}
+		if !want.IsZero() {
+			r.Content = &exactly{r: r.Content, size: size, want: want, hash: want.Hash().New()}
+		}
+		if err := writer.Write(ctx, r); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// spendLate is spendBytes for what is only known while the platform works.
+func (m *machine) spendLate(n int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.spendBytes(n)
+}
+
+// exactly reads size bytes with the digest want, if it is not zero, and then io.EOF.
+type exactly struct {
+	r    io.Reader
+	size int64
+	want verify.Digest
+	hash hash.Hash
+	n    int64
+	err  error
+}
+
+func (e *exactly) Read(p []byte) (int, error) {
+	if e.err != nil {
+		return 0, e.err
+	}
+	n, err := e.r.Read(p)
+	e.n += int64(n)
+	if e.hash != nil {
+		e.hash.Write(p[:n])
+	}
+	switch {
+	case e.n > e.size:
+		n, err = 0, fmt.Errorf("%w: expected %d bytes, seen more", manifest.ErrDigest, e.size)
+	case err == io.EOF:
+		err = e.end()
+	}
+	e.err = err
+	return n, err
+}
+
+func (e *exactly) end() error {
+	if e.n != e.size {
+		return fmt.Errorf("%w: expected %d bytes, seen %d", manifest.ErrDigest, e.size, e.n)
+	}
+	if e.hash == nil {
+		return io.EOF
+	}
+	seen, err := verify.NewDigest(e.want.Hash(), e.hash.Sum(nil))
+	if err != nil {
+		return err
+	}
+	if seen != e.want {
+		return &Mismatch{Want: e.want, Seen: seen, Size: e.n}
+	}
+	return io.EOF
+}
+
+// swap exchanges the contents of component c and its source. Before it begins, that it will is made
+// durable: from then on neither content is where earlier steps have put it.
+//
+// draft-ietf-suit-manifest-37, section 8.4.10.9.
+func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	source, err := m.source(nil, c)
+	if err != nil {
+		return false, err
+	}
+	t := m.u.targets[c]
+	for _, x := range []*target{t, source} {
+		if err := m.changes(ctx, nil, x); err != nil {
+			return false, err
+		}
+	}
+	if err := m.uses(f, t, use{target: true}); err != nil {
+		return false, err
+	}
+	if err := m.uses(f, source, use{target: true}); err != nil {
+		return false, err
+	}
+	key := m.key(m.path)
+	if m.replayed.started[key] {
+		m.replayed.moved[t.n], m.replayed.moved[source.n] = true, true
+	}
+	swapper := t.c.(Swapper)
+	r := SwapRequest{Component: m.id(c), Source: cloneID(source.id), With: source.c, ID: m.u.v.Digest().String() + " " + key, Manifest: m.u.v.Digest()}
+	if err := m.effect(f); err != nil {
+		return false, err
+	}
+	if m.mode == performance && !m.replayed.started[key] {
+		if err := m.now(StepStarted, m.path, 0); err != nil {
+			return false, err
+		}
+	}
+	replayed, err = m.act(ctx, f, nil, func() error {
+		if err := swapper.Swap(ctx, r); err != nil {
+			return fmt.Errorf("swap: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	m.changed(t)
+	m.changed(source)
+	return replayed, nil
+}

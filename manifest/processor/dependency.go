@@ -1,0 +1,288 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Dependencies open the manifests that others depend on.
+type Dependencies struct {
+	// Open verifies an envelope, as manifest.OpenBytes does with the keys and the policy
+	// for dependencies. Required.
+	Open func(envelope []byte) (*manifest.Verified, error)
+
+	// Floor returns the highest sequence number ever accepted under a component
+	// identifier: the dependency's own manifest-component-id or, if it has none, that of the
+	// component its envelope is kept in. Zero if none was. Required.
+	Floor func(ctx context.Context, id manifest.ComponentID) (uint64, error)
+}
+
+// Processed is a dependency that a Run has processed. Once the whole
+// update is accepted, Sequence is the new floor under ID.
+type Processed struct {
+	ID       manifest.ComponentID
+	Sequence uint64
+	Digest   verify.Digest
+}
+
+// Processed returns the dependencies that the last Run has processed, in order, each once.
+func (p *Processor) Processed() []Processed { return slices.Clone(p.processed) }
+
+// isDependency tells dependencies from components.
+//
+// draft-ietf-suit-trust-domains-12, section 5.6.3.
+func (m *machine) isDependency(c int) error {
+	if _, ok := m.u.m.Dependency(c); !ok {
+		return fmt.Errorf("%w: component %d is no dependency", manifest.ErrCondition, c)
+	}
+	return nil
+}
+
+// integrity opens the dependency at c. Whatever it finds wrong aborts: it is no condition
+// that an alternative could be meant for.
+//
+// draft-ietf-suit-trust-domains-12, section 5.6.4.
+func (m *machine) integrity(ctx context.Context, c int) error {
+	d, ok := m.u.m.Dependency(c)
+	if !ok {
+		return fmt.Errorf("%w: component %d is no dependency", manifest.ErrCommand, c)
+	}
+	want := m.at(c).params.ImageDigest
+	if want == nil {
+		return fmt.Errorf("%w: dependency without image digest", ErrParameter)
+	}
+	t := m.u.targets[c]
+	if m.u.ancestor(t) {
+		return fmt.Errorf("%w: %v is kept where a manifest above it is", ErrCycle, t.id)
+	}
+	v, err := m.openEnvelope(ctx, t, *want)
+	if err != nil {
+		if s := m.of(t); m.mode == rehearsal && s.written && s.payload == nil {
+			return nil // it will be there, and is then checked in the Run
+		}
+		return err
+	}
+	u, err := m.dependency(ctx, v, d, t, c)
+	if err != nil {
+		return err
+	}
+	m.opened[t] = u
+	return nil
+}
+
+// openEnvelope verifies the envelope in t, or the one that a rehearsal has not stored there.
+func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Digest) (*manifest.Verified, error) {
+	data := m.of(t).payload
+	if data == nil {
+		var err error
+		if data, err = m.readAll(ctx, t, manifest.MaxEnvelopeSize); err != nil {
+			return nil, fmt.Errorf("dependency: %w", err)
+		}
+	}
+	v, err := m.o.Dependencies.Open(data)
+	if err != nil {
+		return nil, fmt.Errorf("dependency: %w", err)
+	}
+	if v.Digest() != want {
+		return nil, fmt.Errorf("%w: dependency: expected %v, seen %v", manifest.ErrDigest, want, v.Digest())
+	}
+	return v, nil
+}
+
+// dependency makes a unit of v, which is kept in t.
+func (m *machine) dependency(ctx context.Context, v *manifest.Verified, d manifest.Dependency, t *target, c int) (*unit, error) {
+	for u := m.u; u != nil; u = u.parent {
+		if u.v.Digest() == v.Digest() {
+			return nil, ErrCycle
+		}
+	}
+	id := v.Manifest().ComponentID
+	if id == nil {
+		id = t.id
+	}
+	floor, err := m.o.Dependencies.Floor(ctx, cloneID(id))
+	if err != nil {
+		return nil, platformError("sequence floor", err)
+	}
+	u, err := m.newUnit(v, floor)
+	if err != nil {
+		return nil, err
+	}
+	u.parent, u.store, u.walk = m.u, t, append(slices.Clone(m.u.walk), c)
+	u.prefix = m.u.prefix
+	if c < len(m.u.m.Components) {
+		// Beyond the components, the prefix is the dependency's own identifier.
+		u.prefix = slices.Concat(m.u.prefix, d.Prefix)
+	}
+	if err := u.findTargets(); err != nil {
+		return nil, err
+	}
+	for _, s := range append(slices.Clone(procedure), manifest.SectionShared) {
+		if err := u.capable(s); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// processDependency runs the shared sequence and the current section of the
+// dependency at c. Its failure is the dependency's failure.
+//
+// draft-ietf-suit-trust-domains-12, sections 5.4 and 5.6.2.
+func (m *machine) processDependency(ctx context.Context, f *frame, c int) error {
+	if _, ok := m.u.m.Dependency(c); !ok {
+		return fmt.Errorf("%w: component %d is no dependency", manifest.ErrCommand, c)
+	}
+	if m.shared {
+		return fmt.Errorf("%w: in the shared sequence", manifest.ErrCommand)
+	}
+	t := m.u.targets[c]
+	if m.opened[t] == nil && m.o.Compat.has(CompatUncheckedDependency) {
+		if err := m.integrity(ctx, c); err != nil {
+			return err
+		}
+	}
+	u := m.opened[t]
+	switch {
+	case u == nil && m.mode == rehearsal && m.of(t).written:
+		return nil // not there yet
+	case u == nil || u.parent != m.u:
+		return fmt.Errorf("%w: no dependency-integrity before it", manifest.ErrCommand)
+	case len(u.walk) > m.o.Limits.Dependencies:
+		return fmt.Errorf("%w: dependencies deeper than %d", manifest.ErrBudget, m.o.Limits.Dependencies)
+	}
+	if err := m.runUnit(ctx, f, u, m.section); err != nil {
+		return err
+	}
+	if m.done[u] == nil {
+		m.done[u] = sections{}
+		id := u.m.ComponentID
+		if id == nil {
+			id = t.id
+		}
+		m.processed = append(m.processed, Processed{cloneID(id), u.m.SequenceNumber, u.v.Digest()})
+	}
+	m.done[u][m.section] = true
+	return nil
+}
+
+// runUnit runs the shared sequence and section s of u, as sequences 0 and 1 of the command
+// at m.path.
+func (m *machine) runUnit(ctx context.Context, f *frame, u *unit, s manifest.Section) error {
+	if u.m.Severed(s) {
+		return ErrSevered
+	}
+	if _, ok := u.m.Section(s); !ok {
+		return nil
+	}
+	if m.depth >= m.o.Limits.Depth {
+		return fmt.Errorf("%w: sequences nested deeper than %d", manifest.ErrBudget, m.depth)
+	}
+	inner := *m
+	inner.u, inner.depth = u, m.depth+1
+	for k, shared := range []bool{true, false} {
+		inner.section, inner.shared = s, shared
+		inner.path = append(slices.Clone(m.path), k)
+		inner.base = len(inner.path)
+		key := s
+		if shared {
+			key = manifest.SectionShared
+		}
+		seq, _ := u.m.Section(key)
+		sub := &frame{parent: f, strict: true, indices: -1}
+		if all := u.m.Indices(); len(all) == 1 {
+			sub.current = all
+		}
+		if err := inner.sequence(ctx, sub, seq); err != nil {
+			return err
+		}
+	}
+	return inner.lockstep(s)
+}
+
+// lockstep fails if a dependency of the current manifest that has been opened
+// has section s, and it was not processed.
+//
+// draft-ietf-suit-trust-domains-12, section 5.1, second list, 2.
+func (m *machine) lockstep(s manifest.Section) error {
+	for _, i := range m.u.m.Indices() {
+		u := m.opened[m.u.targets[i]]
+		if u == nil || u.parent != m.u || m.done[u][s] || s == manifest.SectionUninstall {
+			continue
+		}
+		_, has := u.m.Section(s)
+		if has || u.m.Severed(s) {
+			return &Error{Section: s, Manifest: m.u.walk, Component: i, ID: m.id(i),
+				Err: fmt.Errorf("%w: the section ends without %v of this dependency, which has it", manifest.ErrCommand, manifest.DirectiveProcessDependency)}
+		}
+	}
+	return nil
+}
+
+// unlink gives up one use of component c. Of a dependency that nobody
+// else uses, the uninstall section is run first: trust-domains-12 has it both before the
+// count goes down and when it has come to zero, which is the same here.
+//
+// draft-ietf-suit-trust-domains-12, section 5.6.5.
+func (m *machine) unlink(ctx context.Context, f *frame, c int) (replayed bool, err error) {
+	t := m.u.targets[c]
+	l := t.c.(Linker)
+	if _, ok := m.u.m.Dependency(c); ok {
+		left, err := l.References(ctx)
+		if err != nil {
+			return false, platformError("references", err)
+		}
+		if left <= 1 {
+			if m.opened[t] == nil {
+				if err := m.integrity(ctx, c); err != nil {
+					return false, err
+				}
+			}
+			if u := m.opened[t]; u != nil {
+				if err := m.runUnit(ctx, f, u, manifest.SectionUninstall); err != nil {
+					return false, err
+				}
+			}
+		}
+	}
+	replayed, err = m.act(ctx, f, nil, func() error {
+		if err := l.Unlink(ctx, m.u.v.Digest()); err != nil {
+			return fmt.Errorf("unlink: %w", err)
+		}
+		return nil
+	})
+	m.at(c).unlinked = true
+	return replayed, err
+}
+
+// readAll reads the content of t, at most limit bytes.
+func (m *machine) readAll(ctx context.Context, t *target, limit int64) (data []byte, err error) {
+	r, ok := t.c.(Reader)
+	if !ok {
+		return nil, manifest.ErrComponent
+	}
+	err = m.call(func() (err error) {
+		content, size, err := r.Open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, content.Close()) }()
+		if size > limit {
+			return fmt.Errorf("%w: %d bytes, limit %d", manifest.ErrLimit, size, limit)
+		}
+		if data, err = io.ReadAll(io.LimitReader(content, size+1)); err == nil && int64(len(data)) != size {
+			err = fmt.Errorf("content of %d bytes: %w", size, io.ErrUnexpectedEOF)
+		}
+		return err
+	})
+	return data, err
+}

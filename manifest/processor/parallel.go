@@ -1,0 +1,148 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/firmament-dev/firmament/manifest"
+)
+
+// use is what commands have done with a component under strict-order false.
+type use struct {
+	target, source bool
+	job            int
+}
+
+// job is one command on one component.
+type job struct {
+	cmd *manifest.Command
+	c   int
+}
+
+// batch returns how many commands at the start of seq may run together:
+// one, or under strict-order false all run-sequences up to the next other command.
+//
+// draft-ietf-suit-manifest-37, section 6.7.
+func (f *frame) batch(seq manifest.Sequence) int {
+	n := 1
+	if f.strict || seq[0].Code != manifest.DirectiveRunSequence {
+		return n
+	}
+	for n < len(seq) && seq[n].Code == manifest.DirectiveRunSequence {
+		n++
+	}
+	return n
+}
+
+// setStrict starts or ends the time in which a component may not be both
+// target and source.
+func (f *frame) setStrict(strict bool) {
+	if f.strict = strict; strict {
+		f.uses = nil
+	}
+}
+
+// parallel runs the jobs, at most Limits.Parallel at a time; a rehearsal one
+// after the other. After a failure no more are begun and the others are cancelled.
+// The error is that of the first job, in the manifest's order, that has failed by itself.
+func (m *machine) parallel(ctx context.Context, f *frame, jobs []job) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := m.o.Limits.Parallel
+	if m.mode == rehearsal {
+		limit = 1
+	}
+	errs := make([]error, len(jobs))
+	finished := make(chan struct{}, len(jobs))
+	running, failed := 0, false
+	for i, j := range jobs {
+		if running == limit {
+			m.wake(finished)
+			running--
+		}
+		if failed {
+			break
+		}
+		strand := m.strand()
+		running++
+		run := func() {
+			if errs[i] = strand.command(ctx, f, j.cmd, j.c); errs[i] != nil {
+				failed = true
+				cancel(errs[i])
+			}
+			finished <- struct{}{}
+		}
+		if m.mode == rehearsal {
+			run()
+			continue
+		}
+		go func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			run()
+		}()
+	}
+	for range running {
+		m.wake(finished)
+	}
+	return first(errs)
+}
+
+// wake waits for a job without keeping the others from running.
+func (m *machine) wake(finished <-chan struct{}) {
+	m.mu.Unlock()
+	<-finished
+	m.mu.Lock()
+}
+
+// strand returns a machine for one job, at the place of m.
+func (m *machine) strand() *machine {
+	m.jobs++
+	s := *m
+	s.path = slices.Clone(m.path)
+	s.job = m.jobs
+	return &s
+}
+
+// first returns the first error that is not just the consequence of another.
+func first(errs []error) error {
+	var any error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case !errors.Is(err, context.Canceled):
+			return err
+		case any == nil:
+			any = err
+		}
+	}
+	return any
+}
+
+// uses notes that a command in f changes or reads t, and refuses what would be a race:
+// under strict-order false, a component that is both target and source, or that two
+// strands use and one of them changes.
+//
+// draft-ietf-suit-manifest-37, section 6.7.
+func (m *machine) uses(f *frame, t *target, as use) error {
+	as.job = m.job
+	for ; f != nil; f = f.parent {
+		if f.strict {
+			continue
+		}
+		was, ok := f.uses[t]
+		if ok && ((was.target && as.source) || (was.source && as.target) || (was.job != as.job && (was.target || as.target))) {
+			return fmt.Errorf("%w: component %v is both changed and read, or changed twice, under strict-order false", manifest.ErrCommand, t.id)
+		}
+		if f.uses == nil {
+			f.uses = map[*target]use{}
+		}
+		f.uses[t] = use{was.target || as.target, was.source || as.source, as.job}
+	}
+	return nil
+}
