@@ -33,8 +33,11 @@ func (s *slotSink) Resume(offset int64) error {
 	if offset == 0 {
 		return nil
 	}
-	_, err := s.ReadAt(s.resumed, 0)
-	return err
+	if _, err := s.ReadAt(s.resumed, 0); err != nil {
+		s.resumed = nil // not known; the fetcher starts over
+		return err
+	}
+	return nil
 }
 
 // TestNET_01_PowerCutAnywhere: whatever a cut at any operation leaves behind, the checkpoint names
