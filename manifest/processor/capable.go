@@ -154,7 +154,7 @@ func (u *unit) able(index int, code manifest.Code) bool {
 		_, ok = platform.(Waiter)
 	default:
 		if code <= manifest.MaxCustom {
-			_, ok = commandOf(c, code)
+			ok = commands(c, code)
 		}
 	}
 	return ok

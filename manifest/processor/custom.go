@@ -14,11 +14,10 @@ import (
 
 // Commander is a component that has custom commands of its own.
 type Commander interface {
-	// Commands says which custom commands the component has, and whether one is a
-	// condition. It has no effects.
-	Commands() []manifest.CustomCommand
+	// Commands returns the custom commands that the component has. It has no effects.
+	Commands() []manifest.Code
 
-	// Command runs one. A condition that does not hold returns manifest.ErrCondition; a condition has no
+	// Command runs one. A condition (manifest.Registry says which is one) that does not hold returns manifest.ErrCondition; a condition has no
 	// effects and may be asked before others have had theirs. A directive is
 	// durable when it returns nil, and may be run again after a power cut.
 	Command(ctx context.Context, r CustomRequest) error
@@ -64,28 +63,17 @@ func (m *machine) custom(ctx context.Context, f *frame, cmd *manifest.Command, c
 	})
 }
 
-// condition reports whether code is a condition: of a specification, or of the component.
+// condition reports whether code is a condition: of a specification, or of the registry that
+// the manifest was opened with.
 func (u *unit) condition(code manifest.Code) bool {
 	if code > manifest.MaxCustom {
 		return code.IsCondition()
 	}
-	for _, t := range u.targets {
-		if k, ok := commandOf(t.c, code); ok {
-			return k.Condition
-		}
-	}
-	return false
+	k, ok := u.v.Options().Registry.Command(code)
+	return ok && k.Condition
 }
 
-func commandOf(c Component, code manifest.Code) (manifest.CustomCommand, bool) {
+func commands(c Component, code manifest.Code) bool {
 	commander, ok := c.(Commander)
-	if !ok {
-		return manifest.CustomCommand{}, false
-	}
-	for _, k := range commander.Commands() {
-		if k.Code == code {
-			return k, true
-		}
-	}
-	return manifest.CustomCommand{}, false
+	return ok && slices.Contains(commander.Commands(), code)
 }

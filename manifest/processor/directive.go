@@ -238,7 +238,7 @@ func (m *machine) changes(ctx context.Context, f *frame, t *target) error {
 // changed notes that the content of t is another one.
 func (m *machine) changed(t *target) {
 	s := m.of(t)
-	s.written, s.matched, s.payload = true, zeroDigest, nil
+	s.written, s.assumed, s.matched, s.payload = true, false, zeroDigest, nil
 	delete(m.opened, t)
 }
 

@@ -233,7 +233,22 @@ func open(tb testing.TB, m manifest.Manifest, payloads ...manifest.Payload) *man
 
 func tryOpen(tb testing.TB, m manifest.Manifest, payloads ...manifest.Payload) (*manifest.Verified, error) {
 	tb.Helper()
-	e := manifest.Envelope{Manifest: m, Payloads: payloads}
+	return openWith(tb, manifest.Options{}, m, payloads...)
+}
+
+func openWith(tb testing.TB, o manifest.Options, m manifest.Manifest, payloads ...manifest.Payload) (*manifest.Verified, error) {
+	tb.Helper()
+	b, err := sign(tb, o, m, payloads...)
+	if err != nil {
+		return nil, err
+	}
+	return o.OpenBytes(b, keySet(tb, signer.Public()), one(tb))
+}
+
+// sign returns an envelope with m.
+func sign(tb testing.TB, o manifest.Options, m manifest.Manifest, payloads ...manifest.Payload) ([]byte, error) {
+	tb.Helper()
+	e := manifest.Envelope{Manifest: m, Payloads: payloads, Options: o}
 	signed, err := e.SignedBytes()
 	if err != nil {
 		return nil, err
@@ -243,11 +258,7 @@ func tryOpen(tb testing.TB, m manifest.Manifest, payloads ...manifest.Payload) (
 		tb.Fatal(err)
 	}
 	e.Authentication = [][]byte{block}
-	b, err := e.Encode()
-	if err != nil {
-		return nil, err
-	}
-	return manifest.OpenBytes(b, keySet(tb, signer.Public()), one(tb))
+	return e.Encode()
 }
 
 func keySet(tb testing.TB, key verify.Key) *verify.KeySet {

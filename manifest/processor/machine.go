@@ -67,6 +67,7 @@ type componentState struct {
 	matched  verify.Digest // that the content was last found to have, in this Run
 	failed   error         // an image-match that was softened and is not made good
 	payload  []byte        // an integrated payload that a rehearsal has not stored
+	assumed  bool          // a rehearsal has taken its integrity for granted
 }
 
 // frame is one sequence being run.

@@ -62,10 +62,6 @@ const (
 
 	// CompatUnmatchedInvoke: invoke without an image-match before it in the same Run.
 	CompatUnmatchedInvoke
-
-	// CompatUncheckedDependency: process-dependency without dependency-integrity
-	// before it, as in example 2 of trust-domains-12. It then makes that check itself.
-	CompatUncheckedDependency
 )
 
 func (c Compat) has(other Compat) bool { return c&other != 0 }

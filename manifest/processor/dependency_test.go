@@ -1,0 +1,285 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+var (
+	integrity = command(manifest.ConditionDependencyIntegrity)
+	process   = command(manifest.DirectiveProcessDependency)
+)
+
+// tree is a root manifest for component 0 with a dependency for component 0, whose envelope is kept in
+// component 1.
+type tree struct {
+	t     *testing.T
+	s     *store
+	child manifest.Manifest
+	floor uint64
+	acl   processor.AccessControl
+	limit int
+}
+
+func newTree(t *testing.T) *tree {
+	m := manifest.Manifest{SequenceNumber: 5, ComponentID: manifest.ComponentID{[]byte("child")}, Components: []manifest.ComponentID{componentID(0)}}
+	m.Install.Sequence = seq{params(manifest.Parameters{Content: []byte("child")}), write}
+	return &tree{t: t, s: newStore(map[string]string{"00": "zero", "01": ""}), child: m}
+}
+
+// root returns a manifest that depends on envelope.
+func (tr *tree) root(envelope []byte, install ...manifest.Command) manifest.Manifest {
+	u, err := manifest.InspectBytes(envelope)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	d := u.Digest()
+	m := release(1, shared(index(1), params(manifest.Parameters{ImageDigest: &d, ImageSize: new(uint64(len(envelope))), URI: new("#child")})), append(seq{index(1)}, install...), nil)
+	m.Dependencies = []manifest.Dependency{{Index: 1, Prefix: componentID(1)}}
+	return m
+}
+
+func (tr *tree) envelope() []byte {
+	b, err := sign(tr.t, manifest.Options{}, tr.child)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	return b
+}
+
+func (tr *tree) run(m manifest.Manifest, payload []byte, sections ...manifest.Section) (*processor.Processor, error) {
+	tr.t.Helper()
+	var payloads []manifest.Payload
+	if payload != nil {
+		payloads = []manifest.Payload{{Key: "#child", Data: payload}}
+	}
+	o := manifest.Options{Compat: manifest.CompatUncheckedDependency} // the processor's own checks are looked at
+	b, err := sign(tr.t, o, m, payloads...)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	v, err := manifest.Options{}.OpenBytes(b, keySet(tr.t, signer.Public()), one(tr.t))
+	if err != nil {
+		return nil, err
+	}
+	p, err := processor.New(tr.t.Context(), v, processor.Options{Platform: tr.s, Identity: identity, Access: tr.acl,
+		Limits: processor.Limits{Dependencies: tr.limit},
+		Dependencies: &processor.Dependencies{
+			Open: func(b []byte) (*manifest.Verified, error) {
+				return manifest.OpenBytes(b, keySet(tr.t, signer.Public()), one(tr.t))
+			},
+			Floor: func(context.Context, manifest.ComponentID) (uint64, error) { return tr.floor, nil },
+		}})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Run(tr.t.Context(), sections...)
+}
+
+func TestDependency(t *testing.T) {
+	tr := newTree(t)
+	e := tr.envelope()
+	p, err := tr.run(tr.root(e, fetch, imageMatch, integrity, process, index(0), params(manifest.Parameters{Content: []byte("root")}), write), e, manifest.SectionInstall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"fetch 01", "write 00", "write 00"}, tr.s.log); diff != "" || string(tr.s.cells["00"].content) != "root" {
+		t.Error(diff)
+	}
+	got := p.Processed()
+	if len(got) != 1 || !got[0].ID.Equal(tr.child.ComponentID) || got[0].Sequence != 5 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A dependency below its own floor is not run.
+func TestCMD_15_DependencySequence(t *testing.T) {
+	tr := newTree(t)
+	e := tr.envelope()
+	m := tr.root(e, fetch, integrity, process)
+	tr.floor = 6
+	_, err := tr.run(m, e, manifest.SectionInstall)
+	tr.s.refused(t, err, manifest.ErrSequence)
+	tr.floor = 5
+	if _, err := tr.run(m, e, manifest.SectionInstall); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a dependency sets and does is judged by who has signed it.
+func TestCMD_06_DependencyAccess(t *testing.T) {
+	tr := newTree(t)
+	tr.child.Install.Sequence = seq{{Code: manifest.DirectiveSetParameters, Parameters: &manifest.Parameters{ImageDigest: digest("evil"), ImageSize: new(uint64(4))}}}
+	tr.acl = only(func(a processor.Access) bool {
+		return a.Command != manifest.DirectiveSetParameters || !slices.Contains(a.Parameters, manifest.ParameterImageDigest)
+	})
+	e := tr.envelope()
+	_, err := tr.run(tr.root(e, fetch, integrity, process), e, manifest.SectionInstall)
+	tr.s.refused(t, err, verify.ErrPolicy)
+}
+
+type only func(processor.Access) bool
+
+func (f only) Check(a processor.Access) error {
+	if f(a) {
+		return nil
+	}
+	return verify.ErrPolicy
+}
+
+func TestCMD_02_DependencyLoop(t *testing.T) {
+	t.Run("kept where a manifest above it is", func(t *testing.T) {
+		tr := newTree(t)
+		inner := *newTree(t)
+		leaf := inner.envelope()
+		tr.child = tr.root(leaf, integrity, process) // its dependency is in component 1, as itself
+		e := tr.envelope()
+		_, err := tr.run(tr.root(e, fetch, integrity, process), e, manifest.SectionInstall)
+		tr.s.refused(t, err, processor.ErrCycle)
+		tr.s.refused(t, err, manifest.ErrBudget)
+	})
+	t.Run("too deep", func(t *testing.T) {
+		tr := newTree(t)
+		tr.limit = 1
+		leaf := newTree(t).envelope()
+		tr.s.add("02").content = leaf
+		tr.child = tr.root(leaf, integrity, process)
+		tr.child.Dependencies[0].Prefix = componentID(2)
+		e := tr.envelope()
+		m := tr.root(e, fetch, integrity, process)
+		_, err := tr.run(m, e, manifest.SectionInstall)
+		tr.s.refused(t, err, manifest.ErrBudget)
+		tr.limit = 2
+		if _, err := tr.run(m, e, manifest.SectionInstall); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDependencyRefused(t *testing.T) {
+	tr := newTree(t)
+	e := tr.envelope()
+	for _, tt := range []struct {
+		name    string
+		install seq
+		want    error
+	}{
+		{"integrity of a component", seq{index(0), of("zero"), integrity}, manifest.ErrCommand},
+		{"process a component", seq{fetch, integrity, index(0), process}, manifest.ErrCommand},
+		{"not processed", seq{fetch, integrity}, manifest.ErrCommand},
+		{"fetched again after the check", seq{fetch, integrity, fetch, process}, manifest.ErrCommand},
+		{"other digest", seq{fetch, of("x"), integrity, process}, manifest.ErrDigest},
+		{"failed integrity is not soft", seq{fetch, of("x"), tryOrNil(seq{integrity}, seq{abort})}, manifest.ErrDigest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTree(t)
+			_, err := tr.run(tr.root(e, tt.install...), e, manifest.SectionInstall)
+			tr.s.refused(t, err, tt.want)
+		})
+	}
+	t.Run("no way to open it", func(t *testing.T) {
+		v := open(t, tr.root(e, fetch, integrity, process), manifest.Payload{Key: "#child", Data: e})
+		_, err := processor.New(t.Context(), v, processor.Options{Platform: tr.s, Identity: identity})
+		tr.s.refused(t, err, manifest.ErrUnsupported)
+	})
+}
+
+// A dependency that comes over the network is checked once it is there, before any payload is touched.
+func TestDependencyFetchedFirst(t *testing.T) {
+	tr := newTree(t)
+	tr.child.Components = []manifest.ComponentID{componentID(9)} // the device has none
+	e := tr.envelope()
+	m := tr.root(e, integrity, process)
+	m.DependencyResolution.Sequence = seq{index(1), params(manifest.Parameters{URI: new("u")}), fetch, imageMatch}
+	m.Shared = slices.Clone(m.Shared)
+	last := *m.Shared[len(m.Shared)-1].Parameters
+	last.URI = nil
+	m.Shared[len(m.Shared)-1].Parameters = &last
+	m.PayloadFetch.Sequence = seq{index(0), params(manifest.Parameters{Content: []byte("payload")}), write}
+	tr.s.uris["u"] = e
+	_, err := tr.run(m, nil, manifest.SectionDependencyResolution, manifest.SectionPayloadFetch, manifest.SectionInstall)
+	if !errors.Is(err, manifest.ErrComponent) || len(tr.s.log) != 1 {
+		t.Errorf("got %v after %v, want ErrComponent after the fetch of the dependency", err, tr.s.log)
+	}
+}
+
+// The last user's unlinking uninstalls the dependency first.
+func TestUninstall(t *testing.T) {
+	tr := newTree(t)
+	tr.child.Uninstall = seq{command(manifest.DirectiveUnlink)}
+	e := tr.envelope()
+	tr.s.cells["01"].content, tr.s.cells["01"].refs, tr.s.cells["00"].refs = e, 1, 1
+	m := tr.root(e, integrity, process)
+	m.Uninstall = seq{index(1), integrity, command(manifest.DirectiveUnlink)}
+	if _, err := tr.run(m, nil, manifest.SectionUninstall); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"unlink 00", "unlink 01"}, tr.s.log); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Every cut before and after every effect and every journal step ends in the same state.
+func TestM7_CutsWithCopyAndSwap(t *testing.T) {
+	program := seq{index(2), tryOrNil(seq{of("two"), imageMatch, params(manifest.Parameters{Content: []byte("new")}), write}, seq{abort}),
+		index(1), of("zero"), from(0), copyc,
+		index(0), from(2), swap,
+		index(2), of("zero"), from(1), copyc,
+		index(1), from(2), swap,
+		index(0), of("new"), imageMatch}
+	v := open(t, release(3, shared(), append(seq{index(0)}, program...), nil))
+	initial := map[string]string{"00": "zero", "01": "one", "02": "two"}
+	final := map[string]string{}
+	runWith := func(s *store, l *log) error {
+		return startWith(t, v, processor.Options{Platform: s, Identity: identity, Journal: l}, manifest.SectionInstall)
+	}
+	whole, l := newStore(initial), &log{cut: -1}
+	if err := runWith(whole, l); err != nil {
+		t.Fatal(err)
+	}
+	for id, c := range whole.cells {
+		final[id] = string(c.content)
+	}
+	check := func(s *store, l *log, what string) {
+		t.Helper()
+		l.cut = -1
+		if err := runWith(s, l); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for id, want := range final {
+			if got := string(s.cells[id].content); got != want {
+				t.Errorf("%s: %s is %q, want %q", what, id, got, want)
+			}
+		}
+	}
+	for n := range l.steps {
+		for _, after := range []bool{false, true} {
+			s, l := newStore(initial), &log{cut: n, after: after}
+			if err := runWith(s, l); !errors.Is(err, errCut) {
+				t.Fatal(err)
+			}
+			check(s, l, "journal cut")
+		}
+	}
+	for _, effect := range whole.log {
+		for _, cut := range []bool{false, true} {
+			s, l := newStore(initial), &log{cut: -1}
+			s.fail, s.cut = effect, cut
+			if err := runWith(s, l); !errors.Is(err, errCut) {
+				t.Fatal(err)
+			}
+			check(s, l, effect)
+		}
+	}
+}
