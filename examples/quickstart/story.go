@@ -66,6 +66,9 @@ func (s *story) tell(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.machine = newMachine(s.pair)
+	if s.machine.qemu == "" {
+		s.pair.oldBanner, s.pair.newBanner = "", "" // nobody says them
+	}
 	fmt.Fprintf(s.out, "%s\n\n", s.machine)
 	served := make(chan error, 1)
 	if err := s.setUp(ctx, served); err != nil {

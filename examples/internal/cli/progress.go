@@ -37,16 +37,16 @@ func (b *Bar) Set(done, total int64) {
 	if total <= 0 {
 		return
 	}
-	line := fmt.Sprintf("%s [%s] %3d %% %s of %s", b.label, cells(done, total), done*100/total, Bytes(done), Bytes(total))
-	if b.terminal {
-		fmt.Fprintf(b.w, "\r%s", line)
-		b.open = true
-		return
+	start, end := "\r", ""
+	if !b.terminal {
+		t := done * 10 / total
+		if t == b.tenth {
+			return
+		}
+		b.tenth, start, end = t, "", "\n"
 	}
-	if t := done * 10 / total; t != b.tenth {
-		b.tenth = t
-		fmt.Fprintln(b.w, line)
-	}
+	b.open = b.terminal
+	fmt.Fprintf(b.w, "%s%s [%s] %3d %% %s of %s%s", start, b.label, cells(done, total), done*100/total, Bytes(done), Bytes(total), end)
 }
 
 // Done ends the line.
