@@ -9,11 +9,14 @@ package testkeys
 import (
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha256"
 	"fmt"
+
+	"filippo.io/mldsa"
 
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -25,6 +28,46 @@ func P256(i int) verify.Signer { return wrap(p256(i)) }
 func Ed25519(i int) verify.Signer {
 	seed := derive("ed25519", i, 0)
 	return wrap(ed25519.NewKeyFromSeed(seed[:]))
+}
+
+// MLDSA65 returns the i-th ML-DSA-65 test key. Its signatures are deterministic.
+func MLDSA65(i int) verify.Signer {
+	seed := derive("mldsa65", i, 0)
+	key, err := mldsa.NewPrivateKey(mldsa.MLDSA65(), seed[:])
+	if err != nil {
+		panic(err) // a constant of this package is wrong
+	}
+	return wrap(key)
+}
+
+// Macer returns the i-th HMAC-256 test key.
+func Macer(i int) verify.Macer {
+	secret := derive("hmac256", i, 0)
+	m, err := verify.NewMacer(secret[:])
+	if err != nil {
+		panic(err) // a constant of this package is wrong
+	}
+	return m
+}
+
+// KeyWrapper returns the i-th A128KW test key for size 16, A256KW for 32.
+func KeyWrapper(i, size int) verify.KeyWrapper {
+	secret := derive("kek", i, size)
+	w, err := verify.NewKeyWrapper(secret[:size])
+	if err != nil {
+		panic(err) // a constant of this package is wrong
+	}
+	return w
+}
+
+// ECDH returns the i-th P-256 key-agreement test key. It is not the key of P256(i).
+func ECDH(i int) *ecdh.PrivateKey {
+	for try := 0; ; try++ {
+		scalar := derive("ecdh", i, try)
+		if key, err := ecdh.P256().NewPrivateKey(scalar[:]); err == nil {
+			return key
+		}
+	}
 }
 
 // CryptoP256 returns the private key behind P256(i), for tests that drive other libraries.
@@ -69,6 +112,9 @@ func (s signer) Public() verify.Key { return s.public }
 func (s signer) Sign(ctx context.Context, message []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if key, ok := s.private.(*mldsa.PrivateKey); ok {
+		return key.SignDeterministic(message, nil)
 	}
 	if s.public.Type() == verify.P256 {
 		sum := sha256.Sum256(message)

@@ -12,12 +12,11 @@ import (
 
 // The tags of RFC 9052, table 1, in their only accepted encoding.
 var (
-	tagEncrypt0 = []byte{0xd0}       // 16
-	tagMac0     = []byte{0xd1}       // 17
-	tagSign1    = []byte{0xd2}       // 18
-	tagEncrypt  = []byte{0xd8, 0x60} // 96
-	tagMac      = []byte{0xd8, 0x61} // 97
-	tagSign     = []byte{0xd8, 0x62} // 98
+	tagMac0    = []byte{0xd1}       // 17
+	tagSign1   = []byte{0xd2}       // 18
+	tagEncrypt = []byte{0xd8, 0x60} // 96
+	tagMac     = []byte{0xd8, 0x61} // 97
+	tagSign    = []byte{0xd8, 0x62} // 98
 )
 
 // Verify checks one authentication block of a SUIT envelope, of any of the four kinds that may stand

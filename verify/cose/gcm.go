@@ -31,6 +31,7 @@ type gcm struct {
 	ctSize   uint64
 	pieceLen int
 	piece    [gcmPiece]byte // absorbed, not yet in state
+	scratch  [tagSize]byte
 }
 
 // gcmPiece is a multiple of 16 and large enough that the call and the multiplication do not show.
@@ -88,8 +89,7 @@ func (g *gcm) fold() {
 	size := (g.pieceLen + 15) &^ 15
 	clear(g.piece[g.pieceLen:size])
 	load(g.piece[:]).add(g.state).store(g.piece[:])
-	var out [tagSize]byte
-	tag := load(g.aead.Seal(out[:0], g.nonce, nil, g.piece[:size]))
+	tag := load(g.aead.Seal(g.scratch[:0], g.nonce, nil, g.piece[:size]))
 	g.state = tag.add(g.mask).mul(g.hInv).add(sizes(uint64(size), 0))
 	g.pieceLen = 0
 }

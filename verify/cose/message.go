@@ -5,6 +5,7 @@ package cose
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -45,10 +46,18 @@ func decode(data []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := mode.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%v: %w", err, verify.ErrMalformed)
+	err = mode.Unmarshal(data, v)
+	if err == nil {
+		return nil
 	}
-	return nil
+	class := verify.ErrMalformed
+	var items *cbor.MaxArrayElementsError
+	var pairs *cbor.MaxMapPairsError
+	var depth *cbor.MaxNestedLevelError
+	if errors.As(err, &items) || errors.As(err, &pairs) || errors.As(err, &depth) {
+		class = verify.ErrLimit
+	}
+	return fmt.Errorf("%v: %w", err, class)
 }
 
 // elements returns the n items of the array that stands under tag.

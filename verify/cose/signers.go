@@ -151,8 +151,12 @@ func verifySigner(sig *verify.Signature, m *cose.SignMessage, s *cose.Signature,
 	if detached == nil {
 		return fmt.Errorf("sign without its detached payload: %w", verify.ErrSignature)
 	}
+	body := m.Headers.RawProtected
+	if len(m.Headers.Protected) == 0 {
+		body = []byte{0x40} // an empty map is signed as an empty string, RFC 9052 section 4.4
+	}
 	return search(sig, alg, alg.KeyType(), keys, checks, func(e verify.Entry) error {
-		return s.Verify(borderVerifier{e.Key, alg}, m.Headers.RawProtected, detached, nil)
+		return s.Verify(borderVerifier{e.Key, alg}, body, detached, nil)
 	})
 }
 
