@@ -36,24 +36,24 @@ type Machine struct {
 // NewMachine returns the machine that drives inst and records in log.
 func NewMachine(inst Installer, log Journal) *Machine { return &Machine{inst: inst, log: log} }
 
-// A Report is what Query found.
-type Report struct {
+// A Snapshot is what Query found.
+type Snapshot struct {
 	State  State
 	Image  Image // what Writing and later states are about; zero in Ready
 	Reboot bool  // see Status
 }
 
 // Query returns the component's state. It changes nothing.
-func (m *Machine) Query(ctx context.Context) (Report, error) {
+func (m *Machine) Query(ctx context.Context) (Snapshot, error) {
 	e, err := m.log.Load()
 	if err != nil {
-		return Report{}, err
+		return Snapshot{}, err
 	}
 	boot, err := m.inst.Query(ctx)
 	if err != nil {
-		return Report{}, fmt.Errorf("query the boot control: %w", err)
+		return Snapshot{}, fmt.Errorf("query the boot control: %w", err)
 	}
-	r := Report{State: e.State, Image: e.Image, Reboot: boot.Reboot}
+	r := Snapshot{State: e.State, Image: e.Image, Reboot: boot.Reboot}
 	switch e.State {
 	case Ready:
 		// What the boot loader says counts if this journal does not know of it, for instance because it was lost.
