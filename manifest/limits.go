@@ -52,6 +52,10 @@ const (
 	MaxActors      = 64
 	MaxActorLength = 255
 
+	// MaxEncryptionInfo bounds suit-parameter-encryption-info, in bytes: enough for
+	// cose.MaxRecipients.
+	MaxEncryptionInfo = 256 << 10
+
 	// MaxDepth bounds the nesting of arrays, maps and tags, counted through the
 	// byte strings that wrap CBOR in SUIT.
 	MaxDepth = 16

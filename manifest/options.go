@@ -48,8 +48,8 @@ type Registry struct {
 type CustomCommand struct {
 	Code Code
 
-	// Condition: it has no side effect, its failure may be softened, and the shared
-	// sequence may have it only if this is set.
+	// Condition: it has no side effect, and its failure may be softened. The shared
+	// sequence has no custom commands either way.
 	Condition bool
 }
 

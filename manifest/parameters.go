@@ -144,8 +144,8 @@ func decodeEncryptionInfo(outer *cborstream.Parser) ([]byte, error) {
 		return nil, err
 	}
 	b := p.Content()
-	if len(b) > MaxArguments {
-		return nil, outer.Refuse(at, ErrLimit, "encryption info of %d bytes, limit %d", len(b), MaxArguments)
+	if len(b) > MaxEncryptionInfo {
+		return nil, outer.Refuse(at, ErrLimit, "encryption info of %d bytes, limit %d", len(b), MaxEncryptionInfo)
 	}
 	if len(b) < len(encryptedTag) || string(b[:len(encryptedTag)]) != encryptedTag {
 		return nil, p.Refuse(0, ErrMalformed, "encryption info is not a tagged COSE_Encrypt")

@@ -15,7 +15,6 @@ package author
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
@@ -84,8 +83,8 @@ func (t AB) build() (*manifest.Envelope, error) {
 	if t.VendorID == none || t.ClassID == none || (t.DeviceID != nil && *t.DeviceID == none) {
 		return nil, fmt.Errorf("%w: vendor, class or device identifier is zero", manifest.ErrMalformed)
 	}
-	if t.SequenceNumber == math.MaxUint64 {
-		return nil, fmt.Errorf("%w: %d leaves no room for another release", manifest.ErrSequence, t.SequenceNumber)
+	if err := checkSequenceNumber(t.SequenceNumber); err != nil {
+		return nil, err
 	}
 	var what, where []manifest.Sequence // by slot
 	for slot, image := range t.Slots {

@@ -13,9 +13,13 @@ import (
 	"github.com/firmament-dev/firmament/verify/cose"
 )
 
-// Signature says how one authentication block is made.
+// Signature says how one authentication block is made: by a Signer or by a Macer.
 type Signature struct {
 	Signer verify.Signer
+
+	// Macer makes a COSE_Mac0 with HMAC-256. Every device that can check one can also make
+	// one: see verify.Secret.
+	Macer verify.Macer
 
 	// Algorithm must fit the signer's key. Zero means cose.AlgorithmFor.
 	Algorithm cose.Algorithm
@@ -26,7 +30,7 @@ type Signature struct {
 }
 
 // Sign returns the encoded envelope with one more authentication block
-// (COSE_Sign1, ESP256 or Ed25519, no kid) for each signer. Blocks that e has already stay
+// (COSE_Sign1, by cose.AlgorithmFor, no kid) for each signer. Blocks that e has already stay
 // and must still be over its digest; e is not changed.
 //
 // Errors: verify.ErrPolicy without a signer, those of manifest.Envelope.Encode, and
@@ -61,12 +65,18 @@ func SignAs(ctx context.Context, e *manifest.Envelope, signatures ...Signature) 
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return b, readBack(b, signatures)
+	return b, readBack(b, e.Options, signatures)
 }
 
 func (s Signature) sign(ctx context.Context, signed []byte) ([]byte, error) {
-	if s.Signer == nil {
-		return nil, fmt.Errorf("no signer: %w", verify.ErrPolicy)
+	if (s.Signer == nil) == (s.Macer == nil) {
+		return nil, fmt.Errorf("expected a signer or a macer: %w", verify.ErrPolicy)
+	}
+	if s.Macer != nil {
+		if s.Algorithm != 0 {
+			return nil, fmt.Errorf("%v with a macer: %w", s.Algorithm, verify.ErrAlgorithm)
+		}
+		return cose.MakeMac0(ctx, s.Macer, s.KID, signed)
 	}
 	algorithm := s.Algorithm
 	if algorithm == 0 {
@@ -82,10 +92,15 @@ func (s Signature) sign(ctx context.Context, signed []byte) ([]byte, error) {
 }
 
 // readBack opens b as a device does that knows all signers and wants them all.
-func readBack(b []byte, signatures []Signature) error {
+func readBack(b []byte, o manifest.Options, signatures []Signature) error {
 	var entries []verify.Entry
 	for _, s := range signatures {
-		entry := verify.Entry{KID: s.KID, Key: s.Signer.Public()}
+		entry := verify.Entry{KID: s.KID}
+		if s.Macer != nil {
+			entry.Key, entry.Secret = s.Macer.Key(), s.Macer
+		} else {
+			entry.Key = s.Signer.Public()
+		}
 		if !slices.ContainsFunc(entries, func(e verify.Entry) bool {
 			return e.Key == entry.Key && string(e.KID) == string(entry.KID)
 		}) {
@@ -100,7 +115,7 @@ func readBack(b []byte, signatures []Signature) error {
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
-	if _, err := manifest.OpenBytes(b, keys, policy); err != nil {
+	if _, err := o.OpenBytes(b, keys, policy); err != nil {
 		return fmt.Errorf("read back what was signed: %w", err)
 	}
 	return nil

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package author_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/firmament-dev/firmament/internal/vectors"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/author"
+)
+
+// Whatever the specifications' examples have, a description can say.
+func TestDescribeVectors(t *testing.T) {
+	names, err := fs.Glob(vectors.SUIT(), "*/*.cbor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := manifest.Options{Compat: manifest.CompatUncheckedDependency}
+	described := 0
+	for _, name := range names {
+		b, err := fs.ReadFile(vectors.SUIT(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := o.InspectBytes(b)
+		if err != nil {
+			continue // not an envelope
+		}
+		e := u.Envelope()
+		text, err := author.Describe(e)
+		if strings.Contains(name, "severed") {
+			if !errors.Is(err, manifest.ErrUnsupported) {
+				t.Errorf("%s: got %v, want ErrUnsupported", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		described++
+		again, err := author.ParseDescription(text, nil, o)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		again.Authentication = e.Authentication
+		if got, err := again.Encode(); err != nil || !bytes.Equal(got, b) {
+			t.Errorf("%s: %s\ngives\n%x, %v\nnot\n%x", name, text, got, err, b)
+		}
+	}
+	if described < 30 {
+		t.Errorf("%d vectors described", described)
+	}
+}
+
+const described = `{
+  "sequence-number": 4,
+  "components": ["00", "757372.62696e"],
+  "shared-sequence": [
+    {"do": "directive-set-component-index", "index": true},
+    {"do": "directive-override-parameters", "parameters": {
+      "vendor-identifier": "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe",
+      "image-file": "firmware.bin"}},
+    {"do": "condition-vendor-identifier", "policy": 15}],
+  "install": [
+    {"do": "directive-set-component-index", "index": [1, 0]},
+    {"do": "directive-override-parameters", "parameters": {"uri": "#firmware"}},
+    {"do": "directive-fetch", "policy": 2},
+    {"do": "condition-image-match", "policy": 15},
+    {"do": "directive-override-parameters", "parameters": {"content-file": "note.txt"}}],
+  "severable": ["install"],
+  "payloads": {"#firmware": {"file": "firmware.bin"}}
+}`
+
+func TestParseDescription(t *testing.T) {
+	files := fstest.MapFS{"firmware.bin": {Data: []byte("firmware")}, "note.txt": {Data: []byte("note")}}
+	e, err := author.ParseDescription([]byte(described), files, manifest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := e.Manifest
+	shared := m.Shared[1].Parameters
+	if *shared.ImageSize != 8 || m.Install.Digest.IsZero() || string(m.Install.Sequence[4].Parameters.Content) != "note" || string(e.Payloads[0].Data) != "firmware" {
+		t.Errorf("got %+v", e)
+	}
+	files["firmware.bin"].Data = nil
+	if _, err := author.ParseDescription([]byte(described), files, manifest.Options{}); !errors.Is(err, manifest.ErrMalformed) {
+		t.Errorf("empty image: got %v, want ErrMalformed", err)
+	}
+	if _, err := author.ParseDescription([]byte(described), nil, manifest.Options{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without files: got %v, want ErrNotExist", err)
+	}
+}
+
+func TestParseDescriptionIsStrict(t *testing.T) {
+	const good = `{"sequence-number": 4, "components": ["00"], "validate": [{"do": "condition-image-match"}]}`
+	if _, err := author.ParseDescription([]byte(good), nil, manifest.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	with := func(member string) string { return strings.Replace(good, "{", "{"+member+",", 1) }
+	command := func(c string) string { return with(`"install": [` + c + `]`) }
+	for name, test := range map[string]struct {
+		in   string
+		want error
+	}{
+		"empty":                {"", manifest.ErrMalformed},
+		"not an object":        {"[]", manifest.ErrMalformed},
+		"two values":           {good + good, manifest.ErrMalformed},
+		"unknown member":       {with(`"sequence": 1`), manifest.ErrMalformed},
+		"repeated member":      {with(`"sequence-number": 5`), manifest.ErrMalformed},
+		"repeated in payloads": {with(`"payloads": {"#a": {"data": "00"}, "#a": {"data": "01"}}`), manifest.ErrMalformed},
+		"other case":           {with(`"Reference-URI": "http://a/"`), manifest.ErrMalformed},
+		"deep":                 {with(`"install": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100)), manifest.ErrLimit},
+		"long":                 {strings.Repeat(" ", author.MaxDescription) + good, manifest.ErrLimit},
+		"unknown command":      {command(`{"do": "directive-format"}`), manifest.ErrUnsupported},
+		"reserved command":     {command(`{"do": "-255"}`), manifest.ErrUnsupported},
+		"unregistered command": {command(`{"do": "-256", "custom": {"int": 1}}`), manifest.ErrUnsupported},
+		"number of a command":  {command(`{"do": "3"}`), manifest.ErrUnsupported},
+		"no parameters":        {command(`{"do": "directive-override-parameters"}`), manifest.ErrCommand},
+		"unknown comparison":   {command(`{"do": "directive-override-parameters", "parameters": {"version": {"comparison": "~", "value": [1]}}}`), manifest.ErrUnsupported},
+		"unknown severable":    {with(`"severable": ["validation"]`), manifest.ErrUnsupported},
+		"not severable":        {with(`"severable": ["validate"]`), manifest.ErrUnsupported},
+		"severable and absent": {with(`"severable": ["install"]`), manifest.ErrComponent},
+		"payload without data": {with(`"payloads": {"#a": {}}`), manifest.ErrMalformed},
+		"last number":          {`{"sequence-number": 18446744073709551615, "components": ["00"]}`, manifest.ErrSequence},
+		"no components":        {`{"sequence-number": 1}`, manifest.ErrComponent},
+	} {
+		if _, err := author.ParseDescription([]byte(test.in), nil, manifest.Options{}); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+func FuzzParseDescription(f *testing.F) {
+	f.Add([]byte(described))
+	for _, name := range []string{"manifest/example3.cbor", "trust-domains/example1_process.cbor"} {
+		b, err := fs.ReadFile(vectors.SUIT(), name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		u, err := manifest.InspectBytes(b)
+		if err != nil {
+			f.Fatal(err)
+		}
+		text, err := author.Describe(u.Envelope())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	files := fstest.MapFS{"firmware.bin": {Data: []byte("firmware")}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := author.ParseDescription(b, files, manifest.Options{})
+		if err != nil {
+			return
+		}
+		if _, err := author.Describe(e); err != nil {
+			t.Fatalf("%s: %v", b, err)
+		}
+	})
+}

@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/firmament-dev/firmament/internal/cborstream"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Severable members that are not command sequences, to be named like Sections in
+// MakeSeverable, Sever and Attach.
+const (
+	MemberCoSWID Section = manifestCoSWID
+	MemberText   Section = manifestText
+)
+
+// severableContent returns the encoding of a member, nil if it is not here, and where
+// its digest is.
+func (m *Manifest) severableContent(member Section) ([]byte, *verify.Digest, error) {
+	switch member {
+	case MemberCoSWID:
+		return m.CoSWID.Raw, &m.CoSWID.Digest, nil
+	case MemberText:
+		if m.Text.Texts == nil {
+			return nil, &m.Text.Digest, nil
+		}
+		return appendTexts(nil, m.Text.Texts), &m.Text.Digest, nil
+	}
+	s := m.severable(member)
+	if s == nil {
+		return nil, nil, fmt.Errorf("%w: %v cannot be severed", ErrUnsupported, member)
+	}
+	if s.Sequence == nil {
+		return nil, &s.Digest, nil
+	}
+	content, err := s.Sequence.encode()
+	return content, &s.Digest, err
+}
+
+// SeverableDigest returns the digest that m has of a severable member, the zero Digest if it has
+// none: the member is in the manifest itself, absent, or not severable.
+func (m *Manifest) SeverableDigest(member Section) verify.Digest {
+	switch member {
+	case MemberCoSWID:
+		return m.CoSWID.Digest
+	case MemberText:
+		return m.Text.Digest
+	}
+	if s := m.severable(member); s != nil {
+		return s.Digest
+	}
+	return verify.Digest{}
+}
+
+// MakeSeverable keeps members out of the manifest: it will have their digests by h, and the
+// envelope their content until Sever. It is for before signing, as it changes what is signed.
+//
+// Errors: ErrComponent if a member is not here, ErrUnsupported if it can not be severed,
+// verify.ErrAlgorithm for h.
+func (m *Manifest) MakeSeverable(h verify.Hash, members ...Section) error {
+	if !h.Valid() {
+		return fmt.Errorf("make severable: %w", verify.ErrAlgorithm)
+	}
+	for _, member := range members {
+		content, digest, err := m.severableContent(member)
+		if err == nil && content == nil {
+			err = fmt.Errorf("%w: it is not here", ErrComponent)
+		}
+		if err != nil {
+			return fmt.Errorf("make %v severable: %w", member, err)
+		}
+		*digest = verify.Sum(h, cborstream.AppendBytes(nil, content))
+	}
+	return nil
+}
+
+// Sever drops the content of members, which MakeSeverable must have prepared, and returns it, in the
+// same order, for Attach. What is signed does not change. Errors as MakeSeverable; ErrDigest if
+// a member has no digest in the manifest. On an error m is as it was.
+func (m *Manifest) Sever(members ...Section) ([][]byte, error) {
+	severed := make([][]byte, len(members))
+	for i, member := range members {
+		content, digest, err := m.severableContent(member)
+		switch {
+		case err != nil:
+		case content == nil:
+			err = fmt.Errorf("%w: it is not here", ErrComponent)
+		case digest.IsZero():
+			err = fmt.Errorf("%w: the manifest has none for it", ErrDigest)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sever %v: %w", member, err)
+		}
+		severed[i] = slices.Clone(content)
+	}
+	for _, member := range members {
+		switch member {
+		case MemberCoSWID:
+			m.CoSWID.Raw = nil
+		case MemberText:
+			m.Text.Texts = nil
+		default:
+			m.severable(member).Sequence = nil
+		}
+	}
+	return severed, nil
+}
+
+// Attach returns v with a severed member, whose content has been fetched from somewhere
+// else. The content is authentic if it has the digest that is in the manifest.
+//
+// Errors: ErrDigest if it has not, or if the manifest has no digest for it; ErrComponent if it is here
+// already; those of Open for what is in it. v does not change.
+func (v *Verified) Attach(member Section, content []byte) (*Verified, error) {
+	a := *v
+	a.manifest = v.manifest.clone()
+	if err := a.manifest.Attach(member, content, v.options); err != nil {
+		return nil, err
+	}
+	if err := checkFlow(&a.manifest, &a.options, a.payloads); err != nil {
+		return nil, fmt.Errorf("attach %v: %w", member, err)
+	}
+	return &a, nil
+}
+
+// Attach puts a severed member back: the reverse of Sever, under the rules of o. Errors as
+// Verified.Attach; on an error m is as it was.
+func (m *Manifest) Attach(member Section, content []byte, o Options) error {
+	if err := m.attach(member, slices.Clone(content), &o); err != nil {
+		return fmt.Errorf("attach %v: %w", member, err)
+	}
+	return nil
+}
+
+func (m *Manifest) attach(member Section, content []byte, o *Options) error {
+	present, want, err := m.severableContent(member)
+	if err != nil {
+		return err
+	}
+	if present != nil {
+		return fmt.Errorf("%w: it is here already", ErrComponent)
+	}
+	if len(content) > MaxEnvelopeSize {
+		return fmt.Errorf("%w: %d bytes", ErrLimit, len(content))
+	}
+	if want.IsZero() || verify.Sum(want.Hash(), cborstream.AppendBytes(nil, content)) != *want {
+		return fmt.Errorf("%w: expected %v", ErrDigest, *want)
+	}
+	after := m.clone()
+	// As deep as the member is in an envelope.
+	p := cborstream.New(content, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth - memberDepth, Items: maxItems})
+	d := decoder{m: &after, o: o, commands: m.commandCount()}
+	switch member {
+	case MemberCoSWID:
+		if after.CoSWID.Raw, err = p.Foreign(); err == nil {
+			err = p.Done()
+		}
+	case MemberText:
+		after.Text.Texts, err = d.texts(p)
+	default:
+		after.severable(member).Sequence, err = d.wholeSequence(p, top)
+	}
+	if err != nil {
+		return err
+	}
+	*m = after
+	return nil
+}
+
+// memberDepth is the nesting around a member's content in the manifest: the envelope's tag
+// and map, the manifest's map.
+const memberDepth = 3
+
+// commandCount returns the commands of all sequences, nested ones included.
+func (m *Manifest) commandCount() int {
+	n := 0
+	for s := SectionShared; s <= SectionUninstall; s++ {
+		seq, _ := m.Section(s)
+		n += seq.count()
+	}
+	return n
+}
+
+func (s Sequence) count() int {
+	n := len(s)
+	for i := range s {
+		for _, nested := range s[i].Sequences {
+			n += nested.count()
+		}
+	}
+	return n
+}
