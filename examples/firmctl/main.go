@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(device.TUFRules()...)
 	asJSON := cli.WantsJSON(args)
 	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
-		if len(args) == 0 {
+		if len(args) == 0 || cli.WantsJSON(args[:1]) {
 			usage(stderr)
 			return cli.Usagef("no command given")
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/fetch"
@@ -34,13 +35,16 @@ type Rule struct {
 	Next string
 }
 
-// rules are looked up in order: narrow before wide.
-var rules = []Rule{
+// own are the rules of the commands themselves. They come first: who marked an error knew more than its cause.
+var own = []Rule{
 	{ErrUsage, "usage", Usage, "run the command with -h"},
 	{ErrInput, "input", Usage, "name another file, or correct this one"},
 	{ErrDamaged, "damaged", Trouble, "restore the folder from a backup, or make a new one with firmctl init"},
 	{context.Canceled, "interrupted", Trouble, "run it again: it goes on where it was"},
+}
 
+// rules are looked up in order: narrow before wide.
+var rules = []Rule{
 	{firmament.ErrNoUpdate, "firmament.ErrNoUpdate", OK, ""},
 	{firmament.ErrGivenUp, "firmament.ErrGivenUp", Refused, "publish a release with a higher sequence number"},
 	{firmament.ErrJournal, "firmament.ErrJournal", Trouble, "the state directory is damaged or belongs to a newer agent; restore or re-provision the device"},
@@ -89,7 +93,7 @@ func AddRules(r ...Rule) { rules = append(r, rules...) }
 
 // Explain finds the first rule that fits err. What no rule fits is trouble.
 func Explain(err error) Explanation {
-	for _, r := range rules {
+	for _, r := range slices.Concat(own, rules) {
 		if errors.Is(err, r.Err) {
 			return Explanation{"error", r.Name, err.Error(), r.Next, r.Exit}
 		}

@@ -52,10 +52,11 @@ type Health struct {
 
 // Find returns the device folder for dir: dir itself, or the folder "device" in it.
 func Find(dir string) string {
-	if d := filepath.Join(dir, "device"); !fileExists(filepath.Join(dir, ConfigName)) && fileExists(filepath.Join(d, ConfigName)) {
-		return d
+	d := filepath.Join(dir, "device")
+	if st, err := os.Stat(d); err != nil || !st.IsDir() || fileExists(filepath.Join(dir, ConfigName)) {
+		return dir
 	}
-	return dir
+	return d
 }
 
 const (

@@ -100,7 +100,7 @@ func (d *Device) open(dir string, state install.Storage, o Options) error {
 	}
 	component, err := ParseComponent(c.Component)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", filepath.Join(dir, ConfigName), err)
 	}
 	keys, policy, err := c.keys(dir)
 	if err != nil {

@@ -364,7 +364,15 @@ func (p *Product) openRepository(ctx context.Context, now func() time.Time) (*re
 	}
 	dir, err := repository.OpenDir(p.RepositoryDir())
 	if err != nil {
-		return nil, err
+		return nil, cli.Damagedf("repository: %w", err)
 	}
-	return repository.Open(ctx, dir, o)
+	r, err := repository.Open(ctx, dir, o)
+	var disk *fs.PathError
+	switch {
+	case errors.As(err, &disk):
+		return nil, fmt.Errorf("%s: %w", p.RepositoryDir(), err)
+	case err != nil:
+		return nil, cli.Damagedf("%s: %w", p.RepositoryDir(), err)
+	}
+	return r, nil
 }
