@@ -99,9 +99,12 @@ func (j *job) run(ctx context.Context) (err error) {
 // begin finds where to start: at the sink's own offset or at the checkpoint, whichever is further.
 func (j *job) begin() error {
 	resumer, canMove := j.sink.(Resumer)
-	if saved := j.mark.saved; canMove && saved > j.sink.Offset() {
+	if saved, stands := j.mark.saved, j.sink.Offset(); canMove && saved > stands {
 		if err := resumer.Resume(saved); err != nil {
-			j.mark.err = fmt.Errorf("resume sink at %d: %w", saved, err) // then from where it stands
+			j.mark.err = fmt.Errorf("resume sink at %d: %w", saved, err)
+			if j.sink.Offset() != stands {
+				return sinkError("resume", saved, err) // it moved to bytes that it could not vouch for
+			}
 		}
 	}
 	j.off = j.sink.Offset()

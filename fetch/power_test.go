@@ -28,15 +28,11 @@ func (s *slotSink) Write(p []byte) (int, error) {
 }
 
 func (s *slotSink) Resume(offset int64) error {
-	s.resumed = make([]byte, offset)
-	s.off = offset
-	if offset == 0 {
-		return nil
-	}
-	if _, err := s.ReadAt(s.resumed, 0); err != nil {
-		s.resumed = nil // not known; the fetcher starts over
+	b := make([]byte, offset)
+	if _, err := s.ReadAt(b, 0); err != nil && offset > 0 {
 		return err
 	}
+	s.off, s.resumed = offset, b
 	return nil
 }
 

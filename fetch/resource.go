@@ -40,7 +40,8 @@ type Sink interface {
 // A Resumer is a Sink whose medium keeps what was written and synced before a power cut. A Sink that is none begins at its
 // Offset in every call.
 type Resumer interface {
-	// Resume moves Offset to offset: forward to bytes that a checkpoint says are on the medium, or back.
+	// Resume moves Offset to offset: forward to bytes that a checkpoint says are on the medium, or back. When it
+	// returns an error, Offset is what it was.
 	Resume(offset int64) error
 }
 

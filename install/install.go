@@ -138,7 +138,7 @@ type Writer interface {
 // A Resumer is a Writer whose medium keeps what was written and synced before a power cut.
 type Resumer interface {
 	// Resume moves Offset to offset, at most the image's size. The caller knows that the bytes before it
-	// were written and synced; Finish reads them back all the same.
+	// were written and synced; Finish reads them back all the same. When it returns an error, Offset is what it was.
 	Resume(offset int64) error
 }
 

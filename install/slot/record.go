@@ -206,9 +206,12 @@ func (r *BootRecord) load() (bootState, error) {
 	return parseBootState(b)
 }
 
+// store writes both copies, one after the other, so that later damage to one of them brings no older state back.
 func (r *BootRecord) store(s bootState) error {
-	if err := r.rec.Store(s.append(nil)); err != nil {
-		return fmt.Errorf("boot record: %w", err)
+	for range 2 {
+		if err := r.rec.Store(s.append(nil)); err != nil {
+			return fmt.Errorf("boot record: %w", err)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 )
 
@@ -88,7 +89,7 @@ type TB interface {
 func Explore(tb TB, w Workload, o ExploreOptions) *Table {
 	tb.Helper()
 	o.setDefaults()
-	x := &explorer{tb: tb, w: w, o: o, table: newTable(), seen: map[digest]bool{}, states: map[digest]bool{}}
+	x := &explorer{tb: tb, pkg: testedPackage(), w: w, o: o, table: newTable(), seen: map[digest]bool{}, states: map[digest]bool{}}
 	ready, err := x.prepare()
 	if err != nil {
 		tb.Fatalf("explore: %v", err)
@@ -116,8 +117,17 @@ func (o *ExploreOptions) setDefaults() {
 	}
 }
 
+// testedPackage returns the import path of the package whose test binary this is.
+func testedPackage() string {
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasSuffix(info.Path, ".test") {
+		return strings.TrimSuffix(info.Path, ".test")
+	}
+	return "."
+}
+
 type explorer struct {
 	tb       TB
+	pkg      string // for the replay line
 	w        Workload
 	o        ExploreOptions
 	recorded *Sim

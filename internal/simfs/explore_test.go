@@ -111,7 +111,7 @@ func TestExploreFindsWhatIsMissing(t *testing.T) {
 	}
 }
 
-var replayLine = regexp.MustCompile("FIRMAMENT_REPLAY='(.*)' go test -run '(.*)' .")
+var replayLine = regexp.MustCompile("FIRMAMENT_REPLAY='(.*)' go test -run '(.*)' ")
 
 func TestExploreReplaysTheCaseItReports(t *testing.T) {
 	for _, sync := range []string{"d", "f"} {
@@ -224,7 +224,7 @@ func ExampleExplore() {
 	// S3 violated: acknowledged, but: open f: file does not exist
 	//
 	// case 2.lost.0, seed 0; replay it with
-	//   FIRMAMENT_REPLAY='TestMade@2.lost.0' go test -run '^TestMade$' .
+	//   FIRMAMENT_REPLAY='TestMade@2.lost.0' go test -run '^TestMade$' github.com/firmament-dev/firmament/internal/simfs
 	//
 	// first fault: power cut during operation 2, class lost, variant 0
 	//      1 create       f                                               lost

@@ -130,7 +130,7 @@ func (f *failure) report(x *explorer) string {
 	fmt.Fprintf(&b, "%v\n\n", f.err)
 	fmt.Fprintf(&b, "case %s, seed %d; replay it with\n", list, x.o.Seed)
 	name := x.tb.Name()
-	fmt.Fprintf(&b, "  %s='%s@%s' go test -run '^%s$' .\n", replayEnv, name, list, strings.ReplaceAll(name, "/", "$/^"))
+	fmt.Fprintf(&b, "  %s='%s@%s' go test -run '^%s$' %s\n", replayEnv, name, list, strings.ReplaceAll(name, "/", "$/^"), x.pkg)
 	fmt.Fprintf(&b, "\nfirst fault: %s\n", f.job.at.describe())
 	describeLog(&b, x.recorded.operations(), f.job.at, f.job.image)
 	if f.second != nil {
