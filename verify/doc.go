@@ -16,7 +16,8 @@
 // A format package ([github.com/firmament-dev/firmament/verify/cose], tuf) checks each
 // signature block against a [KeySet] and reports one [Signature] per block. All
 // of them together are the [Evidence], and a [Policy] turns evidence into nil or
-// an error. Blocks can be stripped by whoever carries the file, so a policy names what
+// an error. A MAC stands beside signatures: its [Secret] is an entry of the KeySet too,
+// counted under a one-way name. Blocks can be stripped by whoever carries the file, so a policy names what
 // must be there (a [Threshold] in a named group), never "every block present".
 //
 // # Nothing is trusted by default
@@ -28,7 +29,8 @@
 // # Algorithms
 //
 // SHA-256, SHA-384, SHA-512 (FIPS 180-4); ECDSA on P-256 with SHA-256 (FIPS 186-5, keys
-// and signatures in DER or as r||s); Ed25519 (RFC 8032, pure). The algorithm of a
+// and signatures in DER or as r||s); Ed25519 (RFC 8032, pure); ML-DSA-65 (FIPS 204, pure, empty context).
+// Secrets: HMAC-SHA-256 (RFC 2104) and AES key wrap (RFC 3394). The algorithm of a
 // verification always comes from the key, never from the message.
 //
 // # What is on disk
