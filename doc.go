@@ -46,5 +46,5 @@
 //   - A stolen server can only delay.
 //   - Memory does not grow with the image.
 //
-// The tests named TestM1 to TestM8 in this module show how far; README.md says how to run them.
+// README.md lists the tests that show how far each of these goes, and how to run them.
 package firmament

@@ -38,10 +38,12 @@ var (
 	ErrNoBootable = errors.New("install: no bootable slot")
 )
 
-// Storage is where durable state lives: a directory, or the simulated one of package installtest.
+// Storage is where durable state lives: a directory, opened with OpenDir, or the simulated one of package installtest. It
+// names files by slash-separated relative paths and has the methods OpenFile, Mkdir, Rename, Remove, ReadDir, SyncDir and Lock.
 type Storage = simfs.FS
 
-// Device is a slot: a block device, or a file of fixed size.
+// Device is a slot: a block device, or a file of fixed size. It is an io.ReaderAt, an io.WriterAt and an io.Closer with
+// Size() (int64, error) and Sync() error.
 type Device = simfs.Device
 
 // OpenDir opens the existing directory path as Storage.
