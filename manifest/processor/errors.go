@@ -126,3 +126,20 @@ func seen(err error) *manifest.Parameters {
 	}
 	return nil
 }
+
+// found returns what a condition that has held has found: what it should.
+func found(code manifest.Code, p *manifest.Parameters) *manifest.Parameters {
+	switch code {
+	case manifest.ConditionVendorID:
+		return &manifest.Parameters{VendorID: p.VendorID, VendorPEN: p.VendorPEN}
+	case manifest.ConditionClassID:
+		return &manifest.Parameters{ClassID: p.ClassID}
+	case manifest.ConditionDeviceID:
+		return &manifest.Parameters{DeviceID: p.DeviceID}
+	case manifest.ConditionImageMatch:
+		return &manifest.Parameters{ImageDigest: p.ImageDigest, ImageSize: p.ImageSize}
+	case manifest.ConditionComponentSlot:
+		return &manifest.Parameters{Slot: p.Slot}
+	}
+	return nil
+}

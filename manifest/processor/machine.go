@@ -329,6 +329,9 @@ func (m *machine) tell(cmd *manifest.Command, c int, err error, replayed bool) {
 	if c >= 0 {
 		e.ID = m.id(c)
 	}
+	if err == nil && c >= 0 {
+		e.Seen = found(cmd.Code, &m.at(c).params)
+	}
 	if m.mode == rehearsal {
 		m.events = append(m.events, e)
 		return

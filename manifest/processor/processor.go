@@ -98,7 +98,7 @@ type Event struct {
 	Command   manifest.Code
 	Policy    manifest.ReportingPolicy
 	Err       error                // nil: success; ErrCondition: perhaps softened afterwards
-	Seen      *manifest.Parameters // what a failed condition has found instead; nil if unknown
+	Seen      *manifest.Parameters // what a condition has found; nil if unknown
 	Replayed  bool                 // not done again, as the journal has it
 }
 

@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package report makes and reads SUIT reports (draft-ietf-suit-report-20): what a Manifest
+// Processor has decided, as waypoints that tell everything to who also has the
+// manifest, and little to who has not.
+//
+// A Recorder collects the events of one processor.Run, Seal signs the Report with the device's
+// key, Open verifies it, and Reconstruct walks the manifest along the records and tells
+// what the device did.
+//
+// # Where the draft leaves a choice
+//
+//   - A command is recorded as its reporting policy says, and the one that ended the run always,
+//     in the result.
+//   - The draft has no section number for the shared sequence. Its records have 4, its key in
+//     suit-common; which section it preceded follows from the order of the records.
+//   - The draft does not specify offsets of nested commands. A record of one has the offset of its
+//     outermost command in the section, and an extension: an array that continues the path, see
+//     processor.Step. A command at the top has no such array.
+//   - A record of a success has, after that array, true. Without that, a record
+//     under a policy that asks for both could mean either.
+package report

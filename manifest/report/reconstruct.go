@@ -1,0 +1,295 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/firmament-dev/firmament/manifest"
+)
+
+// Outcome is how a command ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Succeeded Outcome = iota // or was not reported
+	Failed                   // the condition did not hold
+	Ended                    // the run, as the result says
+)
+
+// Step is one command that the device has run on one component.
+type Step struct {
+	Section   manifest.Section
+	Shared    bool // in the shared sequence, ahead of Section
+	Path      []int
+	Component int // -1 if it selects some
+	ID        manifest.ComponentID
+	Command   manifest.Code
+	Outcome   Outcome
+	Seen      *manifest.Parameters // what was measured, nil if that was not reported
+}
+
+// Reconstruct tells what a device did when it ran sections of m, in order: m is the manifest that
+// r.Digest names, which the caller has checked, as by manifest.Open. Conditions that are
+// not in the report have held; one whose failure the author has asked not to
+// report makes the walk go wrong, which is found only where later records do not fit. What
+// dependencies did is not walked: their records are passed over.
+//
+// Error: ErrMismatch if the report has a record of what cannot have been run, or if
+// r is about another manifest.
+//
+// draft-ietf-suit-report-20, sections 3 and 5.
+func Reconstruct(v *manifest.Verified, r *Report, sections ...manifest.Section) ([]Step, error) {
+	m := v.Manifest()
+	if r.Digest != v.Digest() || r.URI != m.ReferenceURI {
+		return nil, fmt.Errorf("%w: report on %v %q, manifest %v %q", ErrMismatch, r.Digest, r.URI, v.Digest(), m.ReferenceURI)
+	}
+	w := walker{m: &m, result: r.Result.Record}
+	for _, e := range r.Records {
+		if e.Record != nil && len(e.Record.Manifest) == 0 {
+			w.records = append(w.records, e.Record)
+		}
+	}
+	if w.result != nil && len(w.result.Manifest) > 0 {
+		top := *w.result // the process-dependency is where it ended for the root
+		top.Component, top.Path = top.Manifest[0], nil
+		w.dependency, w.result = &top, nil
+	}
+	err := w.sections(sections)
+	switch {
+	case err != nil && !errors.Is(err, errEnded):
+		return w.steps, err
+	case err == nil && !r.Result.OK():
+		return w.steps, fmt.Errorf("%w: the run ended at byte %d of %v, which is not reached", ErrMismatch, r.Result.Record.Offset, r.Result.Record.Section)
+	case len(w.records) > 0:
+		return w.steps, fmt.Errorf("%w: record of byte %d of %v, which is not reached", ErrMismatch, w.records[0].Offset, w.records[0].Section)
+	}
+	return w.steps, nil
+}
+
+var (
+	errEnded  = errors.New("the run ended here")
+	errFailed = errors.New("a condition failed here")
+)
+
+// walker follows the records through a manifest.
+type walker struct {
+	m          *manifest.Manifest
+	records    []*Record // still to be met, in order
+	result     *Record   // where it ended
+	dependency *Record   // or in which dependency
+	steps      []Step
+	section    manifest.Section
+	shared     bool
+	path       []int
+	count      int
+}
+
+// scope is a sequence being walked.
+type scope struct {
+	current []int
+	soft    bool
+	top     bool
+}
+
+// maxSteps bounds a walk; a Processor runs no more commands by default.
+const maxSteps = 16384
+
+func (w *walker) sections(sections []manifest.Section) error {
+	for _, s := range sections {
+		seq, ok := w.m.Section(s)
+		if !ok {
+			continue
+		}
+		w.section = s
+		for _, part := range []struct {
+			shared bool
+			seq    manifest.Sequence
+		}{{true, w.m.Shared}, {false, seq}} {
+			w.shared = part.shared
+			f := scope{top: true}
+			if all := w.m.Indices(); len(all) == 1 {
+				f.current = all
+			}
+			if err := w.sequence(&f, part.seq); err != nil {
+				if errors.Is(err, errFailed) {
+					err = fmt.Errorf("%w: a condition of %v failed and the run went on", ErrMismatch, s)
+				}
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *walker) sequence(f *scope, seq manifest.Sequence) error {
+	for i := range seq {
+		cmd := &seq[i]
+		if list, selects, err := w.selection(cmd); err != nil {
+			return err
+		} else if selects {
+			f.current = list
+			w.step(cmd, -1, Succeeded, nil)
+			continue
+		}
+		for _, c := range f.current {
+			if w.count++; w.count > maxSteps {
+				return fmt.Errorf("%w: more than %d commands", manifest.ErrBudget, maxSteps)
+			}
+			w.path = append(w.path, cmd.Offset)
+			err := w.command(f, cmd, c)
+			w.path = w.path[:len(w.path)-1]
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *walker) selection(cmd *manifest.Command) (list []int, selects bool, err error) {
+	switch {
+	case cmd.Code == manifest.DirectiveSetComponentIndex:
+		list, err = w.m.Resolve(*cmd.Index)
+		return list, true, err
+	case cmd.Code == manifest.DirectiveOverrideMultiple && len(cmd.Overrides) > 0:
+		list, err = w.m.Resolve(manifest.ComponentIndex{One: cmd.Overrides[len(cmd.Overrides)-1].Index})
+		return list, true, err
+	}
+	return nil, false, nil
+}
+
+func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
+	if cmd.Parameters != nil && cmd.Code == manifest.DirectiveOverrideParameters && cmd.Parameters.SoftFailure != nil {
+		f.soft = *cmd.Parameters.SoftFailure
+	}
+	switch cmd.Code {
+	case manifest.DirectiveTryEach:
+		return w.tryEach(cmd, c)
+	case manifest.DirectiveRunSequence:
+		sub := scope{current: []int{c}}
+		err := w.nested(&sub, cmd.Sequences[0], c, 0)
+		if errors.Is(err, errFailed) && sub.soft {
+			err = nil
+		}
+		return err
+	}
+	if rec := w.next(c); rec != nil {
+		if rec.Success {
+			w.step(cmd, c, Succeeded, &rec.Properties)
+			return nil
+		}
+		if w.at(w.result, c) && len(w.records) == 0 {
+			w.step(cmd, c, Ended, &rec.Properties)
+			return errEnded
+		}
+		w.step(cmd, c, Failed, &rec.Properties)
+		if !cmd.Code.IsCondition() {
+			return fmt.Errorf("%w: %v at %v failed and the run went on", ErrMismatch, cmd.Code, w.path)
+		}
+		return errFailed
+	}
+	if len(w.records) == 0 && w.at(w.result, c) {
+		w.step(cmd, c, Ended, &w.result.Properties)
+		return errEnded
+	}
+	if d := w.dependency; d != nil && len(w.records) == 0 && cmd.Code == manifest.DirectiveProcessDependency && d.Component == c {
+		w.step(cmd, c, Ended, nil)
+		return errEnded
+	}
+	w.step(cmd, c, Succeeded, nil)
+	return nil
+}
+
+// next takes the next record if it is of the command at w.path on component c.
+func (w *walker) next(c int) *Record {
+	if len(w.records) == 0 || !w.at(w.records[0], c) {
+		return nil
+	}
+	rec := w.records[0]
+	w.records = w.records[1:]
+	return rec
+}
+
+// at reports whether rec is of the command at w.path on component c.
+func (w *walker) at(rec *Record, c int) bool {
+	if rec == nil || rec.Component != c || rec.Offset != w.path[0] || rec.Section != w.key() {
+		return false
+	}
+	return slices.Equal(rec.Path, w.path[1:])
+}
+
+func (w *walker) key() manifest.Section {
+	if w.shared {
+		return manifest.SectionShared
+	}
+	return w.section
+}
+
+func (w *walker) tryEach(cmd *manifest.Command, c int) error {
+	for k, seq := range cmd.Sequences {
+		sub := scope{current: []int{c}, soft: true}
+		err := w.nested(&sub, seq, c, k)
+		if !errors.Is(err, errFailed) || !sub.soft {
+			return err
+		}
+	}
+	if cmd.Nil {
+		return nil
+	}
+	if len(w.records) == 0 && w.at(w.result, c) {
+		w.step(cmd, c, Ended, nil)
+		return errEnded
+	}
+	return errFailed
+}
+
+func (w *walker) nested(f *scope, seq manifest.Sequence, c, k int) error {
+	w.path = append(w.path, c, k)
+	err := w.sequence(f, seq)
+	w.path = w.path[:len(w.path)-2]
+	return err
+}
+
+func (w *walker) step(cmd *manifest.Command, c int, outcome Outcome, seen *manifest.Parameters) {
+	s := Step{Section: w.section, Shared: w.shared, Path: slices.Clone(w.path), Component: c, Command: cmd.Code, Outcome: outcome, Seen: seen}
+	if c < 0 {
+		s.Path = append(s.Path, cmd.Offset)
+	} else {
+		s.ID, _ = w.m.Identifier(c)
+	}
+	w.steps = append(w.steps, s)
+}
+
+// Print writes steps for people, one a line.
+func Print(w io.Writer, r *Report, steps []Step) error {
+	var b strings.Builder
+	for _, s := range steps {
+		where := s.Section.String()
+		if s.Shared {
+			where = "before " + where
+		}
+		fmt.Fprintf(&b, "%-24s byte %-5d %s%v", where, s.Path[len(s.Path)-1], strings.Repeat("  ", len(s.Path)/3), s.Command)
+		if s.Component >= 0 {
+			fmt.Fprintf(&b, " on %v", s.ID)
+		}
+		switch s.Outcome {
+		case Failed:
+			b.WriteString(": did not hold")
+		case Ended:
+			fmt.Fprintf(&b, ": ended the run, %v", r.Result.Reason)
+		}
+		b.WriteByte('\n')
+	}
+	if r.Result.OK() {
+		b.WriteString("completed\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
