@@ -33,7 +33,11 @@ type Command struct {
 	// ignored when one is written.
 	Offset int
 
-	Policy     ReportingPolicy
+	Policy ReportingPolicy
+
+	// Nil: the try-each ends in nil, so it succeeds when no alternative does.
+	Nil bool
+
 	Index      *ComponentIndex
 	Parameters *Parameters
 	Sequences  []Sequence
@@ -41,9 +45,6 @@ type Command struct {
 	Overrides []Override
 	Copies    []ParameterCopy
 	Custom    Value // a byte string, text string, integer or nil
-
-	// Nil: the try-each ends in nil, so it succeeds when no alternative does.
-	Nil bool
 }
 
 // ComponentIndex is the argument of DirectiveSetComponentIndex: all

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firmament-dev/firmament/internal/vectors"
@@ -158,6 +159,19 @@ func BenchmarkInspect(b *testing.B) {
 	}
 }
 
+// BenchmarkOuterMap is what a generic decoder takes for the outermost map alone: something
+// to compare BenchmarkInspect with.
+func BenchmarkOuterMap(b *testing.B) {
+	in := vector(b, "manifest/example0")[2:]
+	b.ReportAllocs()
+	for b.Loop() {
+		var outer map[any]any
+		if err := cbor.Unmarshal(in, &outer); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkOpen(b *testing.B) {
 	in := vector(b, "manifest/example0")
 	keys, policy := suitKeys(b)
@@ -166,5 +180,18 @@ func BenchmarkOpen(b *testing.B) {
 		if _, err := manifest.OpenBytes(in, keys, policy); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Decoding costs a bounded number of allocations, two of which are for the digest.
+func TestM5_DecodeAllocations(t *testing.T) {
+	in := vector(t, "manifest/example0")
+	n := testing.AllocsPerRun(100, func() {
+		if _, err := manifest.InspectBytes(in); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 5+2 {
+		t.Errorf("%v allocations, want at most 5 and 2 for the digest", n)
 	}
 }

@@ -56,17 +56,18 @@ type inspected struct {
 // inspect keeps b.
 func (o Options) inspect(b []byte) (*Unverified, error) {
 	all := new(inspected)
+	u := &all.u
+	u.envelope.Options = o
 	l := layers{blocks: all.blocks[:0]}
-	if err := l.takeApart(b, &o); err != nil {
+	if err := l.takeApart(b, &u.envelope.Options); err != nil {
 		return nil, err
 	}
-	u := &all.u
-	if err := l.decode(&u.envelope.Manifest, &o, &all.room); err != nil {
+	if err := l.decode(&u.envelope.Manifest, &u.envelope.Options, &all.room); err != nil {
 		return nil, err
 	}
 	u.digest = l.digest
 	u.envelope.Hash, u.envelope.Authentication, u.envelope.Payloads = l.digest.Hash(), l.blocks, l.payloads
-	u.envelope.Untagged, u.envelope.Options = l.untagged, o
+	u.envelope.Untagged = l.untagged
 	return u, nil
 }
 

@@ -71,17 +71,18 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
 	}
 	all := new(opened)
+	v := &all.v
+	v.options = o
 	l := layers{blocks: all.blocks[:0]}
-	if err := l.takeApart(b, &o); err != nil {
+	if err := l.takeApart(b, &v.options); err != nil {
 		return nil, err
 	}
-	v := &all.v
-	v.digest, v.payloads, v.options = l.digest, l.payloads, o
+	v.digest, v.payloads = l.digest, l.payloads
 	v.evidence = l.authenticate(keys)
 	if err := judge(v.evidence, policy); err != nil {
 		return nil, err
 	}
-	if err := l.decode(&v.manifest, &o, &all.room); err != nil {
+	if err := l.decode(&v.manifest, &v.options, &all.room); err != nil {
 		return nil, err
 	}
 	return v, nil

@@ -23,16 +23,16 @@ type slabs struct {
 
 // room is what a small manifest needs, such as most of the specification's examples.
 type room struct {
-	commands   [12]Command
-	parameters [2]Parameters
+	commands   [8]Command
+	parameters [1]Parameters
 	indices    [2]ComponentIndex
 	uuids      [3]UUID
-	digests    [2]verify.Digest
+	digests    [1]verify.Digest
 	uints      [4]uint64
-	bools      [2]bool
-	strings    [2]string
-	ids        [2]ComponentID
-	parts      [4][]byte
+	bools      [4]bool
+	strings    [1]string
+	ids        [1]ComponentID
+	parts      [2][]byte
 }
 
 // use makes s take from r first.
@@ -52,7 +52,7 @@ func (s *slabs) use(r *room) {
 // slab is memory for values of one type, taken piece by piece.
 type slab[T any] struct{ free []T }
 
-const slabSize = 8 // values that one allocation makes room for, if not asked for more
+const slabSize = 4 // values that one allocation makes room for, if not asked for more
 
 // take returns n zero values, which nobody else has.
 func (s *slab[T]) take(n int) []T {

@@ -381,3 +381,103 @@ func TestOffsets(t *testing.T) {
 		t.Errorf("got %v, want byte 3 of all", err)
 	}
 }
+
+// CoSWID and COSE do not sort their maps; repeated keys are refused all the same.
+func TestCBR_03_Foreign(t *testing.T) {
+	for name, test := range map[string]struct {
+		in   string
+		want error
+	}{
+		"unsorted":              {"a2 01 00 00 00", nil},
+		"same key, other map":   {"a2 01 a1 00 00 00 a1 00 00", nil},
+		"same key, inner map":   {"a1 01 a1 01 00", nil},
+		"same key, sibling":     {"82 a1 01 00 a1 01 00", nil},
+		"repeated at once":      {"a2 01 00 01 00", ErrMalformed},
+		"repeated later":        {"a3 01 00 00 00 01 00", ErrMalformed},
+		"repeated after nested": {"a2 01 a1 02 00 01 00", ErrMalformed},
+		"repeated array key":    {"a3 81 01 00 00 00 81 01 00", ErrMalformed},
+		"long head":             {"a1 18 01 00", ErrNotCanonical},
+		"indefinite":            {"bf ff", ErrNotCanonical},
+		"short":                 {"a2 01 00", ErrMalformed},
+	} {
+		p := New(unhex(t, test.in), roomy)
+		b, err := p.Foreign()
+		if err == nil {
+			err = p.Done()
+		}
+		if !errors.Is(err, test.want) || (test.want == nil && !bytes.Equal(b, unhex(t, test.in))) {
+			t.Errorf("%s: got %x, %v; want %v", name, b, err, test.want)
+		}
+	}
+	// What follows is read by the strict rules again.
+	p := New(unhex(t, "82 a2 01 00 00 00 a2 01 00 00 00"), roomy)
+	if _, err := p.Array(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Foreign(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Raw(); !errors.Is(err, ErrNotCanonical) {
+		t.Errorf("after foreign: got %v, want ErrNotCanonical", err)
+	}
+}
+
+func TestCBR_06_TaggedKeys(t *testing.T) {
+	in := "a1 d825 00 a1 d825 00 00"
+	p := New(unhex(t, "a1 d825 00 00"), roomy)
+	if _, err := p.Raw(); !errors.Is(err, ErrMalformed) {
+		t.Errorf("in a map: got %v, want ErrMalformed", err)
+	}
+	p = New(unhex(t, in), roomy)
+	if _, err := p.TaggedMap(); err != nil {
+		t.Fatal(err)
+	}
+	if tag, err := p.Tag(); err != nil || tag != 37 {
+		t.Fatalf("tag %d, %v", tag, err)
+	}
+	if _, err := p.Uint(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Raw(); !errors.Is(err, ErrMalformed) {
+		t.Errorf("in a map inside: got %v, want ErrMalformed", err)
+	}
+}
+
+// A part that was put aside is read later, in the middle of another, at that depth.
+func TestWithin(t *testing.T) {
+	// [bstr .cbor [1, [2]], {0: 3, 1: 4}]
+	p := New(unhex(t, "82 44 82 01 81 02 a2 00 03 01 04"), Limits{Size: 100, Depth: 4, Items: 100})
+	if _, err := p.Array(); err != nil {
+		t.Fatal(err)
+	}
+	aside, err := p.Wrapped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Map(); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := p.Int(); err != nil || k != 0 {
+		t.Fatal(k, err)
+	}
+	child := p.Within(aside)
+	if _, err := child.Raw(); err != nil || child.Done() != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{3, 1, 4} {
+		if v, err := p.Int(); err != nil || v != want {
+			t.Fatalf("got %d, %v; want %d", v, err, want)
+		}
+	}
+	if err := p.Done(); err != nil {
+		t.Error(err)
+	}
+	p = New(unhex(t, "82 44 82 01 81 02 a2 00 03 01 04"), Limits{Size: 100, Depth: 3, Items: 100})
+	p.Array()
+	aside, _ = p.Wrapped()
+	p.Map()
+	child = p.Within(aside)
+	if _, err := child.Raw(); !errors.Is(err, ErrLimit) {
+		t.Errorf("too deep there: got %v, want ErrLimit", err)
+	}
+}

@@ -4,9 +4,15 @@
 // Package author builds and signs SUIT envelopes: the side of the firmware's
 // author, draft-ietf-suit-manifest-37, section 7.
 //
-// A template such as AB turns what a release is into the commands of its
-// manifest. Sign authenticates it. What these functions return is what
-// manifest.Open accepts: both read their own result back before they return it.
+// There are three ways to a manifest: AB turns a release for a device with two slots into the
+// commands of its manifest; a Builder has the templates of the specifications one by one, for
+// several components and dependencies; ParseDescription reads JSON. Sign authenticates it, or
+// several people do, each on their own machine: ToSign, Block, Attach, Missing. Revert makes the
+// release that takes another one back. What these functions return is what manifest.Open
+// accepts: all read their own result back before they return it.
+//
+// Payloads are encrypted by cose.Encrypt, for any number of recipients; the encryption info it
+// returns goes into the manifest as a parameter.
 //
 // The author's keys are the root of what devices believe. They sign the
 // encoded digest of the manifest and nothing else; a verify.Signer can keep them in a
