@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Firmament Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tuf verifies metadata of The Update Framework (TUF 1.0.34, JSON as in POUF-1): root, timestamp, snapshot and
-// top-level targets. It is rules on bytes; tuf/client adds the network, the cache and the clock.
+// Package tuf verifies metadata of The Update Framework (TUF 1.0.34, JSON as in POUF-1): root, timestamp, snapshot,
+// targets and the roles that targets delegates to. It is rules on bytes; tuf/client adds the network, the cache and the clock.
 //
 // # Parties
 //
@@ -24,6 +24,13 @@
 // Set holds the trusted metadata and applies the client workflow of section 5. Its errors name the attack: ErrRollback, ErrFreeze,
 // ErrMixAndMatch, ErrThreshold (arbitrary software), ErrLength (endless data).
 //
-// Limits: nesting MaxDepth, integers of 64 bits, time as YYYY-MM-DDTHH:MM:SSZ, keys Ed25519 and ECDSA P-256,
-// digests SHA-256, SHA-384 and SHA-512. Delegations are not followed: a target that only a delegated role lists is unknown.
+// # Delegations
+//
+// Targets metadata may trust another role with some target paths: by patterns, by prefixes of the path's SHA-256, or all at once with bins of
+// equal size (succinct_roles, TAP 15). Targets.Search walks them depth first; Set.OpenDelegated verifies each role's
+// metadata as the delegation that led to it demands, every time, because two delegators may trust one role with different keys. What a
+// delegator does not match is not looked at below it, so a role speaks for no path that one of those above it does not have.
+//
+// Limits: nesting MaxDepth, integers of 64 bits, time as YYYY-MM-DDTHH:MM:SSZ, keys Ed25519, ECDSA P-256 and P-384, RSA-PSS of 2048 to
+// 8192 bits and ML-DSA-65, digests SHA-256, SHA-384 and SHA-512, SearchLimits for delegations.
 package tuf

@@ -6,8 +6,6 @@ package tuf
 import (
 	"encoding/hex"
 	"fmt"
-
-	"github.com/firmament-dev/firmament/verify"
 )
 
 // envelope is a metadata file whose signatures have not been looked at: signed must not be interpreted before
@@ -80,9 +78,9 @@ func parseSignatures(list value) (map[string][]byte, error) {
 
 // verify counts the distinct public keys of role that signed. Two key ids of one public key are one signer.
 func (e *envelope) verify(role *roleKeys) error {
-	signers := make(map[verify.Key]bool)
+	signers := make(map[Key]bool)
 	for keyID, key := range role.keys {
-		if sig := e.signatures[keyID]; sig != nil && !signers[key] && key.VerifySignature(e.signed, sig) == nil {
+		if sig := e.signatures[keyID]; sig != nil && !signers[key] && key.Verify(e.signed, sig) == nil {
 			signers[key] = true
 		}
 	}

@@ -40,6 +40,10 @@ var (
 	// ErrTargetUnknown: the trusted targets metadata does not list the target.
 	ErrTargetUnknown = errors.New("target unknown")
 
+	// ErrDelegation: a delegated role that is not followed: its name is unusable, the snapshot does not list it, or the search
+	// reached a limit.
+	ErrDelegation = errors.New("delegation not followed")
+
 	// ErrPath: a target path that is not a clean relative slash-separated path.
 	ErrPath = errors.New("unsafe target path")
 
@@ -63,10 +67,14 @@ type RoleError struct {
 
 // Error names the role, the version if known, and the cause.
 func (e *RoleError) Error() string {
-	if e.Version > 0 {
-		return fmt.Sprintf("%s version %d: %v", e.Role, e.Version, e.Err)
+	name := string(e.Role)
+	if !e.Role.topLevel() {
+		name = fmt.Sprintf("delegated role %.80q", name)
 	}
-	return fmt.Sprintf("%s: %v", e.Role, e.Err)
+	if e.Version > 0 {
+		return fmt.Sprintf("%s version %d: %v", name, e.Version, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", name, e.Err)
 }
 
 // Unwrap returns the cause.

@@ -8,12 +8,12 @@ import (
 	"fmt"
 
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 )
 
 // One update by hand, on bytes. tuf/client does this with a network, a cache and a clock.
 func ExampleSet() {
-	repo := tufsim.New() // stands for the files of a repository
+	repo := tuftest.New() // stands for the files of a repository
 	set, err := tuf.NewSet(repo.Root(1))
 	if err != nil {
 		fmt.Println(err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 )
 
 // The floor stands in for metadata that was lost: each of its versions by itself.
@@ -24,7 +24,7 @@ func TestTUF_03_Floor(t *testing.T) {
 		"snapshot higher":  {tuf.Floor{Snapshot: 4}, tuf.ErrRollback},
 		"targets higher":   {tuf.Floor{Targets: 4}, tuf.ErrRollback},
 	} {
-		r := tufsim.New()
+		r := tuftest.New()
 		r.Publish()
 		r.Publish()
 		s := provisioned(t, r)
@@ -40,7 +40,7 @@ func TestTUF_03_Floor(t *testing.T) {
 
 // An older timestamp that somebody put into the cache is not restored: it would make its own replay look like no change.
 func TestTUF_03_RestoreBelowFloor(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	old := r.Files[r.Name(tuf.RoleTimestamp)]
 	s := provisioned(t, r)
 	s.SetFloor(tuf.Floor{Timestamp: 2})
@@ -54,7 +54,7 @@ func TestTUF_03_RestoreBelowFloor(t *testing.T) {
 
 // Expired metadata is refused where it arrives, not only at the end, so that it is not kept.
 func TestTUF_02_ExpiredIsNotKept(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	held := *s
 	r.Expires[tuf.RoleTimestamp] = r.Now
@@ -62,14 +62,14 @@ func TestTUF_02_ExpiredIsNotKept(t *testing.T) {
 	if _, err := s.UpdateTimestamp(r.Files[r.Name(tuf.RoleTimestamp)], r.Now); !errors.Is(err, tuf.ErrFreeze) || s.Timestamp() != held.Timestamp() {
 		t.Errorf("newer, expired: %v, want ErrFreeze", err)
 	}
-	r = tufsim.New()
+	r = tuftest.New()
 	if _, err := s.UpdateTimestamp(r.Files[r.Name(tuf.RoleTimestamp)], r.Now.Add(24*time.Hour)); !errors.Is(err, tuf.ErrFreeze) {
 		t.Errorf("the same, expired meanwhile: %v, want ErrFreeze", err)
 	}
 }
 
 func TestTUF_02_ExpiredSnapshotAndTargetsAreNotKept(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	held := *s
 	r.Expires[tuf.RoleSnapshot] = r.Now
@@ -87,7 +87,7 @@ func TestTUF_02_ExpiredSnapshotAndTargetsAreNotKept(t *testing.T) {
 
 // A caller who leaves out a step gets an error, not metadata that nobody listed.
 func TestOrder(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := provisioned(t, r)
 	if s.Check(r.Now) == nil {
 		t.Error("empty set accepted")

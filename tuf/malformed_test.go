@@ -13,7 +13,7 @@ import (
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -43,7 +43,7 @@ func TestTUF_20_NotMetadata(t *testing.T) {
 		`{"signed":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `,"signatures":[]}`,
 	} {
 		for _, role := range allRoles {
-			r := tufsim.New()
+			r := tuftest.New()
 			s := refreshed(t, r)
 			if err := update(s, role, []byte(data), r.Now); !errors.Is(err, tuf.ErrMalformed) && !errors.Is(err, tuf.ErrThreshold) {
 				t.Errorf("%s %.40q: %v, want ErrMalformed", role, data, err)
@@ -115,7 +115,7 @@ func TestTUF_20_Shape(t *testing.T) {
 	}
 	for _, role := range allRoles {
 		for _, e := range slices.Concat(common, edits[role]) {
-			r := tufsim.New()
+			r := tuftest.New()
 			s := refreshed(t, r)
 			r.Edit = func(_ tuf.Role, signed map[string]any) { e.do(signed) }
 			r.Version[role]++
@@ -136,12 +136,12 @@ func ed25519PEM() string {
 
 // A key id may sign once (section 4.2.1), even where once is enough.
 func TestTUF_12_KeyIDSignsTwice(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	signed := r.Signed(tuf.RoleTimestamp)
 	signed["version"] = 2
-	sig := tufsim.Signature(signed, r.Keys[tuf.RoleTimestamp][0])
-	_, err := s.UpdateTimestamp(tufsim.Envelope(signed, []any{sig, sig}), r.Now)
+	sig := tuftest.Signature(signed, r.Keys[tuf.RoleTimestamp][0])
+	_, err := s.UpdateTimestamp(tuftest.Envelope(signed, []any{sig, sig}), r.Now)
 	if !errors.Is(err, tuf.ErrMalformed) || !errors.Is(err, tuf.ErrThreshold) {
 		t.Errorf("got %v, want ErrMalformed and ErrThreshold", err)
 	}
@@ -149,7 +149,7 @@ func TestTUF_12_KeyIDSignsTwice(t *testing.T) {
 
 // Keys of a type that this package does not know stand beside the ones that count, and do not count.
 func TestTUF_20_UnknownKeyType(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	r.Edit = func(role tuf.Role, signed map[string]any) {
 		if role != tuf.RoleRoot {
@@ -173,21 +173,21 @@ func TestTUF_20_UnknownKeyType(t *testing.T) {
 
 // One good signature is enough for a threshold of one, whatever stands beside it.
 func TestSignatureBesideBadOnes(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	signed := r.Signed(tuf.RoleTimestamp)
 	signed["version"] = 2
-	good := tufsim.Signature(signed, r.Keys[tuf.RoleTimestamp][0])
+	good := tuftest.Signature(signed, r.Keys[tuf.RoleTimestamp][0])
 	for _, sig := range []string{"", "zz", "00", strings.Repeat("00", 64)} {
 		sigs := []any{map[string]any{"keyid": "other", "sig": sig}, good}
-		if _, err := s.UpdateTimestamp(tufsim.Envelope(signed, sigs), r.Now); err != nil {
+		if _, err := s.UpdateTimestamp(tuftest.Envelope(signed, sigs), r.Now); err != nil {
 			t.Errorf("beside %q: %v", sig, err)
 		}
 	}
 }
 
 func TestUnknownFieldsAreSigned(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	r.Keys[tuf.RoleTargets] = []verify.Signer{testkeys.P256(7)}
 	r.Edit = func(role tuf.Role, signed map[string]any) {
 		signed["x-new"] = map[string]any{"n": json.RawMessage("9007199254740993"), "s": "ä\n"}
@@ -212,7 +212,7 @@ func TestUnknownFieldsAreSigned(t *testing.T) {
 
 // A target whose only digest is of an unknown algorithm is listed and cannot be verified.
 func TestTUF_21_UnknownHash(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	r.Edit = func(role tuf.Role, signed map[string]any) {
 		if role == tuf.RoleTargets {
 			signed["targets"].(map[string]any)["fw/a.suit"].(map[string]any)["hashes"] = map[string]any{"blake9": "00"}
@@ -263,7 +263,7 @@ func TestPTH_01_CheckPath(t *testing.T) {
 
 // FuzzSet: whatever arrives as the next file of a role, signed or not, does not panic and is not accepted unless the role's key signed it.
 func FuzzSet(f *testing.F) {
-	r := tufsim.New()
+	r := tuftest.New()
 	r.Publish()
 	for i, role := range allRoles {
 		f.Add(byte(i), r.Files[r.Name(role)])
@@ -281,13 +281,13 @@ func FuzzSet(f *testing.F) {
 		var content struct{ Signed json.RawMessage }
 		if json.Unmarshal(data, &content) == nil && content.Signed != nil {
 			if _, err := tuf.Canonical(content.Signed); err == nil {
-				_ = update(s, role, tufsim.Sign(content.Signed, r.Keys[role]...), r.Now)
+				_ = update(s, role, tuftest.Sign(content.Signed, r.Keys[role]...), r.Now)
 			}
 		}
 	})
 }
 
-func signed(t *testing.T, r *tufsim.Repo, role tuf.Role, data []byte) {
+func signed(t *testing.T, r *tuftest.Repo, role tuf.Role, data []byte) {
 	var got, want struct{ Signed json.RawMessage }
 	if json.Unmarshal(data, &got) != nil || json.Unmarshal(r.Files[r.Name(role)], &want) != nil {
 		t.Fatalf("accepted as %s: %q", role, data)

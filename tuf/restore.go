@@ -52,20 +52,20 @@ func (s *Set) RestoreTargets(data []byte) error {
 }
 
 func (s *Set) openTimestamp(data []byte) (*Timestamp, error) {
-	return open(s.root, RoleTimestamp, data, MetaFile{}, parseTimestamp)
+	return open(s.root.roles[RoleTimestamp], RoleTimestamp, data, MetaFile{}, parseTimestamp)
 }
 
 func (s *Set) openSnapshot(data []byte, listed MetaFile) (*Snapshot, error) {
-	return open(s.root, RoleSnapshot, data, listed, parseSnapshot)
+	return open(s.root.roles[RoleSnapshot], RoleSnapshot, data, listed, parseSnapshot)
 }
 
 func (s *Set) openTargets(data []byte, listed MetaFile) (*Targets, error) {
-	return open(s.root, RoleTargets, data, listed, parseTargets)
+	return open(s.root.roles[RoleTargets], RoleTargets, data, listed, parseTargets)
 }
 
-// open compares a file with its listing (the zero MetaFile lists nothing), verifies it with root's keys for role and only
+// open compares a file with its listing (the zero MetaFile lists nothing), verifies it with the keys that its parent gives the role and only
 // then reads what it says.
-func open[T interface{ Version() int64 }](root *Root, role Role, data []byte, listed MetaFile, parse func(value) (T, error)) (T, error) {
+func open[T interface{ Version() int64 }](signers *roleKeys, role Role, data []byte, listed MetaFile, parse func(value) (T, error)) (T, error) {
 	var none T
 	if err := listed.check(data); err != nil {
 		return none, fail(role, listed.Version, err)
@@ -74,7 +74,7 @@ func open[T interface{ Version() int64 }](root *Root, role Role, data []byte, li
 	if err != nil {
 		return none, fail(role, listed.Version, err)
 	}
-	if err := e.verify(root.roles[role]); err != nil {
+	if err := e.verify(signers); err != nil {
 		return none, fail(role, listed.Version, err)
 	}
 	m, err := parse(e.signed)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Role names one of the four top-level roles as metadata spells it ("_type" and the keys of "roles").
+// Role names a role as metadata spells it: one of the four top-level roles ("_type" and the keys of "roles"), or a delegated
+// role, whose name is any text of its delegator's.
 type Role string
 
 // The top-level roles, in the order in which a client updates them.
@@ -21,6 +22,10 @@ const (
 
 // Filename is the role's METAPATH: its name followed by ".json".
 func (r Role) Filename() string { return string(r) + ".json" }
+
+func (r Role) topLevel() bool {
+	return r == RoleRoot || r == RoleTimestamp || r == RoleSnapshot || r == RoleTargets
+}
 
 // header is what every role's signed part has in common.
 type header struct {

@@ -25,7 +25,7 @@ type Root struct {
 // beside others but cannot count.
 type roleKeys struct {
 	threshold int64
-	keys      map[string]verify.Key
+	keys      map[string]Key
 }
 
 // OpenRoot reads the root metadata that the caller trusts already, because it was built in or provisioned. It must be
@@ -90,12 +90,12 @@ func (r *Root) Threshold(role Role) int {
 }
 
 // Keys returns the distinct public keys of role that this package can use, by key id in ascending order of the id.
-func (r *Root) Keys(role Role) []verify.Key {
+func (r *Root) Keys(role Role) []Key {
 	k := r.roles[role]
 	if k == nil {
 		return nil
 	}
-	var keys []verify.Key
+	var keys []Key
 	for _, id := range slices.Sorted(maps.Keys(k.keys)) {
 		if !slices.Contains(keys, k.keys[id]) {
 			keys = append(keys, k.keys[id])
@@ -106,7 +106,7 @@ func (r *Root) Keys(role Role) []verify.Key {
 
 func parseRoot(signed value) (*Root, error) {
 	r := &Root{roles: make(map[Role]*roleKeys)}
-	var keys map[string]verify.Key
+	var keys map[string]Key
 	var roles value
 	var err error
 	r.header, err = parseHeader(signed, RoleRoot, func(name string, v value) (err error) {
@@ -130,8 +130,7 @@ func parseRoot(signed value) (*Root, error) {
 		return nil, malformed("keys: missing")
 	}
 	for name, v := range roles.members() {
-		switch role := Role(name); role {
-		case RoleRoot, RoleTimestamp, RoleSnapshot, RoleTargets:
+		if role := Role(name); role.topLevel() {
 			if r.roles[role], err = parseRoleKeys(name, v, keys); err != nil {
 				return nil, err
 			}
@@ -145,11 +144,11 @@ func parseRoot(signed value) (*Root, error) {
 	return r, nil
 }
 
-func parseRoleKeys(what string, v value, known map[string]verify.Key) (*roleKeys, error) {
+func parseRoleKeys(what string, v value, known map[string]Key) (*roleKeys, error) {
 	if err := v.object(what); err != nil {
 		return nil, err
 	}
-	k := &roleKeys{keys: make(map[string]verify.Key)}
+	k := &roleKeys{keys: make(map[string]Key)}
 	listed := false
 	for name, v := range v.members() {
 		switch name {
@@ -178,12 +177,12 @@ func parseRoleKeys(what string, v value, known map[string]verify.Key) (*roleKeys
 	return k, nil
 }
 
-// Revoked reports whether one of the keys, named by their verify.Key.ID, can no longer sign for role. If that
+// Revoked reports whether one of the keys, named by their Key.ID, can no longer sign for role. If that
 // happens to the timestamp or the snapshot role, what a client holds of both is to be forgotten: a thief of the old
 // key may have driven the version numbers up (fast-forward attack, section 5.3.11).
 func (r *Root) Revoked(role Role, ids []verify.Digest) bool {
 	keys := r.Keys(role)
 	return slices.ContainsFunc(ids, func(id verify.Digest) bool {
-		return !slices.ContainsFunc(keys, func(k verify.Key) bool { return k.ID() == id })
+		return !slices.ContainsFunc(keys, func(k Key) bool { return k.ID() == id })
 	})
 }

@@ -11,12 +11,12 @@ import (
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // refreshed returns a Set that holds what r serves.
-func refreshed(t *testing.T, r *tufsim.Repo) *tuf.Set {
+func refreshed(t *testing.T, r *tuftest.Repo) *tuf.Set {
 	t.Helper()
 	s, err := tuf.NewSet(r.Root(1))
 	if err != nil {
@@ -29,7 +29,7 @@ func refreshed(t *testing.T, r *tufsim.Repo) *tuf.Set {
 }
 
 // refresh runs the workflow of section 5 with the present files of r.
-func refresh(s *tuf.Set, r *tufsim.Repo) error {
+func refresh(s *tuf.Set, r *tuftest.Repo) error {
 	for {
 		next := r.Root(int(s.Root().Version()) + 1)
 		if next == nil {
@@ -57,7 +57,7 @@ func refresh(s *tuf.Set, r *tufsim.Repo) error {
 
 // refused checks that the update fails with want, that the Set then holds what it held, and that a repaired repository
 // is accepted.
-func refused(t *testing.T, s *tuf.Set, r *tufsim.Repo, want error, repair func()) {
+func refused(t *testing.T, s *tuf.Set, r *tuftest.Repo, want error, repair func()) {
 	t.Helper()
 	err := refresh(s, r)
 	if !errors.Is(err, want) {
@@ -74,7 +74,7 @@ func refused(t *testing.T, s *tuf.Set, r *tufsim.Repo, want error, repair func()
 }
 
 func TestRefresh(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	file, err := s.Targets().Target("fw/a.suit")
 	if err != nil {
@@ -98,7 +98,7 @@ func TestRefresh(t *testing.T) {
 
 func TestTUF_01_SignedByStranger(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets} {
-		r := tufsim.New()
+		r := tuftest.New()
 		s := refreshed(t, r)
 		r.Signers[role] = []verify.Signer{testkeys.Ed25519(99)}
 		roles := []tuf.Role{tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp}
@@ -120,7 +120,7 @@ func TestTUF_01_SignedByStranger(t *testing.T) {
 func TestTUF_02_Freeze(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets} {
 		for _, late := range []time.Duration{0, time.Second, 365 * 24 * time.Hour} {
-			r := tufsim.New()
+			r := tuftest.New()
 			s := refreshed(t, r)
 			r.Now = r.Now.Add(time.Hour)
 			r.Expires[role] = r.Now.Add(-late)
@@ -135,7 +135,7 @@ func TestTUF_02_Freeze(t *testing.T) {
 
 // The same files for ever: the trusted timestamp must not outlive its expiry because nothing newer comes.
 func TestTUF_02_FreezeBySilence(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	r.Now = r.Now.Add(24*time.Hour - time.Second)
 	if err := refresh(s, r); err != nil {
@@ -146,7 +146,7 @@ func TestTUF_02_FreezeBySilence(t *testing.T) {
 }
 
 func TestTUF_02_ExpiredIntermediateRoot(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	r.Expires[tuf.RoleRoot] = r.Now.Add(-time.Hour)
 	r.Publish(tuf.RoleRoot)
@@ -160,7 +160,7 @@ func TestTUF_02_ExpiredIntermediateRoot(t *testing.T) {
 func TestTUF_03_Rollback(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets} {
 		for _, delta := range []int64{-1, 0, 1} {
-			r := tufsim.New()
+			r := tuftest.New()
 			r.Publish()
 			r.Publish()
 			s := refreshed(t, r)
@@ -195,7 +195,7 @@ func TestTUF_03_Rollback(t *testing.T) {
 }
 
 func TestTUF_03_EqualTimestampIsNoChange(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	held := s.Timestamp()
 	r.Version[tuf.RoleSnapshot], r.Hashes = 100, false
@@ -207,7 +207,7 @@ func TestTUF_03_EqualTimestampIsNoChange(t *testing.T) {
 }
 
 func TestTUF_03_RootVersion(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	s := refreshed(t, r)
 	for _, version := range []int64{1, 3} {
 		r.Version[tuf.RoleRoot] = version
@@ -221,7 +221,7 @@ func TestTUF_03_RootVersion(t *testing.T) {
 }
 
 func TestTUF_04_RoleRemoved(t *testing.T) {
-	r := tufsim.New()
+	r := tuftest.New()
 	r.Edit = func(role tuf.Role, signed map[string]any) {
 		if role == tuf.RoleSnapshot {
 			signed["meta"].(map[string]any)["supplier.json"] = map[string]any{"version": 7}
@@ -237,7 +237,7 @@ func TestTUF_04_RoleRemoved(t *testing.T) {
 
 func TestTUF_05_FastForward(t *testing.T) {
 	for _, version := range []int64{math.MaxInt32, 1 << 53, 1<<53 + 1, math.MaxInt64} {
-		r := tufsim.New()
+		r := tuftest.New()
 		for _, role := range []tuf.Role{tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp} {
 			r.Version[role] = version
 		}
@@ -264,7 +264,7 @@ func TestTUF_05_FastForward(t *testing.T) {
 
 func TestTUF_05_VersionOverflow(t *testing.T) {
 	for _, version := range []string{"9223372036854775808", "-9223372036854775809", "1e3", "1.0", "0", "-1", `"1"`, "null", "true"} {
-		r := tufsim.New()
+		r := tuftest.New()
 		s := refreshed(t, r)
 		if _, err := s.UpdateTimestamp(rawVersion(r, version), r.Now); !errors.Is(err, tuf.ErrMalformed) {
 			t.Errorf("version %s: %v, want ErrMalformed", version, err)

@@ -5,6 +5,8 @@ package tuf
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"strings"
 )
 
@@ -21,6 +23,9 @@ func (s *Snapshot) Meta(path string) (MetaFile, bool) {
 	m, ok := s.meta[path]
 	return m, ok
 }
+
+// All iterates the METAPATHs that the snapshot lists, in no particular order.
+func (s *Snapshot) All() iter.Seq2[string, MetaFile] { return maps.All(s.meta) }
 
 // follows checks that no targets metadata that old listed has vanished or gone back (section 5.5.5).
 func (s *Snapshot) follows(old *Snapshot) error {

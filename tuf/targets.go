@@ -6,7 +6,10 @@ package tuf
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -19,11 +22,13 @@ import (
 // Targets is verified targets metadata: the files that may be installed. It is immutable. It keeps the signed bytes
 // and where each entry begins in them, not a structure per target.
 //
-// TUF 1.0.34, section 4.5; delegations are not followed.
+// TUF 1.0.34, section 4.5. Search follows its delegations.
 type Targets struct {
 	header
 	list    value   // the TARGETS object, sorted by target path
 	entries []int32 // where in list each "path":{…} begins
+
+	delegations delegations
 }
 
 // Len is the number of targets listed.
@@ -39,7 +44,7 @@ func (t *Targets) Paths() []string {
 	return paths
 }
 
-// Target returns the entry of a target path, or ErrTargetUnknown. Cost: logarithmic in the number of targets.
+// Target returns the entry of a target path in this metadata alone, or ErrTargetUnknown. Cost: logarithmic in the number of targets.
 func (t *Targets) Target(name string) (TargetFile, error) {
 	i := sort.Search(len(t.entries), func(i int) bool {
 		at, _ := t.entry(i)
@@ -62,8 +67,13 @@ func (t *Targets) entry(i int) (string, value) {
 func parseTargets(signed value) (*Targets, error) {
 	t := &Targets{}
 	var err error
-	t.header, err = parseHeader(signed, RoleTargets, func(name string, v value) error {
-		if name != "targets" {
+	t.header, err = parseHeader(signed, RoleTargets, func(name string, v value) (err error) {
+		switch name {
+		case "delegations":
+			t.delegations, err = parseDelegations(v)
+			return err
+		case "targets":
+		default:
 			return nil
 		}
 		if err := v.object("targets"); err != nil {
@@ -105,6 +115,40 @@ func (t TargetFile) Verify(data []byte) error {
 	}
 	if err := (hashes{digests: t.Digests}).check(data); err != nil {
 		return fmt.Errorf("target %.200q: %w", t.Path, err)
+	}
+	return nil
+}
+
+// Copy copies the file from src to dst and compares it with its entry on the way, in constant memory. It reads at most one
+// byte more than the entry's length. What dst has got is good only if Copy returns nil.
+// Errors: ErrLength, ErrHash, those of dst and src.
+func (t TargetFile) Copy(dst io.Writer, src io.Reader) error {
+	writers := []io.Writer{dst}
+	sums := make([]hash.Hash, len(t.Digests))
+	for i, d := range t.Digests {
+		sums[i] = d.Hash().New()
+		writers = append(writers, sums[i])
+	}
+	n, err := io.Copy(io.MultiWriter(writers...), io.LimitReader(src, t.Length))
+	if err != nil {
+		return fmt.Errorf("target %.200q: %w", t.Path, err)
+	}
+	if n == t.Length {
+		more, err := io.CopyN(io.Discard, src, 1)
+		if n += more; err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("target %.200q: %w", t.Path, err)
+		}
+	}
+	if n != t.Length {
+		return fmt.Errorf("target %.200q: %w: %d bytes listed, %d or more seen", t.Path, ErrLength, t.Length, n)
+	}
+	if len(sums) == 0 {
+		return fmt.Errorf("target %.200q: %w: no digest of a known algorithm listed", t.Path, ErrHash)
+	}
+	for i, d := range t.Digests {
+		if seen := sums[i].Sum(nil); !bytes.Equal(seen, d.Bytes()) {
+			return fmt.Errorf("target %.200q: %w: %s listed, %x seen", t.Path, ErrHash, d, seen)
+		}
 	}
 	return nil
 }

@@ -13,13 +13,13 @@ import (
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // rawVersion signs a timestamp whose version is the given JSON text, which need not be a number that Go can hold. What
 // cannot be made canonical is signed by nobody: it must be refused before that matters.
-func rawVersion(r *tufsim.Repo, version string) []byte {
+func rawVersion(r *tuftest.Repo, version string) []byte {
 	signed := r.Signed(tuf.RoleTimestamp)
 	signed["version"] = json.RawMessage(version)
 	text, err := json.Marshal(signed)
@@ -27,9 +27,9 @@ func rawVersion(r *tufsim.Repo, version string) []byte {
 		panic(err)
 	}
 	if _, err := tuf.Canonical(text); err != nil {
-		return tufsim.Envelope(signed, []any{})
+		return tuftest.Envelope(signed, []any{})
 	}
-	return tufsim.Sign(signed, r.Keys[tuf.RoleTimestamp]...)
+	return tuftest.Sign(signed, r.Keys[tuf.RoleTimestamp]...)
 }
 
 // TestTUF_12: one key must never count twice, whichever way it is written twice.
@@ -48,14 +48,14 @@ func TestTUF_12_ThresholdCountsKeys(t *testing.T) {
 			},
 			"one key under several ids": func(role, keys map[string]any, sigs []any) []any {
 				for _, id := range []string{"aa", "bb", "cc"} {
-					keys[id] = tufsim.KeyJSON(a.Public())
+					keys[id] = tuftest.KeyJSON(a.Public())
 					role["keyids"] = append(role["keyids"].([]any), id)
 					sigs = append(sigs, map[string]any{"keyid": id, "sig": sigs[0].(map[string]any)["sig"]})
 				}
 				return sigs
 			},
 			"one key in two spellings": func(role, keys map[string]any, sigs []any) []any {
-				public := tufsim.KeyJSON(a.Public())["keyval"].(map[string]any)["public"].(string)
+				public := tuftest.KeyJSON(a.Public())["keyval"].(map[string]any)["public"].(string)
 				for _, text := range []string{strings.ToUpper(public), public} {
 					id := fmt.Sprintf("id-%s", text[:4])
 					keys[id] = map[string]any{"keytype": "ed25519", "scheme": "ed25519", "extra": 1, "keyval": map[string]any{"public": text}}
@@ -66,7 +66,7 @@ func TestTUF_12_ThresholdCountsKeys(t *testing.T) {
 			},
 		} {
 			t.Run(fmt.Sprintf("%s/%d", name, threshold), func(t *testing.T) {
-				r := tufsim.New()
+				r := tuftest.New()
 				r.Keys[tuf.RoleTimestamp] = []verify.Signer{a, b, testkeys.P256(32)}
 				r.Thresholds[tuf.RoleTimestamp] = threshold
 				timestamp := r.Signed(tuf.RoleTimestamp)
@@ -75,7 +75,7 @@ func TestTUF_12_ThresholdCountsKeys(t *testing.T) {
 					if role != tuf.RoleRoot {
 						return
 					}
-					sigs[0] = tufsim.Signature(timestamp, a)
+					sigs[0] = tuftest.Signature(timestamp, a)
 					sigs = cheat(signed["roles"].(map[string]any)["timestamp"].(map[string]any), signed["keys"].(map[string]any), sigs)
 				}
 				r.Publish(tuf.RoleRoot)
@@ -86,10 +86,10 @@ func TestTUF_12_ThresholdCountsKeys(t *testing.T) {
 				if err := s.UpdateRoot(r.Root(2)); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := s.UpdateTimestamp(tufsim.Envelope(timestamp, sigs), r.Now); !errors.Is(err, tuf.ErrThreshold) || !errors.Is(err, verify.ErrThreshold) {
+				if _, err := s.UpdateTimestamp(tuftest.Envelope(timestamp, sigs), r.Now); !errors.Is(err, tuf.ErrThreshold) || !errors.Is(err, verify.ErrThreshold) {
 					t.Errorf("one signer, threshold %d: %v, want ErrThreshold", threshold, err)
 				}
-				if _, err := s.UpdateTimestamp(tufsim.Sign(timestamp, r.Keys[tuf.RoleTimestamp][:threshold]...), r.Now); err != nil {
+				if _, err := s.UpdateTimestamp(tuftest.Sign(timestamp, r.Keys[tuf.RoleTimestamp][:threshold]...), r.Now); err != nil {
 					t.Errorf("%d signers: %v", threshold, err)
 				}
 			})
@@ -107,7 +107,7 @@ func TestTUF_13_ThresholdValue(t *testing.T) {
 		{2, tuf.ErrThreshold}, {int64(1) << 62, tuf.ErrThreshold},
 	} {
 		for _, role := range []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets} {
-			r := tufsim.New()
+			r := tuftest.New()
 			s := refreshed(t, r)
 			r.Thresholds[role] = c.threshold
 			r.Publish(tuf.RoleRoot)
@@ -117,7 +117,7 @@ func TestTUF_13_ThresholdValue(t *testing.T) {
 			}
 		}
 	}
-	r := tufsim.New()
+	r := tuftest.New()
 	r.Edit = func(role tuf.Role, signed map[string]any) {
 		if role == tuf.RoleRoot {
 			delete(signed["roles"].(map[string]any)["targets"].(map[string]any), "threshold")
@@ -141,7 +141,7 @@ func TestTUF_13_ThresholdValue(t *testing.T) {
 }
 
 // provisioned returns a Set that holds the first root and nothing else.
-func provisioned(t *testing.T, r *tufsim.Repo) *tuf.Set {
+func provisioned(t *testing.T, r *tuftest.Repo) *tuf.Set {
 	t.Helper()
 	s, err := tuf.NewSet(r.Root(1))
 	if err != nil {
@@ -158,7 +158,7 @@ func TestTUF_14_StolenKey(t *testing.T) {
 	}{
 		{tuf.RoleTimestamp, tuf.ErrMixAndMatch}, {tuf.RoleSnapshot, tuf.ErrMixAndMatch}, {tuf.RoleTargets, tuf.ErrMixAndMatch},
 	} {
-		r := tufsim.New()
+		r := tuftest.New()
 		s := refreshed(t, r)
 		stolen := map[tuf.Role][]byte{}
 		for _, role := range []tuf.Role{tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp} {
@@ -212,7 +212,7 @@ func TestTUF_15_RootRotation(t *testing.T) {
 		{"nobody", []verify.Signer{}, tuf.ErrThreshold},
 		{"stranger", []verify.Signer{testkeys.P256(41)}, tuf.ErrThreshold},
 	} {
-		r := tufsim.New()
+		r := tuftest.New()
 		s := refreshed(t, r)
 		r.Keys[tuf.RoleRoot] = []verify.Signer{next}
 		r.Signers[tuf.RoleRoot] = c.signers
@@ -229,9 +229,9 @@ func TestTUF_15_RootRotation(t *testing.T) {
 
 func TestTUF_06_MixAndMatch(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleSnapshot, tuf.RoleTargets} {
-		for name, spoil := range map[string]func(r *tufsim.Repo){
-			"other bytes": func(r *tufsim.Repo) { r.Files[r.Name(role)] = append(r.Files[r.Name(role)], ' ') },
-			"other length, no hash": func(r *tufsim.Repo) {
+		for name, spoil := range map[string]func(r *tuftest.Repo){
+			"other bytes": func(r *tuftest.Repo) { r.Files[r.Name(role)] = append(r.Files[r.Name(role)], ' ') },
+			"other length, no hash": func(r *tuftest.Repo) {
 				r.Edit = func(_ tuf.Role, signed map[string]any) {
 					if meta, ok := signed["meta"].(map[string]any); ok {
 						for _, entry := range meta {
@@ -243,7 +243,7 @@ func TestTUF_06_MixAndMatch(t *testing.T) {
 				r.Edit = nil
 				r.Files[r.Name(role)] = append(r.Files[r.Name(role)], ' ')
 			},
-			"no known hash": func(r *tufsim.Repo) {
+			"no known hash": func(r *tuftest.Repo) {
 				r.Edit = func(at tuf.Role, signed map[string]any) {
 					if meta, ok := signed["meta"].(map[string]any); ok {
 						for _, entry := range meta {
@@ -254,10 +254,10 @@ func TestTUF_06_MixAndMatch(t *testing.T) {
 				r.Publish()
 				r.Edit = nil
 			},
-			"same length": func(r *tufsim.Repo) {
+			"same length": func(r *tuftest.Repo) {
 				r.Files[r.Name(role)] = bytes.Replace(r.Files[r.Name(role)], []byte("\n"), []byte(" "), 1)
 			},
-			"other version": func(r *tufsim.Repo) {
+			"other version": func(r *tuftest.Repo) {
 				r.Hashes = false
 				r.Publish(tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp)
 				name := r.Name(role)
@@ -266,7 +266,7 @@ func TestTUF_06_MixAndMatch(t *testing.T) {
 				r.Version[role]--
 			},
 		} {
-			r := tufsim.New()
+			r := tuftest.New()
 			s := refreshed(t, r)
 			r.Publish()
 			spoil(r)

@@ -121,6 +121,22 @@ func (v value) text(what string) (string, error) {
 	return v.unquoted(), nil
 }
 
+// texts reads an array of strings.
+func (v value) texts(what string) ([]string, error) {
+	if !v.is('[') {
+		return nil, malformed("%s: array expected", what)
+	}
+	var list []string
+	for element := range v.elements() {
+		text, err := element.text(what)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, text)
+	}
+	return list, nil
+}
+
 func (v value) integer(what string, least int64) (int64, error) {
 	n, err := strconv.ParseInt(string(v), 10, 64)
 	if err != nil || n < least {

@@ -151,6 +151,11 @@ func (c *cache) write(name string, data []byte) error {
 		return nil
 	}
 	c.dirty = true
+	return c.replace(name, data, err)
+}
+
+// replace writes a file; err is what reading it led to.
+func (c *cache) replace(name string, data []byte, err error) error {
 	if errors.Is(err, fs.ErrInvalid) { // no regular file, which a rename might not replace
 		_ = c.fsys.Remove(name)
 	}

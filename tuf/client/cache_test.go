@@ -17,14 +17,14 @@ import (
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // rotated returns a device at root 2 whose online keys are not those of root 1, and the repository before.
 func rotated(t *testing.T) (d *device, old map[string][]byte) {
 	t.Helper()
-	repo := tufsim.New()
+	repo := tuftest.New()
 	repo.Publish()
 	d = newDevice(t, repo)
 	d.refresh(nil)
@@ -103,7 +103,7 @@ func TestTUF_22_LostFiles(t *testing.T) {
 
 // The record alone remembers the versions when all metadata files are gone.
 func TestTUF_22_RollbackAfterLoss(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	repo.Publish()
 	before := clone(repo.Files)
 	repo.Publish()
@@ -143,7 +143,7 @@ func TestTUF_22_NotAFile(t *testing.T) {
 			"symlink":   func(path string) error { return os.Symlink("/etc/passwd", path) },
 			"loop":      func(path string) error { return os.Symlink(filepath.Base(path), path) },
 		} {
-			repo := tufsim.New()
+			repo := tuftest.New()
 			repo.Publish(tuf.RoleRoot)
 			path := t.TempDir()
 			dir, err := simfs.OpenDir(path)
@@ -190,7 +190,7 @@ func TestTUF_22_RecordLost(t *testing.T) {
 
 // A record that another version of the package wrote is not guessed at.
 func TestSTO_14_RecordOfAnotherVersion(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	d.refresh(nil)
 	client.StoreState(t, d.fsys, `{"format":2,"something":"new"}`)
@@ -199,7 +199,7 @@ func TestSTO_14_RecordOfAnotherVersion(t *testing.T) {
 }
 
 func TestTUF_15_RootChain(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	for i := range 20 {
 		repo.Keys[tuf.RoleRoot] = []verify.Signer{testkeys.Ed25519(100 + i)}
@@ -256,7 +256,7 @@ func TestTUF_15_HiddenRoot(t *testing.T) {
 func TestTUF_05_FastForwardRecovery(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleTimestamp, tuf.RoleSnapshot} {
 		for _, cut := range []bool{false, true} {
-			repo := tufsim.New()
+			repo := tuftest.New()
 			for _, r := range []tuf.Role{tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp} {
 				repo.Version[r] = 1 << 53
 			}
@@ -280,7 +280,7 @@ func TestTUF_05_FastForwardRecovery(t *testing.T) {
 
 // A key that is added revokes nothing: versions are remembered.
 func TestTUF_05_AddedKeyForgetsNothing(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	repo.Publish()
 	old := clone(repo.Files)
 	repo.Publish()
@@ -294,7 +294,7 @@ func TestTUF_05_AddedKeyForgetsNothing(t *testing.T) {
 }
 
 func TestTUF_24_TwoProcesses(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	a := newDevice(t, repo)
 	b := newDevice(t, repo)
 	b.fsys, b.o.Storage = a.fsys, a.fsys
@@ -318,7 +318,7 @@ func TestTUF_24_TwoProcesses(t *testing.T) {
 	if !errors.Is(err, tuf.ErrCache) || !errors.Is(err, simfs.ErrBusy) {
 		t.Errorf("locked: %v", err)
 	}
-	if _, err := a.Target("fw/a.suit"); !errors.Is(err, tuf.ErrTargetUnknown) {
+	if _, err := a.Target(t.Context(), "fw/a.suit"); !errors.Is(err, tuf.ErrTargetUnknown) {
 		t.Errorf("target answered without a refresh: %v", err)
 	}
 	if err := lock.Close(); err != nil {
@@ -329,7 +329,7 @@ func TestTUF_24_TwoProcesses(t *testing.T) {
 
 // The other process got no further than a newer timestamp. That is on the medium, so it counts here too.
 func TestTUF_24_OtherProcessFailedHalfWay(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	a := newDevice(t, repo)
 	b := newDevice(t, repo)
 	b.fsys, b.o.Storage = a.fsys, a.fsys
@@ -348,7 +348,7 @@ func TestTUF_24_OtherProcessFailedHalfWay(t *testing.T) {
 }
 
 func TestTUF_24_Goroutines(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -356,7 +356,7 @@ func TestTUF_24_Goroutines(t *testing.T) {
 			if data, err := d.Find(t.Context(), "fw/a.suit"); err != nil || string(data) != "one" {
 				t.Errorf("%q, %v", data, err)
 			}
-			if _, err := d.Target("fw/a.suit"); err != nil && !errors.Is(err, tuf.ErrTargetUnknown) {
+			if _, err := d.Target(t.Context(), "fw/a.suit"); err != nil && !errors.Is(err, tuf.ErrTargetUnknown) {
 				t.Error(err)
 			}
 		})

@@ -6,22 +6,24 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/firmament-dev/firmament/tuf"
 )
 
-// Client is a device's view of one repository. It is safe for concurrent use; calls that reach the Remote wait
+// Client is a device's view of one repository. It is safe for concurrent use; calls that reach a Remote wait
 // for each other.
 type Client struct {
 	o Options
 
-	mu    sync.Mutex
-	cache cache
-	set   *tuf.Set // nil until it has been read from the cache, and again after an error
-	ready bool     // the last Refresh succeeded
+	mu        sync.Mutex
+	cache     cache
+	remotes   []*mirror
+	set       *tuf.Set  // nil until it has been read from the cache, and again after an error
+	ready     bool      // the last Refresh succeeded
+	floorKeys floorKeys // of the root at which Options.Floor stands, once the chain has passed it
+	at        time.Time // when it began: what it led to is judged at this time
 }
 
 // New returns a Client. It checks the options and the provisioned root and touches neither the network nor the cache.
@@ -33,7 +35,11 @@ func New(o Options) (*Client, error) {
 	if _, err := tuf.OpenRoot(o.Root); err != nil {
 		return nil, err
 	}
-	return &Client{o: o, cache: cache{fsys: o.Storage, limits: o.Limits}}, nil
+	c := &Client{o: o, cache: cache{fsys: o.Storage, limits: o.Limits}}
+	for _, r := range append([]Remote{o.Remote}, o.Mirrors...) {
+		c.remotes = append(c.remotes, &mirror{Remote: r})
+	}
+	return c, nil
 }
 
 // Refresh brings the metadata up to date (section 5). It can be called again at any time; if the timestamp has not changed it
@@ -66,17 +72,31 @@ func (c *Client) refresh(ctx context.Context) (err error) {
 	if err := c.load(); err != nil {
 		return err
 	}
-	at := c.startTime()
-	if err := c.updateRoot(ctx); err != nil {
+	floor, err := c.readCounter(ctx)
+	if err != nil {
 		return err
 	}
-	if err := c.set.Root().CheckFresh(at); err != nil {
-		return &tuf.RoleError{Role: tuf.RoleRoot, Version: c.set.Root().Version(), Err: err}
-	}
-	if err := c.updateRoles(ctx, at); err != nil {
+	c.at = c.startTime()
+	err = c.each(ctx, func(r Remote) error {
+		if err := c.updateRoot(ctx, r, floor); err != nil {
+			return err
+		}
+		if err := c.set.Root().CheckFresh(c.at); err != nil {
+			return &tuf.RoleError{Role: tuf.RoleRoot, Version: c.set.Root().Version(), Err: err}
+		}
+		return c.updateRoles(ctx, r, c.at)
+	})
+	if err != nil {
 		return err
 	}
-	return c.cache.settle(c.set.Floor(), at)
+	before := c.cache.state.Floor
+	if err := c.cache.settle(c.set.Floor(), c.at); err != nil {
+		return err
+	}
+	if c.cache.state.Floor.Snapshot != before.Snapshot {
+		c.cache.prune(c.set.Snapshot())
+	}
+	return c.raiseCounter(ctx)
 }
 
 // startTime fixes the time of the update (section 5.1): the device's clock, but never before a time that must have passed.
@@ -88,54 +108,4 @@ func (c *Client) startTime() time.Time {
 		}
 	}
 	return at
-}
-
-// Target returns what the metadata of the last Refresh says of a target path. Errors: tuf.ErrPath, tuf.ErrTargetUnknown; the
-// latter also as long as no Refresh has succeeded.
-func (c *Client) Target(name string) (tuf.TargetFile, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.target(name)
-}
-
-func (c *Client) target(name string) (tuf.TargetFile, error) {
-	if err := tuf.CheckPath(name); err != nil {
-		return tuf.TargetFile{}, err
-	}
-	if !c.ready {
-		return tuf.TargetFile{}, fmt.Errorf("%w: %q: metadata has not been refreshed", tuf.ErrTargetUnknown, name)
-	}
-	return c.set.Targets().Target(name)
-}
-
-// Find refreshes the metadata, fetches a small target and returns its bytes once length and digests hold. Errors: as
-// Refresh and Target; tuf.ErrLength if the target is larger than Limits.Target; tuf.ErrHash.
-func (c *Client) Find(ctx context.Context, name string) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := tuf.CheckPath(name); err != nil {
-		return nil, err
-	}
-	if err := c.refresh(ctx); err != nil {
-		return nil, err
-	}
-	file, err := c.target(name)
-	if err != nil {
-		return nil, err
-	}
-	if file.Length > c.o.Limits.Target {
-		return nil, fmt.Errorf("target %q: %w: %d bytes listed, at most %d", name, tuf.ErrLength, file.Length, c.o.Limits.Target)
-	}
-	remote, err := file.Filename(c.set.Root().ConsistentSnapshot())
-	if err != nil {
-		return nil, err
-	}
-	data, err := c.get(ctx, "targets/"+remote, file.Length)
-	if err != nil {
-		return nil, err
-	}
-	if err := file.Verify(data); err != nil {
-		return nil, err
-	}
-	return data, nil
 }

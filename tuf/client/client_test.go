@@ -22,24 +22,24 @@ import (
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // device is a client with its medium; restart gives a new process on the same medium.
 type device struct {
 	t    *testing.T
-	repo *tufsim.Repo
+	repo *tuftest.Repo
 	fsys simfs.FS
 	o    client.Options
 	*client.Client
 }
 
-func newDevice(t *testing.T, repo *tufsim.Repo) *device {
+func newDevice(t *testing.T, repo *tuftest.Repo) *device {
 	t.Helper()
 	d := &device{t: t, repo: repo, fsys: simfs.NewSim(simfs.Options{}).FS()}
 	d.o = client.Options{
-		Root: repo.Root(1), Remote: repo, Storage: d.fsys, Now: func() time.Time { return repo.Now }, BuildTime: tufsim.Start.AddDate(-1, 0, 0),
+		Root: repo.Root(1), Remote: repo, Storage: d.fsys, Now: func() time.Time { return repo.Now }, BuildTime: tuftest.Start.AddDate(-1, 0, 0),
 	}
 	d.restart()
 	return d
@@ -102,7 +102,7 @@ func changed(a, b map[string]string) (names []string) {
 }
 
 func TestFind(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	data, err := d.Find(t.Context(), "fw/a.suit")
 	if err != nil || string(data) != "one" {
@@ -131,7 +131,7 @@ func TestFindRefusesOtherBytes(t *testing.T) {
 		"shorter": {func(b []byte, err error) ([]byte, error) { return b[1:], err }, tuf.ErrLength},
 		"absent":  {func(b []byte, err error) ([]byte, error) { return nil, fs.ErrNotExist }, tuf.ErrTransport},
 	} {
-		repo := tufsim.New()
+		repo := tuftest.New()
 		d := newDevice(t, repo)
 		repo.Fault = func(file string, data []byte, err error) ([]byte, error) {
 			if strings.HasPrefix(file, "targets/") {
@@ -143,7 +143,7 @@ func TestFindRefusesOtherBytes(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %v", name, data, err, fault.want)
 		}
 	}
-	repo := tufsim.New()
+	repo := tuftest.New()
 	repo.Targets["fw/a.suit"] = make([]byte, 1<<20+1)
 	repo.Publish()
 	if _, err := newDevice(t, repo).Find(t.Context(), "fw/a.suit"); !errors.Is(err, tuf.ErrLength) {
@@ -152,7 +152,7 @@ func TestFindRefusesOtherBytes(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	good := newDevice(t, repo).o
 	for name, spoil := range map[string]func(*client.Options){
 		"root": func(o *client.Options) { o.Root = nil }, "remote": func(o *client.Options) { o.Remote = nil },
@@ -174,7 +174,7 @@ func TestNew(t *testing.T) {
 // A refresh that finds nothing new asks for two small files and writes nothing (STO-11), in the same process and
 // after a restart.
 func TestSTO_11_UnchangedRefreshWritesNothing(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	sim := simfs.NewSim(simfs.Options{})
 	d := newDevice(t, repo)
 	d.fsys = sim.FS()
@@ -221,7 +221,7 @@ func TestSTO_11_UnchangedRefreshWritesNothing(t *testing.T) {
 // The same timestamp version with other content is not taken (section 5.4.3), and what is fetched again but is
 // the same is not written again.
 func TestTUF_03_SameVersionOtherContent(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	sim := simfs.NewSim(simfs.Options{})
 	d.fsys = sim.FS()
@@ -258,7 +258,7 @@ func TestTUF_03_SameVersionOtherContent(t *testing.T) {
 
 // An expired root stops the update before anything else is asked for (section 5.3.10).
 func TestTUF_02_ExpiredRootStops(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	d.refresh(nil)
 	before := d.files()
@@ -284,40 +284,40 @@ func TestTUF_02_ExpiredRootStops(t *testing.T) {
 func TestTUF_16_RejectedIsForgotten(t *testing.T) {
 	stranger := []verify.Signer{testkeys.Ed25519(66)}
 	for name, c := range map[string]struct {
-		attack func(r *tufsim.Repo)
+		attack func(r *tuftest.Repo)
 		want   error
 		keeps  []string // what may change: verified files above the refused one
 	}{
-		"timestamp by a stranger": {func(r *tufsim.Repo) { r.Signers[tuf.RoleTimestamp] = stranger; r.Publish() }, tuf.ErrThreshold, nil},
-		"snapshot by a stranger":  {func(r *tufsim.Repo) { r.Signers[tuf.RoleSnapshot] = stranger; r.Publish() }, tuf.ErrThreshold, []string{"timestamp.json"}},
-		"targets by a stranger":   {func(r *tufsim.Repo) { r.Signers[tuf.RoleTargets] = stranger; r.Publish() }, tuf.ErrThreshold, []string{"snapshot.json", "timestamp.json"}},
-		"root by a stranger":      {func(r *tufsim.Repo) { r.Signers[tuf.RoleRoot] = stranger; r.Publish(tuf.RoleRoot) }, tuf.ErrThreshold, nil},
-		"root that skips one": {func(r *tufsim.Repo) {
+		"timestamp by a stranger": {func(r *tuftest.Repo) { r.Signers[tuf.RoleTimestamp] = stranger; r.Publish() }, tuf.ErrThreshold, nil},
+		"snapshot by a stranger":  {func(r *tuftest.Repo) { r.Signers[tuf.RoleSnapshot] = stranger; r.Publish() }, tuf.ErrThreshold, []string{"timestamp.json"}},
+		"targets by a stranger":   {func(r *tuftest.Repo) { r.Signers[tuf.RoleTargets] = stranger; r.Publish() }, tuf.ErrThreshold, []string{"snapshot.json", "timestamp.json"}},
+		"root by a stranger":      {func(r *tuftest.Repo) { r.Signers[tuf.RoleRoot] = stranger; r.Publish(tuf.RoleRoot) }, tuf.ErrThreshold, nil},
+		"root that skips one": {func(r *tuftest.Repo) {
 			r.Version[tuf.RoleRoot] = 3
 			r.Files["metadata/2.root.json"] = r.Build(tuf.RoleRoot)
 			r.Version[tuf.RoleRoot] = 1
 		}, tuf.ErrRollback, nil},
-		"expired timestamp": {func(r *tufsim.Repo) { r.Expires[tuf.RoleTimestamp] = r.Now; r.Publish() }, tuf.ErrFreeze, nil},
-		"expired snapshot":  {func(r *tufsim.Repo) { r.Expires[tuf.RoleSnapshot] = r.Now; r.Publish() }, tuf.ErrFreeze, []string{"timestamp.json"}},
-		"older timestamp":   {func(r *tufsim.Repo) { r.Version[tuf.RoleTimestamp] = 1; r.Put(tuf.RoleTimestamp) }, tuf.ErrRollback, nil},
-		"older snapshot":    {func(r *tufsim.Repo) { r.Version[tuf.RoleSnapshot] = 1; r.Version[tuf.RoleTimestamp]++; r.Republish() }, tuf.ErrRollback, nil},
-		"older targets": {func(r *tufsim.Repo) {
+		"expired timestamp": {func(r *tuftest.Repo) { r.Expires[tuf.RoleTimestamp] = r.Now; r.Publish() }, tuf.ErrFreeze, nil},
+		"expired snapshot":  {func(r *tuftest.Repo) { r.Expires[tuf.RoleSnapshot] = r.Now; r.Publish() }, tuf.ErrFreeze, []string{"timestamp.json"}},
+		"older timestamp":   {func(r *tuftest.Repo) { r.Version[tuf.RoleTimestamp] = 1; r.Put(tuf.RoleTimestamp) }, tuf.ErrRollback, nil},
+		"older snapshot":    {func(r *tuftest.Repo) { r.Version[tuf.RoleSnapshot] = 1; r.Version[tuf.RoleTimestamp]++; r.Republish() }, tuf.ErrRollback, nil},
+		"older targets": {func(r *tuftest.Repo) {
 			r.Version[tuf.RoleTargets] = 1
 			r.Version[tuf.RoleSnapshot]++
 			r.Version[tuf.RoleTimestamp]++
 			r.Republish()
 		}, tuf.ErrRollback, []string{"timestamp.json"}},
-		"other snapshot":    {func(r *tufsim.Repo) { r.Publish(); r.Files[r.Name(tuf.RoleSnapshot)][0] = ' ' }, tuf.ErrMixAndMatch, []string{"timestamp.json"}},
-		"other targets":     {func(r *tufsim.Repo) { r.Publish(); r.Files[r.Name(tuf.RoleTargets)][0] = ' ' }, tuf.ErrMixAndMatch, []string{"snapshot.json", "timestamp.json"}},
-		"no timestamp":      {func(r *tufsim.Repo) { delete(r.Files, "metadata/timestamp.json") }, tuf.ErrTransport, nil},
-		"no snapshot":       {func(r *tufsim.Repo) { r.Publish(); delete(r.Files, r.Name(tuf.RoleSnapshot)) }, tuf.ErrTransport, []string{"timestamp.json"}},
-		"timestamp no json": {func(r *tufsim.Repo) { r.Files["metadata/timestamp.json"] = []byte("<html>") }, tuf.ErrMalformed, nil},
-		"timestamp empty":   {func(r *tufsim.Repo) { r.Files["metadata/timestamp.json"] = nil }, tuf.ErrMalformed, nil},
-		"root no json":      {func(r *tufsim.Repo) { r.Files["metadata/2.root.json"] = []byte("<html>") }, tuf.ErrMalformed, nil},
+		"other snapshot":    {func(r *tuftest.Repo) { r.Publish(); r.Files[r.Name(tuf.RoleSnapshot)][0] = ' ' }, tuf.ErrMixAndMatch, []string{"timestamp.json"}},
+		"other targets":     {func(r *tuftest.Repo) { r.Publish(); r.Files[r.Name(tuf.RoleTargets)][0] = ' ' }, tuf.ErrMixAndMatch, []string{"snapshot.json", "timestamp.json"}},
+		"no timestamp":      {func(r *tuftest.Repo) { delete(r.Files, "metadata/timestamp.json") }, tuf.ErrTransport, nil},
+		"no snapshot":       {func(r *tuftest.Repo) { r.Publish(); delete(r.Files, r.Name(tuf.RoleSnapshot)) }, tuf.ErrTransport, []string{"timestamp.json"}},
+		"timestamp no json": {func(r *tuftest.Repo) { r.Files["metadata/timestamp.json"] = []byte("<html>") }, tuf.ErrMalformed, nil},
+		"timestamp empty":   {func(r *tuftest.Repo) { r.Files["metadata/timestamp.json"] = nil }, tuf.ErrMalformed, nil},
+		"root no json":      {func(r *tuftest.Repo) { r.Files["metadata/2.root.json"] = []byte("<html>") }, tuf.ErrMalformed, nil},
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/restart %v", name, restart), func(t *testing.T) {
-				repo := tufsim.New()
+				repo := tuftest.New()
 				repo.Publish()
 				d := newDevice(t, repo)
 				d.refresh(nil)
@@ -328,7 +328,7 @@ func TestTUF_16_RejectedIsForgotten(t *testing.T) {
 					if names := changed(before, d.files()); slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(c.keeps, n) }) {
 						t.Errorf("%v changed, at most %v allowed", names, c.keeps)
 					}
-					if _, err := d.Target("fw/a.suit"); !errors.Is(err, tuf.ErrTargetUnknown) {
+					if _, err := d.Target(t.Context(), "fw/a.suit"); !errors.Is(err, tuf.ErrTargetUnknown) {
 						t.Errorf("target answered after a refused refresh: %v", err)
 					}
 				}
@@ -342,7 +342,7 @@ func TestTUF_16_RejectedIsForgotten(t *testing.T) {
 				repo.Version = map[tuf.Role]int64{tuf.RoleRoot: 1, tuf.RoleTargets: 10, tuf.RoleSnapshot: 10, tuf.RoleTimestamp: 10}
 				repo.Publish()
 				d.refresh(nil)
-				if _, err := d.Target("fw/a.suit"); err != nil {
+				if _, err := d.Target(t.Context(), "fw/a.suit"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -363,7 +363,7 @@ func TestTUF_07_EndlessData(t *testing.T) {
 			"remote stops":       func(int64) ([]byte, error) { return nil, transportError{long: true} },
 			"remote ignores max": func(max int64) ([]byte, error) { return make([]byte, max+1), nil },
 		} {
-			repo := tufsim.New()
+			repo := tuftest.New()
 			d := newDevice(t, repo)
 			d.refresh(nil)
 			repo.Publish()
@@ -389,7 +389,7 @@ func TestTUF_07_EndlessData(t *testing.T) {
 		}
 	}
 	// A listed length beyond the limit is not even asked for.
-	repo := tufsim.New()
+	repo := tuftest.New()
 	repo.Edit = func(role tuf.Role, signed map[string]any) {
 		if role == tuf.RoleTimestamp {
 			signed["meta"].(map[string]any)["snapshot.json"].(map[string]any)["length"] = int64(1) << 40
@@ -404,7 +404,7 @@ func TestTUF_07_EndlessData(t *testing.T) {
 }
 
 func TestTUF_08_SlowRetrieval(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	repo.Fault = func(string, []byte, error) ([]byte, error) {
 		return nil, fmt.Errorf("get: %w", transportError{slow: true})
@@ -430,7 +430,7 @@ func (f remoteFunc) Get(ctx context.Context, name string, max int64) ([]byte, er
 }
 
 func TestDirRemote(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	tree := fstest.MapFS{}
 	for name, data := range repo.Files {
 		tree[name] = &fstest.MapFile{Data: data}
@@ -461,7 +461,7 @@ func TestOnRealDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	repo := tufsim.New()
+	repo := tuftest.New()
 	d := newDevice(t, repo)
 	d.fsys, d.o.Storage = dir, dir
 	for range 3 {

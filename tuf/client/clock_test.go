@@ -10,12 +10,12 @@ import (
 
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // clocked returns a device whose clock is separate from the repository's.
-func clocked(t *testing.T, repo *tufsim.Repo, clock *time.Time, build time.Time) *device {
+func clocked(t *testing.T, repo *tuftest.Repo, clock *time.Time, build time.Time) *device {
 	t.Helper()
 	d := newDevice(t, repo)
 	d.o.Now = func() time.Time { return *clock }
@@ -25,7 +25,7 @@ func clocked(t *testing.T, repo *tufsim.Repo, clock *time.Time, build time.Time)
 }
 
 func TestSTO_12_Clock(t *testing.T) {
-	start := tufsim.Start
+	start := tuftest.Start
 	for name, c := range map[string]struct {
 		wrong time.Time // what the clock shows in between
 		want  error
@@ -39,7 +39,7 @@ func TestSTO_12_Clock(t *testing.T) {
 		"ten years":   {start.AddDate(10, 0, 0), tuf.ErrFreeze},
 		"end of days": {time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), tuf.ErrFreeze},
 	} {
-		repo := tufsim.New()
+		repo := tuftest.New()
 		clock := start
 		d := clocked(t, repo, &clock, start.AddDate(0, -1, 0))
 		d.refresh(nil)
@@ -64,9 +64,9 @@ func TestSTO_12_Clock(t *testing.T) {
 
 // TestTUF_02_ClockFloor: the clock is set back so that expired metadata looks fresh. The stored time stands against it.
 func TestTUF_02_ClockFloor(t *testing.T) {
-	repo := tufsim.New()
-	clock := tufsim.Start
-	d := clocked(t, repo, &clock, tufsim.Start.AddDate(0, -1, 0))
+	repo := tuftest.New()
+	clock := tuftest.Start
+	d := clocked(t, repo, &clock, tuftest.Start.AddDate(0, -1, 0))
 	d.refresh(nil)
 	old := clone(repo.Files)
 	clock = clock.Add(23 * time.Hour)
@@ -79,7 +79,7 @@ func TestTUF_02_ClockFloor(t *testing.T) {
 	repo.Publish(tuf.RoleRoot)
 	repo.Publish()
 	d.refresh(nil) // the stored time is now beyond the expiry of the first files
-	clock = tufsim.Start
+	clock = tuftest.Start
 	d.put("timestamp.json", "")
 	d.restart()
 	for name, data := range old {
@@ -88,20 +88,20 @@ func TestTUF_02_ClockFloor(t *testing.T) {
 	if err := d.Refresh(t.Context()); !errors.Is(err, tuf.ErrRollback) && !errors.Is(err, tuf.ErrFreeze) {
 		t.Errorf("replay with the clock set back: %v", err)
 	}
-	repo.Now = tufsim.Start.Add(12 * time.Hour) // signed in time, expired by the stored time
+	repo.Now = tuftest.Start.Add(12 * time.Hour) // signed in time, expired by the stored time
 	repo.Publish()
 	d.refresh(tuf.ErrFreeze)
-	repo.Now = tufsim.Start.Add(46 * time.Hour)
+	repo.Now = tuftest.Start.Add(46 * time.Hour)
 	repo.Publish()
 	d.refresh(nil)
 }
 
 func TestTUF_02_BuildTimeFloor(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	clock := time.Unix(0, 0)
-	d := clocked(t, repo, &clock, tufsim.Start.Add(24*time.Hour))
+	d := clocked(t, repo, &clock, tuftest.Start.Add(24*time.Hour))
 	d.refresh(tuf.ErrFreeze)
-	repo.Now = tufsim.Start.Add(24 * time.Hour)
+	repo.Now = tuftest.Start.Add(24 * time.Hour)
 	repo.Publish(tuf.RoleRoot)
 	repo.Publish()
 	d.refresh(nil)
@@ -109,11 +109,11 @@ func TestTUF_02_BuildTimeFloor(t *testing.T) {
 
 // TestSTO_13: no clock at all, two years in a drawer, everything on the server newer.
 func TestSTO_13_NoClockOfflineForYears(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	clock := time.Unix(0, 0)
-	d := clocked(t, repo, &clock, tufsim.Start)
+	d := clocked(t, repo, &clock, tuftest.Start)
 	d.refresh(nil)
-	repo.Now = tufsim.Start.AddDate(2, 0, 0)
+	repo.Now = tuftest.Start.AddDate(2, 0, 0)
 	repo.Publish(tuf.RoleRoot)
 	repo.Publish()
 	d.restart()
@@ -121,7 +121,7 @@ func TestSTO_13_NoClockOfflineForYears(t *testing.T) {
 }
 
 func TestNoClockIsAnError(t *testing.T) {
-	o := newDevice(t, tufsim.New()).o
+	o := newDevice(t, tuftest.New()).o
 	o.Now = nil
 	if _, err := client.New(o); !errors.Is(err, verify.ErrClock) {
 		t.Errorf("no clock: %v, want ErrClock", err)
@@ -130,14 +130,14 @@ func TestNoClockIsAnError(t *testing.T) {
 
 // The stored time follows the clock at most once a day if nothing else changes.
 func TestSTO_11_ClockIsNotWrittenOnEveryPoll(t *testing.T) {
-	repo := tufsim.New()
+	repo := tuftest.New()
 	for _, role := range []tuf.Role{tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp} {
-		repo.Expires[role] = tufsim.Start.AddDate(1, 0, 0)
+		repo.Expires[role] = tuftest.Start.AddDate(1, 0, 0)
 	}
 	repo.Publish(tuf.RoleRoot)
 	repo.Publish()
-	clock := tufsim.Start
-	d := clocked(t, repo, &clock, tufsim.Start)
+	clock := tuftest.Start
+	d := clocked(t, repo, &clock, tuftest.Start)
 	d.refresh(nil)
 	writes := 0
 	for range 10 * 24 {

@@ -14,7 +14,8 @@
 //
 // A Remote is asked for "metadata/timestamp.json", "metadata/2.root.json", "metadata/7.snapshot.json", "metadata/7.targets.json"
 // and, for a target fw/stable.suit, "targets/fw/<sha256>.stable.suit". Without consistent snapshots the numbers and the digest
-// are absent, except on root.
+// are absent, except on root. The metadata of a delegated role is asked for under the role's name, in which what does not
+// belong in a path element is percent-escaped.
 //
 // # The cache
 //
@@ -26,9 +27,13 @@
 //   - The chain of roots is walked again from the provisioned one, so a restart never trusts an older root. The record
 //     names the newest root; if the chain no longer reaches it and the Remote does not offer it, Refresh returns tuf.ErrCache.
 //   - Any other file that is missing, damaged, expired or older than the record says is fetched again.
+//   - The metadata of delegated roles, as far as it was asked for, is in role-<SHA-256 of the name>.json, at most 256 files. It is verified against
+//     the delegator at hand whenever it is read.
 //   - The record keeps the version numbers and the keys that were in force, so that a rollback is recognised without the
 //     files, and so that the files are forgotten when root revokes a key (fast-forward attack), also if power
 //     failed in between.
+//
+// Options.Floor, a counter that is kept elsewhere, holds the versions of root and timestamp for the case that the whole cache is lost.
 //
 // # The clock
 //

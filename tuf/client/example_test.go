@@ -12,12 +12,12 @@ import (
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 )
 
 // A device looks for its release, and later notices that it is offered an older repository.
 func Example() {
-	repo := tufsim.New() // stands for a web server; fetch.NewRemote is one
+	repo := tuftest.New() // stands for a web server; fetch.NewRemote is one
 	c, err := client.New(client.Options{
 		Root:    repo.Root(1), // built into the device
 		Remote:  repo,

@@ -10,7 +10,7 @@ import (
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -27,7 +27,7 @@ func FuzzClient(f *testing.F) {
 		if len(steps) > 64 {
 			return
 		}
-		repo := tufsim.New()
+		repo := tuftest.New()
 		d := newDevice(t, repo)
 		var past []map[string][]byte
 		released, found := 0, 0

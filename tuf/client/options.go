@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/firmament-dev/firmament/tuf"
@@ -14,7 +15,8 @@ import (
 )
 
 // Remote delivers files of a repository. It is not trusted. Get returns the whole file called name, which is relative and slash-separated and may
-// hold any character that a target path may: a Remote that makes it part of a URL escapes it. It reads at most max
+// hold any character that a target path may: a Remote that makes it part of a URL escapes it. In the file name of a delegated role whose
+// name has characters that do not belong in a path element, those are percent-escaped already. It reads at most max
 // bytes, ends when ctx does, and never waits without limit for a slow server. It is called by one goroutine at a time.
 //
 // Errors: one that matches fs.ErrNotExist if the file is absent; one with a method TooLong() bool that is true if there
@@ -28,9 +30,12 @@ type Limits struct {
 	Root      int64 // bytes of one root, 512 KiB
 	Timestamp int64 // bytes, 16 KiB
 	Snapshot  int64 // bytes, 2 MiB
-	Targets   int64 // bytes of targets metadata, 8 MiB
+	Targets   int64 // bytes of one role's targets metadata, 8 MiB
 	Target    int64 // bytes of a target that Find holds in memory, 1 MiB
 	Roots     int   // root rotations in one refresh, 256; the next refresh goes on from there
+
+	Delegations int // delegated roles that the search for one target visits, 32
+	Depth       int // delegations from the top-level targets role to one of them, 16
 }
 
 // written is when this package was written. No clock that shows an earlier time can be right.
@@ -44,6 +49,14 @@ type Options struct {
 	Now       func() time.Time // the device's clock; it may be wrong
 	BuildTime time.Time        // when the program was built: the clock cannot be right before; if zero, when this package was written
 	Limits    Limits
+
+	// Mirrors are asked when Remote fails, lies or stalls; whoever failed least often is asked first. What one of them delivered and was
+	// verified is kept when the next one takes over.
+	Mirrors []Remote
+
+	// Floor, if not nil, is raised with each update to a number made of the versions of root and timestamp, so that neither goes back
+	// even if the whole cache is lost. It belongs to this Client alone.
+	Floor verify.Counter
 }
 
 func (o *Options) validate() error {
@@ -52,6 +65,8 @@ func (o *Options) validate() error {
 		return errors.New("tuf client: no root")
 	case o.Remote == nil:
 		return errors.New("tuf client: no remote")
+	case slices.Contains(o.Mirrors, nil):
+		return errors.New("tuf client: a mirror is nil")
 	case o.Storage == nil:
 		return errors.New("tuf client: no storage")
 	case o.Now == nil:
@@ -72,11 +87,16 @@ func (o *Options) validate() error {
 			*field.value = field.fallback
 		}
 	}
-	if l.Roots < 0 {
-		return fmt.Errorf("tuf client: negative limit %d", l.Roots)
-	}
-	if l.Roots == 0 {
-		l.Roots = 256
+	for _, field := range []struct {
+		value    *int
+		fallback int
+	}{{&l.Roots, 256}, {&l.Delegations, 32}, {&l.Depth, 16}} {
+		if *field.value < 0 {
+			return fmt.Errorf("tuf client: negative limit %d", *field.value)
+		}
+		if *field.value == 0 {
+			*field.value = field.fallback
+		}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
-	"github.com/firmament-dev/firmament/tuf/internal/tufsim"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -38,7 +38,7 @@ func (s served) Get(_ context.Context, name string, max int64) ([]byte, error) {
 // history is a repository's life: the beginning; versions driven up by a thief of the timestamp key; a new root that
 // revokes that key, and versions that begin again. stale is the last state signed so that it expires at the last update's time.
 func history() (root []byte, stages []served, stale served) {
-	r := tufsim.New()
+	r := tuftest.New()
 	stages = append(stages, served{clone(r.Files), r.Now})
 	r.Now = r.Now.Add(time.Hour)
 	r.Targets["fw/a.suit"] = []byte("two")
@@ -61,7 +61,7 @@ func history() (root []byte, stages []served, stale served) {
 
 func poweredClient(s *simfs.Sim, root []byte, from served, clock time.Time) (*client.Client, error) {
 	return client.New(client.Options{
-		Root: root, Remote: from, Storage: s.FS(), Now: func() time.Time { return clock }, BuildTime: tufsim.Start.AddDate(-1, 0, 0),
+		Root: root, Remote: from, Storage: s.FS(), Now: func() time.Time { return clock }, BuildTime: tuftest.Start.AddDate(-1, 0, 0),
 	})
 }
 

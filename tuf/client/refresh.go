@@ -27,16 +27,19 @@ func (c *Client) load() error {
 }
 
 // updateRoot walks the chain of roots (section 5.3), through the cache and, where that ends, the Remote.
-func (c *Client) updateRoot(ctx context.Context) error {
+func (c *Client) updateRoot(ctx context.Context, r Remote, floor versions) error {
 	first := c.set.Timestamp() == nil // nothing restored yet
 	before := c.set.Root().Version()
 	for fetched := 0; fetched < c.o.Limits.Roots; {
+		if c.set.Root().Version() == floor.root {
+			c.floorKeys = keysOf(c.set.Root())
+		}
 		version := c.set.Root().Version() + 1
 		name := fmt.Sprintf("%d.%s", version, tuf.RoleRoot.Filename())
 		if data := c.cache.read(name, tuf.RoleRoot); data != nil && c.set.UpdateRoot(data) == nil {
 			continue
 		}
-		data, err := c.get(ctx, "metadata/"+name, c.o.Limits.Root)
+		data, err := get(ctx, r, "metadata/"+name, c.o.Limits.Root)
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -51,19 +54,25 @@ func (c *Client) updateRoot(ctx context.Context) error {
 		}
 		fetched++
 	}
+	timestamp, err := floor.check(c.set.Root(), c.floorKeys)
+	if err != nil {
+		return err
+	}
 	if err := c.cache.reachRoot(c.set.Root()); err != nil {
 		return err
 	}
 	if first || c.set.Root().Version() != before {
-		c.restore()
+		c.restore(timestamp)
 	}
 	return nil
 }
 
 // restore puts back what earlier updates accepted. What does not verify, or no longer, is passed over: it will be
 // fetched and replaced.
-func (c *Client) restore() {
-	c.set.SetFloor(c.cache.state.Floor)
+func (c *Client) restore(timestamp int64) {
+	floor := c.cache.state.Floor
+	floor.Timestamp = max(floor.Timestamp, timestamp)
+	c.set.SetFloor(floor)
 	for _, step := range []struct {
 		role tuf.Role
 		put  func([]byte) error
@@ -77,8 +86,8 @@ func (c *Client) restore() {
 }
 
 // updateRoles is sections 5.4 to 5.6. Each file is written as soon as it is verified, and only then.
-func (c *Client) updateRoles(ctx context.Context, at time.Time) error {
-	data, err := c.get(ctx, "metadata/"+tuf.RoleTimestamp.Filename(), c.o.Limits.Timestamp)
+func (c *Client) updateRoles(ctx context.Context, r Remote, at time.Time) error {
+	data, err := get(ctx, r, "metadata/"+tuf.RoleTimestamp.Filename(), c.o.Limits.Timestamp)
 	if err != nil {
 		return err
 	}
@@ -92,13 +101,13 @@ func (c *Client) updateRoles(ctx context.Context, at time.Time) error {
 		}
 	}
 	if !c.set.SnapshotCurrent() {
-		if err := c.updateListed(ctx, at, tuf.RoleSnapshot, c.set.Timestamp().Snapshot(), c.set.UpdateSnapshot); err != nil {
+		if err := c.updateListed(ctx, r, at, tuf.RoleSnapshot, c.set.Timestamp().Snapshot(), c.set.UpdateSnapshot); err != nil {
 			return err
 		}
 	}
 	if !c.set.TargetsCurrent() {
 		listed, _ := c.set.Snapshot().Meta(tuf.RoleTargets.Filename())
-		if err := c.updateListed(ctx, at, tuf.RoleTargets, listed, c.set.UpdateTargets); err != nil {
+		if err := c.updateListed(ctx, r, at, tuf.RoleTargets, listed, c.set.UpdateTargets); err != nil {
 			return err
 		}
 	}
@@ -106,19 +115,16 @@ func (c *Client) updateRoles(ctx context.Context, at time.Time) error {
 }
 
 // updateListed fetches, verifies and writes a file that its parent lists.
-func (c *Client) updateListed(ctx context.Context, at time.Time, role tuf.Role, listed tuf.MetaFile, update func([]byte, time.Time) error) error {
-	limit := c.o.Limits.of(role)
-	if listed.Length > limit {
-		return &tuf.RoleError{Role: role, Version: listed.Version, Err: fmt.Errorf("%w: %d bytes listed, at most %d", tuf.ErrLength, listed.Length, limit)}
-	}
-	if listed.Length > 0 {
-		limit = listed.Length
+func (c *Client) updateListed(ctx context.Context, r Remote, at time.Time, role tuf.Role, listed tuf.MetaFile, update func([]byte, time.Time) error) error {
+	limit, err := c.limit(role, listed)
+	if err != nil {
+		return err
 	}
 	name := role.Filename()
 	if c.set.Root().ConsistentSnapshot() {
 		name = fmt.Sprintf("%d.%s", listed.Version, name)
 	}
-	data, err := c.get(ctx, "metadata/"+name, limit)
+	data, err := get(ctx, r, "metadata/"+name, limit)
 	if err != nil {
 		return err
 	}
@@ -126,4 +132,16 @@ func (c *Client) updateListed(ctx context.Context, at time.Time, role tuf.Role, 
 		return err
 	}
 	return c.cache.write(role.Filename(), data)
+}
+
+// limit is how many bytes of a listed file are read.
+func (c *Client) limit(role tuf.Role, listed tuf.MetaFile) (int64, error) {
+	limit := c.o.Limits.of(role)
+	if listed.Length > limit {
+		return 0, &tuf.RoleError{Role: role, Version: listed.Version, Err: fmt.Errorf("%w: %d bytes listed, at most %d", tuf.ErrLength, listed.Length, limit)}
+	}
+	if listed.Length > 0 {
+		limit = listed.Length
+	}
+	return limit, nil
 }

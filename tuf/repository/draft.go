@@ -118,7 +118,7 @@ func (d *draft) check(set tuf.Set, at time.Time) error {
 func enough(root *tuf.Root, role tuf.Role, signers []verify.Signer) error {
 	have := 0
 	for _, key := range root.Keys(role) {
-		if slices.ContainsFunc(signers, func(s verify.Signer) bool { return s.Public() == key }) {
+		if slices.ContainsFunc(signers, func(s verify.Signer) bool { return keyOf(s) == key }) {
 			have++
 		}
 	}

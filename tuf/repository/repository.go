@@ -112,18 +112,18 @@ func (r *Repository) create(ctx context.Context) error {
 	return d.write(r.dir)
 }
 
-func publicKeys(signers []verify.Signer) []verify.Key {
-	var keys []verify.Key
+func publicKeys(signers []verify.Signer) []tuf.Key {
+	var keys []tuf.Key
 	for _, s := range signers {
-		if !slices.Contains(keys, s.Public()) {
-			keys = append(keys, s.Public())
+		if key := keyOf(s); !slices.Contains(keys, key) {
+			keys = append(keys, key)
 		}
 	}
 	return keys
 }
 
 // setRole replaces a role's keys and threshold in root.
-func setRole(root *metadata.Metadata[metadata.RootType], role tuf.Role, keys []verify.Key, threshold int) error {
+func setRole(root *metadata.Metadata[metadata.RootType], role tuf.Role, keys []tuf.Key, threshold int) error {
 	if threshold < 1 || len(keys) < threshold {
 		return fmt.Errorf("%w: %s: threshold %d of %d keys", ErrIncomplete, role, threshold, len(keys))
 	}

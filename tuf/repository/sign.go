@@ -25,13 +25,14 @@ func sign[T metadata.Roles](ctx context.Context, m *metadata.Metadata[T], signer
 		return nil, err
 	}
 	m.Signatures = []metadata.Signature{}
-	signed := make(map[verify.Key]bool)
+	signed := make(map[tuf.Key]bool)
 	for _, s := range signers {
-		if signed[s.Public()] {
+		public := keyOf(s)
+		if signed[public] {
 			continue
 		}
-		signed[s.Public()] = true
-		_, id, err := tufKey(s.Public())
+		signed[public] = true
+		_, id, err := tufKey(public)
 		if err != nil {
 			return nil, err
 		}
@@ -48,15 +49,16 @@ func sign[T metadata.Roles](ctx context.Context, m *metadata.Metadata[T], signer
 	return data, nil
 }
 
-// tufKey returns a public key as root lists it, and its key id.
-func tufKey(k verify.Key) (*metadata.Key, string, error) {
-	key, err := metadata.KeyFromPublicKey(k.Public())
-	if err != nil {
-		return nil, "", fmt.Errorf("key %v: %v", k, err)
+// tufKey returns a public key as metadata lists it, and its key id.
+func tufKey(k tuf.Key) (*metadata.Key, string, error) {
+	keyType, scheme, public := k.KeyVal()
+	if keyType == "" {
+		return nil, "", fmt.Errorf("key of a type that metadata cannot list: %w", verify.ErrAlgorithm)
 	}
+	key := &metadata.Key{Type: keyType, Scheme: scheme, Value: metadata.KeyVal{PublicKey: public}}
 	id, err := key.ID()
 	if err != nil {
-		return nil, "", fmt.Errorf("key %v: %v", k, err)
+		return nil, "", fmt.Errorf("key id: %v", err)
 	}
 	return key, id, nil
 }

@@ -1,17 +1,21 @@
 // SPDX-FileCopyrightText: The Firmament Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tufsim is a repository for tests that can be right or wrong in any way: it signs anything with any key, and
-// serves it from memory. Metadata is assembled by hand here, by no code that the library uses to write it.
-package tufsim
+// Package tuftest is a repository for tests that can be right or wrong in any way: it signs anything with any key, and
+// serves it from memory, with faults. Metadata is assembled by hand here, by no code that the library uses to write it.
+//
+// A Repo is a client.Remote. Its keys are the same in every run and known to everybody: use it in tests only. Misuse panics.
+// A Repo is not safe for concurrent use.
+package tuftest
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"time"
@@ -31,8 +35,14 @@ type Repo struct {
 	Signers    map[tuf.Role][]verify.Signer // who signs, if not Keys
 	Thresholds map[tuf.Role]any
 	Targets    map[string][]byte
-	Hashes     bool // list lengths and digests in timestamp and snapshot
-	Edit       func(role tuf.Role, signed map[string]any)
+
+	// Delegated roles are published under their names as roles, after they have Keys. DelegatedTargets are their files, Delegations the
+	// "delegations" objects of any targets role; Delegate fills them in.
+	DelegatedTargets map[tuf.Role]map[string][]byte
+	Delegations      map[tuf.Role]map[string]any
+
+	Hashes bool // list lengths and digests in timestamp and snapshot
+	Edit   func(role tuf.Role, signed map[string]any)
 
 	Files    map[string][]byte // what is served, by the name that a client asks for
 	Fault    func(name string, data []byte, err error) ([]byte, error)
@@ -40,6 +50,8 @@ type Repo struct {
 
 	oldRoot []verify.Signer // who must sign the next root too
 }
+
+var topLevel = []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets}
 
 // Start is the time at which every Repo begins.
 var Start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -50,8 +62,9 @@ func New() *Repo {
 		Now: Start, Version: map[tuf.Role]int64{}, Expires: map[tuf.Role]time.Time{}, Keys: map[tuf.Role][]verify.Signer{},
 		Signers: map[tuf.Role][]verify.Signer{}, Thresholds: map[tuf.Role]any{}, Hashes: true,
 		Targets: map[string][]byte{"fw/a.suit": []byte("one")}, Files: map[string][]byte{},
+		DelegatedTargets: map[tuf.Role]map[string][]byte{}, Delegations: map[tuf.Role]map[string]any{},
 	}
-	for i, role := range []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets} {
+	for i, role := range topLevel {
 		r.Keys[role] = []verify.Signer{testkeys.Ed25519(i)}
 	}
 	r.Publish(tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp)
@@ -91,7 +104,7 @@ func (r *Repo) Name(role tuf.Role) string {
 	if role == tuf.RoleTimestamp {
 		return "metadata/timestamp.json"
 	}
-	return fmt.Sprintf("metadata/%d.%s.json", r.Version[role], role)
+	return fmt.Sprintf("metadata/%d.%s.json", r.Version[role], url.PathEscape(string(role)))
 }
 
 // Root returns a published root.
@@ -129,8 +142,12 @@ func (r *Repo) Signed(role tuf.Role) map[string]any {
 	if expires.IsZero() {
 		expires = r.Now.Add(24 * time.Hour)
 	}
+	kind := role
+	if !slices.Contains(topLevel, role) {
+		kind = tuf.RoleTargets
+	}
 	signed := map[string]any{
-		"_type": string(role), "spec_version": "1.0.34", "version": r.Version[role], "expires": expires.UTC().Format(time.RFC3339),
+		"_type": string(kind), "spec_version": "1.0.34", "version": r.Version[role], "expires": expires.UTC().Format(time.RFC3339),
 	}
 	switch role {
 	case tuf.RoleRoot:
@@ -138,10 +155,23 @@ func (r *Repo) Signed(role tuf.Role) map[string]any {
 	case tuf.RoleTimestamp:
 		signed["meta"] = map[string]any{"snapshot.json": r.metaFile(tuf.RoleSnapshot)}
 	case tuf.RoleSnapshot:
-		signed["meta"] = map[string]any{"targets.json": r.metaFile(tuf.RoleTargets)}
-	case tuf.RoleTargets:
+		meta := map[string]any{}
+		for listed := range r.Version {
+			if listed == tuf.RoleTargets || !slices.Contains(topLevel, listed) {
+				meta[listed.Filename()] = r.metaFile(listed)
+			}
+		}
+		signed["meta"] = meta
+	default:
+		files := r.DelegatedTargets[role]
+		if role == tuf.RoleTargets {
+			files = r.Targets
+		}
+		if d := r.Delegations[role]; d != nil {
+			signed["delegations"] = d
+		}
 		targets := map[string]any{}
-		for name, data := range r.Targets {
+		for name, data := range files {
 			sum := verify.Sum(verify.SHA256, data)
 			targets[name] = map[string]any{"length": len(data), "hashes": map[string]any{"sha256": hex.EncodeToString(sum.Bytes())}}
 			dir, file := path.Split(name)
@@ -154,7 +184,8 @@ func (r *Repo) Signed(role tuf.Role) map[string]any {
 
 func (r *Repo) fillRoot(signed map[string]any) {
 	keys, roles := map[string]any{}, map[string]any{}
-	for role, list := range r.Keys {
+	for _, role := range topLevel {
+		list := r.Keys[role]
 		ids := []any{}
 		for _, s := range list {
 			keys[KeyID(s.Public())] = KeyJSON(s.Public())
@@ -167,6 +198,53 @@ func (r *Repo) fillRoot(signed map[string]any) {
 		roles[string(role)] = map[string]any{"keyids": ids, "threshold": threshold}
 	}
 	signed["consistent_snapshot"], signed["keys"], signed["roles"] = true, keys, roles
+}
+
+// Delegate lets from delegate to a role: it appends d, which may lack name, keyids and threshold, to from's delegations, and gives the role
+// a key of its own if it has none. It publishes nothing.
+func (r *Repo) Delegate(from tuf.Role, to string, d map[string]any) {
+	role := tuf.Role(to)
+	if r.Keys[role] == nil {
+		r.Keys[role] = []verify.Signer{testkeys.Ed25519(1000 + len(r.Keys))}
+	}
+	if r.DelegatedTargets[role] == nil {
+		r.DelegatedTargets[role] = map[string][]byte{}
+	}
+	all := r.delegations(from)
+	entry := map[string]any{"name": to, "threshold": 1, "terminating": false, "keyids": r.list(all, r.Keys[role])}
+	maps.Copy(entry, d)
+	roles, _ := all["roles"].([]any)
+	all["roles"] = append(roles, entry)
+}
+
+// DelegateBins lets from delegate everything to 2^bits succinct roles, which share one key. It returns their names.
+func (r *Repo) DelegateBins(from tuf.Role, prefix string, bits int) []tuf.Role {
+	key := []verify.Signer{testkeys.Ed25519(999)}
+	all := r.delegations(from)
+	all["succinct_roles"] = map[string]any{"bit_length": bits, "name_prefix": prefix, "threshold": 1, "keyids": r.list(all, key)}
+	var names []tuf.Role
+	for i := range 1 << bits {
+		name := tuf.Role(tuf.BinName(prefix, bits, uint32(i)))
+		r.Keys[name], r.DelegatedTargets[name] = key, map[string][]byte{}
+		names = append(names, name)
+	}
+	return names
+}
+
+func (r *Repo) delegations(from tuf.Role) map[string]any {
+	if r.Delegations[from] == nil {
+		r.Delegations[from] = map[string]any{"keys": map[string]any{}}
+	}
+	return r.Delegations[from]
+}
+
+func (r *Repo) list(delegations map[string]any, signers []verify.Signer) []any {
+	ids := []any{}
+	for _, s := range signers {
+		delegations["keys"].(map[string]any)[KeyID(s.Public())] = KeyJSON(s.Public())
+		ids = append(ids, KeyID(s.Public()))
+	}
+	return ids
 }
 
 func (r *Repo) metaFile(role tuf.Role) map[string]any {
@@ -201,15 +279,12 @@ func KeyID(k verify.Key) string { return hex.EncodeToString(k.ID().Bytes()) }
 
 // KeyJSON is the KEY object of a public key.
 func KeyJSON(k verify.Key) map[string]any {
-	if k.Type() == verify.P256 {
-		text, err := k.MarshalPEM()
-		if err != nil {
-			panic(err)
-		}
-		return map[string]any{"keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": map[string]any{"public": string(text)}}
+	key, err := tuf.KeyOf(k)
+	if err != nil {
+		panic(err)
 	}
-	public := k.Public().(ed25519.PublicKey)
-	return map[string]any{"keytype": "ed25519", "scheme": "ed25519", "keyval": map[string]any{"public": hex.EncodeToString(public)}}
+	kind, scheme, public := key.KeyVal()
+	return map[string]any{"keytype": kind, "scheme": scheme, "keyval": map[string]any{"public": public}}
 }
 
 // Signature is one entry of "signatures".

@@ -1,0 +1,179 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/firmament-dev/firmament/tuf"
+)
+
+// Target returns what the metadata of the last Refresh says of a target path. It asks the Remote if the path is delegated to
+// roles whose metadata is not in the cache.
+//
+// Errors: tuf.ErrPath, tuf.ErrTargetUnknown; the latter also as long as no Refresh has succeeded. For delegated metadata those of Refresh, and
+// tuf.ErrDelegation.
+func (c *Client) Target(ctx context.Context, name string) (tuf.TargetFile, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.target(ctx, name)
+}
+
+func (c *Client) target(ctx context.Context, name string) (tuf.TargetFile, error) {
+	if err := tuf.CheckPath(name); err != nil {
+		return tuf.TargetFile{}, err
+	}
+	if !c.ready {
+		return tuf.TargetFile{}, fmt.Errorf("%w: %q: metadata has not been refreshed", tuf.ErrTargetUnknown, name)
+	}
+	limits := tuf.SearchLimits{Roles: c.o.Limits.Delegations, Depth: c.o.Limits.Depth}
+	return c.set.Targets().Search(name, limits, func(d tuf.Delegation) (*tuf.Targets, error) { return c.delegated(ctx, d) })
+}
+
+// delegated returns the metadata of a role as d demands it. The cached file is verified each time, because it was stored under
+// the role's name by whichever delegator led there first.
+func (c *Client) delegated(ctx context.Context, d tuf.Delegation) (*tuf.Targets, error) {
+	listed, err := c.set.DelegatedMeta(d.Name())
+	if err != nil {
+		return nil, err
+	}
+	file, role := delegatedFile(d.Name()), tuf.Role(d.Name())
+	if data := c.cache.read(file, role); data != nil {
+		if t, err := c.set.OpenDelegated(d, data, c.at); err == nil {
+			return t, nil
+		}
+	}
+	limit, err := c.limit(role, listed)
+	if err != nil {
+		return nil, err
+	}
+	// The name on the wire is one element of a path, whatever the role is called.
+	name := url.PathEscape(d.Name()) + ".json"
+	if c.set.Root().ConsistentSnapshot() {
+		name = fmt.Sprintf("%d.%s", listed.Version, name)
+	}
+	var data []byte
+	var t *tuf.Targets
+	err = c.each(ctx, func(r Remote) (err error) {
+		if data, err = get(ctx, r, "metadata/"+name, limit); err == nil {
+			t, err = c.set.OpenDelegated(d, data, c.at)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, c.cache.writeDelegated(file, data)
+}
+
+// Find refreshes the metadata, fetches a small target and returns its bytes once length and digests hold. Errors: as
+// Refresh and Target; tuf.ErrLength if the target is larger than Limits.Target; tuf.ErrHash.
+func (c *Client) Find(ctx context.Context, name string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := tuf.CheckPath(name); err != nil {
+		return nil, err
+	}
+	if err := c.refresh(ctx); err != nil {
+		return nil, err
+	}
+	file, err := c.target(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return c.fetch(ctx, file)
+}
+
+// fetch returns the verified bytes of a target that fits in memory.
+func (c *Client) fetch(ctx context.Context, file tuf.TargetFile) ([]byte, error) {
+	if file.Length > c.o.Limits.Target {
+		return nil, fmt.Errorf("target %q: %w: %d bytes listed, at most %d", file.Path, tuf.ErrLength, file.Length, c.o.Limits.Target)
+	}
+	name, err := file.Filename(c.set.Root().ConsistentSnapshot())
+	if err != nil {
+		return nil, err
+	}
+	var data []byte
+	err = c.each(ctx, func(r Remote) (err error) {
+		if data, err = get(ctx, r, "targets/"+name, file.Length); err == nil {
+			err = file.Verify(data)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Streamer is what a Remote can do besides, so that Download needs no memory for the whole file. Open returns the file called name from its
+// beginning, under the rules of Remote.Get; the caller closes it and reads no more than it expects.
+type Streamer interface {
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+}
+
+// Download writes a target that Target returned to dst. What is in dst is verified only when Download has returned nil: after an error it is to be
+// thrown away. From a Remote that is a Streamer targets of any size are read in constant memory, from the first such Remote that delivers; others are
+// held in memory first, up to Limits.Target.
+//
+// Errors: tuf.ErrLength, tuf.ErrHash, tuf.ErrTransport, tuf.ErrSlowRetrieval, those of dst.
+func (c *Client) Download(ctx context.Context, file tuf.TargetFile, dst io.Writer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ready {
+		return fmt.Errorf("%w: %q: metadata has not been refreshed", tuf.ErrTargetUnknown, file.Path)
+	}
+	name, err := file.Filename(c.set.Root().ConsistentSnapshot())
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, m := range c.order() {
+		s, ok := m.Remote.(Streamer)
+		if !ok {
+			continue
+		}
+		body, err := s.Open(ctx, "targets/"+name)
+		if err != nil {
+			m.failures++
+			failed = errors.Join(failed, transportError(ctx, "targets/"+name, file.Length, err))
+			continue
+		}
+		err = file.Copy(dst, remoteReader{ctx, name, file.Length, body}) // dst cannot be rewound: no second try after this
+		if err != nil {
+			m.failures++
+		}
+		return errors.Join(err, body.Close())
+	}
+	if failed != nil {
+		return failed
+	}
+	data, err := c.fetch(ctx, file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, bytes.NewReader(data))
+	return err
+}
+
+// remoteReader puts the Remote's errors into their classes, so that they are not taken for those of dst.
+type remoteReader struct {
+	ctx  context.Context
+	name string
+	max  int64
+	r    io.Reader
+}
+
+func (r remoteReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = transportError(r.ctx, "targets/"+r.name, r.max, err)
+	}
+	return n, err
+}
