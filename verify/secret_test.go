@@ -67,6 +67,11 @@ func TestCOS_14_WrappedKeyAltered(t *testing.T) {
 	if _, err := testkeys.KeyWrapper(2, 16).UnwrapKey(t.Context(), wrapped); !errors.Is(err, verify.ErrDecrypt) {
 		t.Errorf("another key: %v", err)
 	}
+	for n := 1; n < 8; n++ {
+		if got, err := w.UnwrapKey(t.Context(), append(bytes.Clone(wrapped), make([]byte, n)...)); !errors.Is(err, verify.ErrDecrypt) {
+			t.Errorf("%d bytes more: %x, %v", n, got, err)
+		}
+	}
 	for n := range 2 * verify.MaxWrappedKey {
 		if n == len(wrapped) {
 			continue

@@ -243,6 +243,12 @@ func TestBoundedAttempts(t *testing.T) {
 	if got, err := cose.Decrypt(t.Context(), info, ciphertext, last); err != nil || got[0] != image[0] || calls != 1 {
 		t.Errorf("%d attempts, %v", calls, err)
 	}
+	calls = 0
+	namelessFirst := recipientKeys(t, cose.RecipientKey{Wrapper: countingWrapper{testkeys.KeyWrapper(2000, 16), &calls}},
+		cose.RecipientKey{KID: []byte("device 1023"), Wrapper: testkeys.KeyWrapper(1023, 16)})
+	if _, err := cose.Decrypt(t.Context(), info, ciphertext, namelessFirst); err != nil || calls != 0 {
+		t.Errorf("%d attempts with a nameless key although another is named, %v", calls, err)
+	}
 	if _, _, err := cose.Encrypt(t.Context(), cose.A128CTR, image[:1], append(to, to[0])...); !errors.Is(err, verify.ErrLimit) {
 		t.Errorf("one recipient too many: %v", err)
 	}
@@ -368,5 +374,19 @@ func TestStreamErrors(t *testing.T) {
 		if _, err := e.Write(image); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("encrypt after Close: %v", err)
 		}
+	}
+}
+
+// A key of the wrong length does not hide the right one behind it.
+func TestContentKeyLength(t *testing.T) {
+	info := unhex("d86084" + ctrBody + "818340a1012540")
+	right := bytes.Repeat([]byte{1}, 16)
+	keys := recipientKeys(t, cose.RecipientKey{Content: make([]byte, 24)}, cose.RecipientKey{Content: right})
+	want := whole(t, cose.A128CTR, right, unhex("000102030405060708090a0b0c0d0e0f"), nil, image)
+	if got, err := cose.Decrypt(t.Context(), info, image, keys); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("second key: %v", err)
+	}
+	if _, err := cose.Decrypt(t.Context(), info, image, recipientKeys(t, cose.RecipientKey{Content: make([]byte, 24)})); !errors.Is(err, verify.ErrAlgorithm) {
+		t.Errorf("wrong length alone: %v", err)
 	}
 }

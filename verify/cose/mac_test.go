@@ -136,6 +136,7 @@ func TestMac0Frame(t *testing.T) {
 		"protected not a bstr":   {with("d184a10105a0f6"), verify.ErrMalformed},
 		"protected not a map":    {with("d1844105a0f6"), verify.ErrMalformed},
 		"protected and more":     {with("d18444a1010500a0f6"), verify.ErrMalformed},
+		"unprotected nil":        {with("d18443a10105f6f6"), verify.ErrMalformed},
 		"unprotected not a map":  {with("d18443a1010580f6"), verify.ErrMalformed},
 		"label of another type":  {with("d18443a10105a1f400f6"), verify.ErrMalformed},
 		"tag truncated":          {append(unhex("d18443a10105a0f6"), bstr(tag[2:18])...), verify.ErrSignature},
@@ -315,6 +316,25 @@ func TestCOS_07_ManyMACs(t *testing.T) {
 		info = append(info, bytes.Repeat(recipient, n)...)
 		if _, err := cose.ParseEncryptionInfo(info); !errors.Is(err, verify.ErrLimit) {
 			t.Errorf("%d recipients of content: %v", n, err)
+		}
+	}
+}
+
+// A wrapped MAC key of another length than that of a MAC key is refused, though HMAC would take it.
+func TestMacKeyLength(t *testing.T) {
+	w := testkeys.KeyWrapper(1, 16)
+	for _, size := range []int{16, 24, 32, 40, 64} {
+		key := make([]byte, size)
+		wrapped, err := w.WrapKey(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := hmac.New(sha256.New, key)
+		h.Write(append(append([]byte("\x84\x63MAC"), unhex("43a1010540")...), bstr(payload)...))
+		block := bytes.Join([][]byte{unhex("d8618543a10105a0f6"), bstr(h.Sum(nil)), unhex("818340a10122"), bstr(wrapped)}, nil)
+		sig, err := cose.VerifyMac(block, payload, keySet(t, verify.Entry{Secret: w}))
+		if (size == 32) != sig.Verified() || (size != 32 && !errors.Is(err, verify.ErrSignature)) {
+			t.Errorf("mac key of %d bytes: %v", size, err)
 		}
 	}
 }

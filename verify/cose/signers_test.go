@@ -116,6 +116,7 @@ func TestSignSignRefuses(t *testing.T) {
 		"canceled":      {canceled, payload, []cose.Signatory{es}, context.Canceled},
 		"lying signer":  {t.Context(), payload, []cose.Signatory{es, {Signer: liar{testkeys.P256(2)}}}, verify.ErrSignature},
 		"zero key":      {t.Context(), payload, []cose.Signatory{{Signer: zeroSigner{}}}, verify.ErrAlgorithm},
+		"secret's own":  {t.Context(), payload, []cose.Signatory{{Signer: nameSigner{}, Algorithm: cose.HMAC256}}, verify.ErrAlgorithm},
 		"secret's name": {t.Context(), payload, []cose.Signatory{{Signer: nameSigner{}}}, verify.ErrAlgorithm},
 	} {
 		if _, err := cose.SignSign(test.ctx, test.payload, test.by...); !errors.Is(err, test.want) {
@@ -265,5 +266,36 @@ func TestCOS_08_11_15_Sign(t *testing.T) {
 	moved = append(moved, one[len(one)-66:]...)
 	if sigs := cose.Verify(moved, payload, keySet(t, verify.Entry{Key: p256Key})); !errors.Is(sigs[0].Err, verify.ErrSignature) {
 		t.Errorf("Sign1 signature in a Sign: %v", sigs)
+	}
+}
+
+// What was made over an empty payload does not verify over a missing one.
+func TestCOS_12_NilIsNotEmpty(t *testing.T) {
+	m, w, empty := testkeys.Macer(1), testkeys.KeyWrapper(1, 16), []byte{}
+	keys := keySet(t, verify.Entry{Key: p256Key}, verify.Entry{Secret: m}, verify.Entry{Secret: w})
+	for name, make := range map[string]func() ([]byte, error){
+		"Sign1": func() ([]byte, error) { return cose.SignSign1(t.Context(), testkeys.P256(1), cose.ESP256, empty) },
+		"Sign": func() ([]byte, error) {
+			return cose.SignSign(t.Context(), empty, cose.Signatory{Signer: testkeys.P256(1)})
+		},
+		"Mac0": func() ([]byte, error) { return cose.MakeMac0(t.Context(), m, nil, empty) },
+		"Mac":  func() ([]byte, error) { return cose.MakeMac(t.Context(), empty, cose.Recipient{Wrapper: w}) },
+	} {
+		block, err := make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sigs := cose.Verify(block, empty, keys); sigs[0].Err != nil {
+			t.Errorf("%s over an empty payload: %v", name, sigs[0].Err)
+		}
+		if sigs := cose.Verify(block, nil, keys); !errors.Is(sigs[0].Err, verify.ErrSignature) || sigs[0].Verified() {
+			t.Errorf("%s over nil: %v", name, sigs[0].Err)
+		}
+		if name != "Mac" {
+			continue
+		}
+		if err := cose.CheckMac(t.Context(), block, nil, recipientKeys(t, cose.RecipientKey{Wrapper: w})); !errors.Is(err, verify.ErrSignature) {
+			t.Errorf("CheckMac over nil: %v", err)
+		}
 	}
 }
