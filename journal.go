@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/manifest/processor"
@@ -37,37 +35,6 @@ const (
 	kindDelivered   kind = 8 // the report with that ID has reached the status tracker
 	kindReport      kind = 9 // a queued report, written by compaction
 )
-
-// record is one entry of the journal: CBOR, a map with integer keys, strict in both directions.
-type record struct {
-	Kind     kind          `cbor:"1,keyasint"`
-	Sequence uint64        `cbor:"2,keyasint,omitempty"`
-	Manifest string        `cbor:"3,keyasint,omitempty"`
-	State    install.State `cbor:"4,keyasint,omitempty"`
-	Size     int64         `cbor:"5,keyasint,omitempty"`
-	Digest   string        `cbor:"6,keyasint,omitempty"`
-	Step     []byte        `cbor:"7,keyasint,omitempty"`
-	Reason   string        `cbor:"8,keyasint,omitempty"`
-	ID       uint64        `cbor:"9,keyasint,omitempty"`
-}
-
-var (
-	recordEncoding = must(cbor.CoreDetEncOptions().EncMode())
-	recordDecoding = must(cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		MaxNestedLevels:   4,
-	}.DecMode())
-)
-
-// must is for options that are constants of this file.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
 
 // journal is the one log of the device and the state that follows from it. It serves as the journal of the manifest
 // processor and of the install machine, too.
@@ -108,8 +75,8 @@ func openJournal(dir install.Storage) (*journal, error) {
 }
 
 func (j *journal) replay(b []byte) error {
-	var r record
-	if err := recordDecoding.Unmarshal(b, &r); err != nil {
+	r, err := parseRecord(b)
+	if err != nil {
 		return err
 	}
 	return j.state.apply(r)
@@ -117,11 +84,7 @@ func (j *journal) replay(b []byte) error {
 
 // append makes r durable and then part of the state.
 func (j *journal) append(r record) error {
-	b, err := recordEncoding.Marshal(r)
-	if err != nil {
-		return err
-	}
-	if err := j.log.Append(b); err != nil {
+	if err := j.log.Append(r.append(nil)); err != nil {
 		return fmt.Errorf("%s: %w", journalName, err)
 	}
 	return j.state.apply(r)
@@ -135,11 +98,7 @@ func (j *journal) begin(rel Release) error {
 	}
 	var recs [][]byte
 	for _, r := range next.records() {
-		b, err := recordEncoding.Marshal(r)
-		if err != nil {
-			return err
-		}
-		recs = append(recs, b)
+		recs = append(recs, r.append(nil))
 	}
 	if err := j.log.Rewrite(recs); err != nil {
 		return fmt.Errorf("%s: %w", journalName, err)

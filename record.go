@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package firmament
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/internal/cborstream"
+)
+
+// record is one entry of the journal: a deterministic CBOR map with these keys. A zero field is left out.
+type record struct {
+	Kind     kind          // 1
+	Sequence uint64        // 2
+	Manifest string        // 3
+	State    install.State // 4
+	Size     int64         // 5
+	Digest   string        // 6
+	Step     []byte        // 7
+	Reason   string        // 8
+	ID       uint64        // 9
+}
+
+const (
+	recordKind = iota + 1
+	recordSequence
+	recordManifest
+	recordState
+	recordSize
+	recordDigest
+	recordStep
+	recordReason
+	recordID
+)
+
+// recordLimits bounds what a record may hold: a step of the processor is the largest part.
+var recordLimits = cborstream.Limits{Size: 4096, Depth: 1, Items: 32}
+
+func (r record) append(b []byte) []byte {
+	var body []byte
+	n := 0
+	number := func(key, v uint64) {
+		if v != 0 {
+			body = cborstream.AppendUint(cborstream.AppendUint(body, key), v)
+			n++
+		}
+	}
+	text := func(key uint64, v string) {
+		if v != "" {
+			body = cborstream.AppendText(cborstream.AppendUint(body, key), v)
+			n++
+		}
+	}
+	number(recordKind, uint64(r.Kind))
+	number(recordSequence, r.Sequence)
+	text(recordManifest, r.Manifest)
+	number(recordState, uint64(r.State))
+	number(recordSize, uint64(r.Size))
+	text(recordDigest, r.Digest)
+	if len(r.Step) > 0 {
+		body = cborstream.AppendBytes(cborstream.AppendUint(body, recordStep), r.Step)
+		n++
+	}
+	text(recordReason, r.Reason)
+	number(recordID, r.ID)
+	return append(cborstream.AppendMap(b, n), body...)
+}
+
+// parseRecord reads exactly what append writes. A key that this version does not know is an error: a newer version wrote it.
+func parseRecord(b []byte) (record, error) {
+	var r record
+	p := cborstream.New(b, recordLimits)
+	n, err := p.Map()
+	if err != nil {
+		return r, err
+	}
+	for range n {
+		key, err := p.Uint()
+		if err != nil {
+			return r, err
+		}
+		if err := r.parseField(p, key); err != nil {
+			return r, fmt.Errorf("key %d: %w", key, err)
+		}
+	}
+	if err := p.Done(); err != nil {
+		return r, err
+	}
+	if !bytes.Equal(r.append(nil), b) {
+		return r, fmt.Errorf("a field is there and zero: %w", ErrJournal)
+	}
+	return r, nil
+}
+
+func (r *record) parseField(p *cborstream.Parser, key uint64) (err error) {
+	var v uint64
+	switch key {
+	case recordSequence:
+		r.Sequence, err = p.Uint()
+	case recordManifest:
+		r.Manifest, err = p.Text()
+	case recordDigest:
+		r.Digest, err = p.Text()
+	case recordStep:
+		r.Step, err = p.Bytes()
+	case recordReason:
+		r.Reason, err = p.Text()
+	case recordID:
+		r.ID, err = p.Uint()
+	case recordKind:
+		v, err = p.Uint()
+		r.Kind = kind(v)
+		if v > 0xff {
+			err = fmt.Errorf("kind %d is not known to this version", v)
+		}
+	case recordState:
+		v, err = p.Uint()
+		r.State = install.State(v)
+		if v > uint64(install.Updated) {
+			err = fmt.Errorf("state %d is not known to this version", v)
+		}
+	case recordSize:
+		v, err = p.Uint()
+		r.Size = int64(v)
+		if r.Size < 0 {
+			err = fmt.Errorf("size %d is out of range", v)
+		}
+	default:
+		err = fmt.Errorf("not known to this version")
+	}
+	return err
+}
