@@ -8,6 +8,8 @@
 //	firmctl release DIR IMAGE --version V   sign and publish IMAGE as the next release
 //	firmctl serve DIR                       serve the repository on http://127.0.0.1:8080
 //	firmctl status DIR                      what was released, what the first device runs
+//	firmctl manifest verify ENVELOPE        verify a SUIT envelope: --key PUB.pem, --mac-key HEX
+//	firmctl manifest run ENVELOPE           run it on a device in memory: --out DIR, and see -h
 //
 // Every command takes --json. Exit codes: 0 ok, 1 refused by verification or policy, 2 usage, 3 network or disk.
 package main
@@ -59,6 +61,9 @@ func commands() []command {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(device.TUFRules()...)
+	if len(args) > 0 && args[0] == "manifest" {
+		return manifestMain(ctx, args[1:], stdout, stderr)
+	}
 	asJSON := cli.WantsJSON(args)
 	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
 		if len(args) == 0 || cli.WantsJSON(args[:1]) {
@@ -85,6 +90,7 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-8s %-10s %s\n", c.name, c.args, c.what)
 	}
+	fmt.Fprintf(w, "  %-8s %-10s %s\n", "manifest", "verify|run", "verify a SUIT envelope, or run it on a device in memory")
 	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
 }
 

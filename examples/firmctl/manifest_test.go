@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firmament-dev/firmament/internal/vectors"
+)
+
+// files writes the published vectors into a folder.
+func files(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, vectors.SUIT()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func text(t *testing.T, name string) string {
+	t.Helper()
+	b, err := fs.ReadFile(vectors.SUIT(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func TestManifestRun(t *testing.T) {
+	dir := files(t)
+	t.Chdir(dir)
+	mac, kek := text(t, "encryption/fwenc-hmac256.hex"), text(t, "encryption/fwenc-kek-a128.hex")
+	ids := []string{"--vendor-id", "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe", "--class-id", "1492af14-2569-5e48-bf42-9b2d51f2ab45"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		exit int
+		want ran
+	}{
+		{"decrypts", []string{"--mac-key", mac, "--kek", kek, "encryption/suit-manifest-aes-kw-content.cbor"}, 0,
+			ran{Result: "ok", Offset: -1, Writes: map[string]written{
+				"706c61696e746578742d6669726d77617265": {30, "36921488fe6680712f734e11f58d87eeb66d4b21a8a1ad3441060814da16d50f"}}}},
+		{"no identity", []string{"--key", "suit-p256-public.pem", "manifest/example1.cbor"}, 1,
+			ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "shared-sequence", Offset: 82, Component: "00"}},
+		{"a key of another kind", []string{"--mac-key", mac, "manifest/example1.cbor"}, 1,
+			ran{Result: "refused", Error: "verify.ErrAlgorithm", Reason: 4, Offset: -1}},
+		{"payload missing", append(ids, "--key", "suit-p256-public.pem", "manifest/example1.cbor"), 1,
+			ran{Result: "aborted", Error: "manifest.ErrDigest", Reason: 11, Section: "install", Offset: 33, Component: "00"}},
+		{"other content", append(ids, "--section", "validate", "--component", "00=suit-p256-public.pem", "--key", "suit-p256-public.pem", "manifest/example1.cbor"), 1,
+			ran{Result: "aborted", Error: "manifest.ErrDigest", Reason: 10, Section: "validate", Offset: 1, Component: "00"}},
+		{"dependency", []string{"--key", "suit-p256-public.pem", "--compat", "--section", "dependency-resolution", "--section", "install", "trust-domains/example2_integrated.cbor"}, 0,
+			ran{Result: "ok", Offset: -1, Writes: map[string]written{
+				"3030":                         {11, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
+				"3130":                         {26, ""},
+				"646570656e64656e742e73756974": {190, ""}}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := t.TempDir()
+			var stdout, stderr bytes.Buffer
+			exit := run(t.Context(), append([]string{"manifest", "run", "--json", "--out", out}, tt.args...), &stdout, &stderr)
+			var got ran
+			if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || strings.Count(stdout.String(), "\n") != 1 {
+				t.Fatalf("%v: %s%s", err, &stdout, &stderr)
+			}
+			for id, w := range got.Writes {
+				b, err := os.ReadFile(filepath.Join(out, id))
+				if err != nil || len(b) != w.Size {
+					t.Errorf("%s: %d bytes, %v", id, len(b), err)
+				}
+				if tt.want.Writes[id].SHA256 == "" {
+					w.SHA256 = ""
+					got.Writes[id] = w
+				}
+			}
+			if len(got.Writes) == 0 {
+				got.Writes = nil
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || exit != tt.exit {
+				t.Errorf("exit %d: %s\n%s", exit, diff, &stderr)
+			}
+		})
+	}
+}
+
+func TestManifestVerify(t *testing.T) {
+	dir := files(t)
+	t.Chdir(dir)
+	for _, tt := range []struct {
+		args []string
+		exit int
+	}{
+		{[]string{"--key", "suit-p256-public.pem", "manifest/example0.cbor"}, 0},
+		{[]string{"--key", "suit-p256-public.pem", "manifest-esp256/example0.cbor"}, 1},
+		{[]string{"--mac-key", text(t, "encryption/fwenc-hmac256.hex"), "encryption/suit-manifest-aes-kw.cbor"}, 0},
+		{[]string{"manifest/example0.cbor"}, 2},
+		{[]string{"--key", "suit-p256-public.pem"}, 2},
+		{[]string{"--key", "suit-p256-public.pem", "absent.cbor"}, 3},
+	} {
+		var stdout, stderr bytes.Buffer
+		if exit := run(t.Context(), append([]string{"manifest", "verify", "--json"}, tt.args...), &stdout, &stderr); exit != tt.exit {
+			t.Errorf("%v: exit %d, want %d: %s", tt.args, exit, tt.exit, &stderr)
+		}
+	}
+}

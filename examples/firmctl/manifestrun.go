@@ -1,0 +1,222 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/examples/internal/memdevice"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/manifest/report"
+)
+
+// ran is what run prints. Other tools rely on it.
+type ran struct {
+	Result    string             `json:"result"` // ok, aborted, or refused: nothing was executed
+	Error     string             `json:"error"`  // the sentinel's name, "" if ok
+	Reason    int                `json:"reason"` // of the SUIT report
+	Section   string             `json:"section"`
+	Offset    int                `json:"offset"` // -1 if no command has failed
+	Component string             `json:"component"`
+	Writes    map[string]written `json:"writes"`
+}
+
+type written struct {
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// runFlags are the flags of run.
+type runFlags struct {
+	authentication
+	out                         string
+	keks, private               list
+	vendor, class, device       string
+	sections, payloads, content list
+}
+
+func runManifest(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {
+	fs := flags("run", "ENVELOPE", stderr)
+	var f runFlags
+	f.flags(fs)
+	fs.StringVar(&f.out, "out", "", "directory for the final bytes of each changed component (required)")
+	fs.Var(&f.keks, "kek", "key encryption key in hexadecimal, for encrypted payloads")
+	fs.Var(&f.private, "recipient-key", "PRIV.pem, a P-256 key for encrypted payloads")
+	fs.StringVar(&f.vendor, "vendor-id", "", "the device's vendor UUID; without it vendor conditions fail")
+	fs.StringVar(&f.class, "class-id", "", "the device's class UUID")
+	fs.StringVar(&f.device, "device-id", "", "the device's own UUID")
+	fs.Var(&f.sections, "section", "section to run; may be given several times (default: those present, in order)")
+	fs.Var(&f.payloads, "payload", "URI=FILE, what a fetch finds")
+	fs.Var(&f.content, "component", "ID=FILE, what a component holds at first")
+	envelope, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if f.out == "" {
+		return cli.Usagef("firmctl manifest run needs --out DIR")
+	}
+	b, err := readFile(envelope)
+	if err != nil {
+		return err
+	}
+	device, err := f.memory()
+	if err != nil {
+		return err
+	}
+	open, err := f.opener()
+	if err != nil {
+		return err
+	}
+	o, err := f.options(device, open)
+	if err != nil {
+		return err
+	}
+	sections, err := parseSections(f.sections)
+	if err != nil {
+		return err
+	}
+	executed := false
+	o.OnEvent = func(processor.Event) { executed = true }
+	failure := execute(ctx, b, open, o, sections)
+	out := summary(failure, executed)
+	if out.Writes, err = writeOut(f.out, device); err != nil {
+		return err
+	}
+	if asJSON {
+		err = cli.PrintJSON(stdout, out)
+	} else {
+		_, err = fmt.Fprintf(stdout, "%s: %d components written to %s\n", out.Result, len(out.Writes), f.out)
+	}
+	if err != nil || failure == nil {
+		return err
+	}
+	return told{failure}
+}
+
+// told is an error that standard output already has.
+type told struct{ error }
+
+func (t told) Unwrap() error { return t.error }
+
+func (f *runFlags) memory() (*memdevice.Device, error) {
+	d := &memdevice.Device{Payloads: map[string][]byte{}, Contents: map[string][]byte{}, Time: time.Now}
+	for _, p := range f.payloads {
+		i := strings.LastIndex(p, "=")
+		if i < 0 {
+			return nil, cli.Usagef("--payload %q, want URI=FILE", p)
+		}
+		b, err := readFile(p[i+1:])
+		if err != nil {
+			return nil, err
+		}
+		d.Payloads[p[:i]] = b
+	}
+	for _, c := range f.content {
+		id, name, ok := strings.Cut(c, "=")
+		if !ok {
+			return nil, cli.Usagef("--component %q, want ID=FILE", c)
+		}
+		b, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		d.Contents[id] = b
+	}
+	return d, nil
+}
+
+// options relax what this library asks beyond the drafts. No condition is waived: without
+// an identity, the conditions on it fail.
+func (f *runFlags) options(d *memdevice.Device, open func([]byte) (*manifest.Verified, error)) (o processor.Options, err error) {
+	o = processor.Options{Platform: d, Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke,
+		Dependencies: &processor.Dependencies{Open: open,
+			Floor: func(context.Context, manifest.ComponentID) (uint64, error) { return 0, nil }}}
+	for _, id := range []struct {
+		name, text string
+		to         *manifest.UUID
+	}{{"vendor-id", f.vendor, &o.Identity.VendorID}, {"class-id", f.class, &o.Identity.ClassID}, {"device-id", f.device, &o.Identity.DeviceID}} {
+		if id.text == "" {
+			continue
+		}
+		if *id.to, err = manifest.ParseUUID(id.text); err != nil {
+			return o, cli.Usagef("--%s: %v", id.name, err)
+		}
+	}
+	o.Keys, err = recipientKeys(f.keks, f.private)
+	return o, err
+}
+
+func execute(ctx context.Context, b []byte, open func([]byte) (*manifest.Verified, error), o processor.Options, sections []manifest.Section) error {
+	v, err := open(b)
+	if err != nil {
+		return err
+	}
+	if sections == nil {
+		m := v.Manifest()
+		for _, s := range []manifest.Section{manifest.SectionPayloadFetch, manifest.SectionInstall,
+			manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke} {
+			if _, ok := m.Section(s); ok || m.Severed(s) {
+				sections = append(sections, s)
+			}
+		}
+	}
+	p, err := processor.New(ctx, v, o)
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx, sections...)
+}
+
+func summary(err error, executed bool) ran {
+	out := ran{Result: "ok", Reason: int(report.ReasonOf(err)), Offset: -1}
+	if err == nil {
+		return out
+	}
+	out.Result, out.Error = "refused", cli.Explain(err).Error
+	if executed {
+		out.Result = "aborted"
+	}
+	if e, ok := errors.AsType[*processor.Error](err); ok {
+		out.Section, out.Offset = e.Section.String(), e.Offset()
+		if e.Shared {
+			out.Section = manifest.SectionShared.String()
+		}
+		if e.Component >= 0 {
+			out.Component = e.ID.String()
+		}
+	}
+	return out
+}
+
+// writeOut writes what the device holds in the end. Names come from the manifest, so they stay below dir.
+func writeOut(dir string, d *memdevice.Device) (map[string]written, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	out := map[string]written{}
+	for _, id := range d.Changed() {
+		content := d.Content(id)
+		if err := root.WriteFile(id, content, 0o644); err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(content)
+		out[id] = written{len(content), hex.EncodeToString(sum[:])}
+	}
+	return out, nil
+}

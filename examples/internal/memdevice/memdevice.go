@@ -1,0 +1,193 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package memdevice is a device in memory, to try manifests on: every component exists, and holds bytes.
+package memdevice
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// Device is a processor.Platform. Fill the maps before a run. Its slot is always 0, its clock the one of Now, and
+// invocation does nothing. It has no battery, nobody to ask for permission, and waits for nothing: manifests
+// that need one are refused.
+type Device struct {
+	Payloads map[string][]byte // what fetch finds, by URI
+	Contents map[string][]byte // of components, by identifier
+	Time     func() time.Time
+
+	mu      sync.Mutex
+	changed map[string]bool
+	swapped map[string]bool
+}
+
+// Changed returns the identifiers of the components that were written, sorted.
+func (d *Device) Changed() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ids []string
+	for id := range d.changed {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Content returns what a component holds, nil if nothing.
+func (d *Device) Content(id string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.Contents[id]
+}
+
+func (d *Device) put(id string, content []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.set(id, content)
+}
+
+func (d *Device) set(id string, content []byte) {
+	if d.changed == nil {
+		d.changed = map[string]bool{}
+	}
+	if d.Contents == nil {
+		d.Contents = map[string][]byte{}
+	}
+	d.Contents[id], d.changed[id] = content, true
+}
+
+// Now implements [processor.Clock].
+func (d *Device) Now(context.Context) (time.Time, error) {
+	if d.Time == nil {
+		return time.Time{}, verify.ErrClock
+	}
+	return d.Time(), nil
+}
+
+// Component implements [processor.Platform].
+func (d *Device) Component(id manifest.ComponentID) (processor.Component, error) {
+	return &component{d, id.String()}, nil
+}
+
+type component struct {
+	d  *Device
+	id string
+}
+
+func (c *component) payload(uri string) ([]byte, error) {
+	data, ok := c.d.Payloads[uri]
+	if !ok {
+		return nil, fmt.Errorf("%w: no payload for %q", manifest.ErrDigest, uri)
+	}
+	return data, nil
+}
+
+func (c *component) Fetch(_ context.Context, r processor.FetchRequest) error {
+	data := r.Integrated
+	if data == nil {
+		var err error
+		if data, err = c.payload(r.URI); err != nil {
+			return err
+		}
+	}
+	if int64(len(data)) != r.Size {
+		return fmt.Errorf("%w: payload of %d bytes, expected %d", manifest.ErrDigest, len(data), r.Size)
+	}
+	if !r.Dependency && !r.Digest.IsZero() {
+		if seen := verify.Sum(r.Digest.Hash(), data); seen != r.Digest {
+			return &processor.Mismatch{Want: r.Digest, Seen: seen, Size: r.Size}
+		}
+	}
+	c.d.put(c.id, bytes.Clone(data))
+	return nil
+}
+
+func (c *component) FetchEncrypted(_ context.Context, r processor.FetchRequest, decrypt func(io.Reader) (io.Reader, error)) error {
+	data, err := c.payload(r.URI)
+	if err != nil {
+		return err
+	}
+	plain, err := decrypt(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	out, err := io.ReadAll(plain)
+	if err != nil {
+		return err
+	}
+	if !r.Digest.IsZero() {
+		if seen := verify.Sum(r.Digest.Hash(), out); seen != r.Digest || int64(len(out)) != r.Size {
+			return &processor.Mismatch{Want: r.Digest, Seen: seen, Size: int64(len(out))}
+		}
+	}
+	c.d.put(c.id, out)
+	return nil
+}
+
+func (c *component) Open(context.Context) (io.ReadCloser, int64, error) {
+	data := c.d.Content(c.id)
+	if data == nil {
+		return nil, 0, fmt.Errorf("%w: %s is empty", manifest.ErrComponent, c.id)
+	}
+	return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+}
+
+func (c *component) Write(_ context.Context, r processor.WriteRequest) error {
+	data, err := io.ReadAll(r.Content)
+	if err != nil {
+		return err
+	}
+	c.d.put(c.id, data)
+	return nil
+}
+
+func (c *component) Swap(_ context.Context, r processor.SwapRequest) error {
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	if c.d.swapped[r.ID] {
+		return nil
+	}
+	other := r.Source.String()
+	mine, its := c.d.Contents[c.id], c.d.Contents[other]
+	if mine == nil || its == nil {
+		return fmt.Errorf("%w: swap with nothing", manifest.ErrComponent)
+	}
+	c.d.set(c.id, its)
+	c.d.set(other, mine)
+	if c.d.swapped == nil {
+		c.d.swapped = map[string]bool{}
+	}
+	c.d.swapped[r.ID] = true
+	return nil
+}
+
+func (c *component) Match(_ context.Context, want verify.Digest, size int64) error {
+	data := c.d.Content(c.id)
+	if seen := verify.Sum(want.Hash(), data); seen != want || int64(len(data)) != size {
+		return &processor.Mismatch{Want: want, Seen: seen, Size: int64(len(data))}
+	}
+	return nil
+}
+
+func (c *component) References(context.Context) (uint64, error) { return 0, nil }
+
+func (c *component) Unlink(context.Context, verify.Digest) error {
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	delete(c.d.Contents, c.id)
+	return nil
+}
+
+func (c *component) Slot(context.Context) (uint64, error) { return 0, nil }
+
+func (c *component) Invoke(context.Context, []byte) error { return nil }
