@@ -322,3 +322,24 @@ func TestVersionMatch(t *testing.T) {
 		}
 	}
 }
+
+// Encode does not drop an argument that belongs to another command.
+func TestEncodeRefusesStrayArguments(t *testing.T) {
+	p := &manifest.Parameters{Slot: new(uint64(0))}
+	for name, c := range map[string]manifest.Command{
+		"custom value":      {Code: manifest.DirectiveFetch, Custom: int64(1)},
+		"overrides":         {Code: manifest.DirectiveFetch, Overrides: []manifest.Override{{0, p}}},
+		"copies":            {Code: manifest.DirectiveFetch, Copies: []manifest.ParameterCopy{{0, nil}}},
+		"policy":            {Code: -256, Policy: 1},
+		"parameters":        {Code: manifest.DirectiveOverrideMultiple, Parameters: p},
+		"nil override":      {Code: manifest.DirectiveOverrideMultiple, Overrides: []manifest.Override{{0, nil}}},
+		"positive custom":   {Code: manifest.DirectiveSetParameters, Parameters: &manifest.Parameters{Custom: []manifest.CustomParameter{{Key: 5, Value: int64(1)}}}},
+		"nothing to select": {Code: manifest.DirectiveSetComponentIndex},
+	} {
+		e := &manifest.Envelope{Options: everything, Manifest: manifest.Manifest{
+			Components: []manifest.ComponentID{{{0}}}, Validate: manifest.Sequence{c}}}
+		if _, err := e.Encode(); !errors.Is(err, manifest.ErrCommand) {
+			t.Errorf("%s: got %v, want ErrCommand", name, err)
+		}
+	}
+}

@@ -254,3 +254,31 @@ func TestSeverAndAttach(t *testing.T) {
 		t.Errorf("no hash: got %v, want ErrAlgorithm", err)
 	}
 }
+
+// What is severed may name other digests, and may check dependencies; what is attached is judged
+// with the rest.
+func TestFlowOfSeveredSections(t *testing.T) {
+	process := arr(num(12), num(1), num(11), num(0))
+	b := seal(t, dependent().with(20, sum(bstr(process))).manifest())
+	v, err := openOwn(t, b)
+	check(t, err)
+	if _, err := v.Attach(manifest.SectionInstall, process); !errors.Is(err, manifest.ErrCommand) {
+		t.Errorf("attached: got %v, want ErrCommand", err)
+	}
+
+	other := []byte("other")
+	p := goodParts()
+	p.shared = arr(num(20), dict(num(3), bstr(sum([]byte("image"))), num(21), tstr("#a")))
+	install := arr(num(20), dict(num(3), bstr(sum(other))), num(21), num(0))
+	v, err = openOwn(t, seal(t, p.with(20, sum(bstr(install))).manifest(), tstr("#a"), bstr(other)))
+	check(t, err)
+	if _, err := v.Attach(manifest.SectionInstall, install); err != nil {
+		t.Errorf("attached with the digest: %v", err)
+	}
+	install = arr(num(21), num(0))
+	v, err = openOwn(t, seal(t, p.with(20, sum(bstr(install))).manifest(), tstr("#a"), bstr(other)))
+	check(t, err)
+	if _, err := v.Attach(manifest.SectionInstall, install); !errors.Is(err, manifest.ErrDigest) {
+		t.Errorf("attached without the digest: got %v, want ErrDigest", err)
+	}
+}
