@@ -120,6 +120,7 @@ func TestEachRuleFails(t *testing.T) {
 		{"examples", agent, examples + "/firmctl"},
 		{"suitonly", agent, tufTree + "/client"},
 		{"suitonly", module + "/fetch", tufTree},
+		{"suitonly", module + "/fetch", compress + "/zstd"},
 	} {
 		t.Run(test.rule+" "+strings.TrimPrefix(test.from, module)+" to "+test.to, func(t *testing.T) {
 			base, all := sound, rules

@@ -1,0 +1,268 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delta_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/delta"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+func TestNET_12_WrongBase(t *testing.T) {
+	old, new := opensbi(t)
+	patch, info := makePatch(t, old, new, delta.MinFrameSize)
+	bent := bytes.Clone(old)
+	bent[len(bent)-1] ^= 1
+	for name, base := range map[string][]byte{"one bit": bent, "shorter": old[:len(old)-1], "empty": nil, "the new one": new[:len(old)]} {
+		var m medium
+		err := open(t, patch, info).Apply(t.Context(), bytes.NewReader(base), &m, delta.ApplyOptions{})
+		if !errors.Is(err, delta.ErrBase) || len(m.data) != 0 {
+			t.Errorf("%s: error %v after %d bytes, want ErrBase before the first", name, err, len(m.data))
+		}
+	}
+}
+
+// turncoat changes after it was read once.
+type turncoat struct {
+	data []byte
+	read int
+}
+
+func (r *turncoat) ReadAt(p []byte, at int64) (int, error) {
+	r.read += len(p)
+	if r.read > len(r.data) {
+		n, err := bytes.NewReader(r.data).ReadAt(p, at)
+		for i := range p[:n] {
+			p[i] ^= 0x10
+		}
+		return n, err
+	}
+	return bytes.NewReader(r.data).ReadAt(p, at)
+}
+
+func TestNET_12_BaseChangesWhileApplying(t *testing.T) {
+	old, new := opensbi(t)
+	patch, info := makePatch(t, old, new, delta.MinFrameSize)
+	var m medium
+	err := open(t, patch, info).Apply(t.Context(), &turncoat{data: old}, &m, delta.ApplyOptions{})
+	var bad *fetch.DigestError
+	if !errors.As(err, &bad) || bad.Part != "delta block" || len(m.data) != 0 {
+		t.Fatalf("error %v after %d bytes, want a DigestError for block 0 and nothing written", err, len(m.data))
+	}
+}
+
+// Every byte of a patch matters, or nobody notices its change because it is not read.
+func TestNET_12_FlippedByte(t *testing.T) {
+	old, new := opensbi(t)
+	patch, info := makePatch(t, old, new, delta.MinFrameSize)
+	for i := 0; i < len(patch); i += 1 + i/50 {
+		bent := bytes.Clone(patch)
+		bent[i] ^= 0x40
+		var m medium
+		p, err := delta.Open(bytes.NewReader(bent), info.Digest, 0)
+		if err == nil {
+			err = p.Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{})
+		}
+		if !errors.Is(err, fetch.ErrDigest) {
+			t.Fatalf("byte %d of %d flipped: error %v, want ErrDigest", i, len(patch), err)
+		}
+		if !bytes.Equal(m.data, new[:len(m.data)]) {
+			t.Fatalf("byte %d flipped: wrong bytes written", i)
+		}
+	}
+	for _, n := range []int{0, 127, 128, 200, len(patch) - 1} {
+		var m medium
+		p, err := delta.Open(bytes.NewReader(patch[:n]), info.Digest, 0)
+		if err == nil {
+			err = p.Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{})
+		}
+		if err == nil {
+			t.Fatalf("patch cut to %d bytes was applied", n)
+		}
+	}
+}
+
+func pack(tb testing.TB, p []byte) []byte {
+	tb.Helper()
+	z, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer z.Close()
+	return z.EncodeAll(p, nil)
+}
+
+// frame builds a packed frame out of operations.
+func frame(tb testing.TB, control, inserted []byte) []byte {
+	c := pack(tb, control)
+	var i []byte
+	if inserted != nil {
+		i = pack(tb, inserted)
+	}
+	f := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(c))), uint64(len(i)))
+	return append(append(f, c...), i...)
+}
+
+// signed builds a patch of one frame whose digests all hold, as a malicious signer would.
+func signed(old []byte, newSize uint64, memory uint32, frame []byte) ([]byte, verify.Digest) {
+	sum, block, base := sha256.Sum256(frame), sha256.Sum256(nil), sha256.Sum256(old)
+	e := binary.BigEndian.AppendUint32(nil, uint32(len(frame)))
+	e = append(append(e, sum[:]...), block[:]...)
+	table := sha256.Sum256(e)
+	h := []byte("\x89FMDLT1\n")
+	h = binary.BigEndian.AppendUint32(h, delta.MinFrameSize)
+	h = binary.BigEndian.AppendUint32(h, memory)
+	h = binary.BigEndian.AppendUint64(h, uint64(len(old)))
+	h = binary.BigEndian.AppendUint64(h, newSize)
+	h = append(append(append(h, base[:]...), block[:]...), table[:]...)
+	return append(append(bytes.Clone(h), e...), frame...), verify.Sum(verify.SHA256, h)
+}
+
+// op is one operation. move is given even without copied bytes, if it is not 0.
+func op(copied, inserted uint64, move int64) []byte {
+	b := binary.AppendUvarint(binary.AppendUvarint(nil, copied), inserted)
+	if copied > 0 || move != 0 {
+		b = binary.AppendVarint(b, move)
+	}
+	return b
+}
+
+func TestNET_12_HostileFrame(t *testing.T) {
+	old := noise(1, 1000)
+	join := func(p ...[]byte) []byte { return bytes.Join(p, nil) }
+	good := frame(t, op(1000, 0, 0), nil)
+	for name, f := range map[string][]byte{
+		"nothing":                 {},
+		"negative seek":           frame(t, op(1000, 0, -1), nil),
+		"huge seek":               frame(t, op(1000, 0, 1<<62), nil),
+		"huge seek back":          frame(t, op(1000, 0, -1<<63), nil),
+		"seeks that add up":       frame(t, join(op(1, 0, 1<<41), op(999, 0, 1<<41)), nil),
+		"one behind the end":      frame(t, op(1000, 0, 1), nil),
+		"copy of 2^63":            frame(t, op(1<<63, 0, 0), nil),
+		"copy longer than block":  frame(t, op(1001, 0, 0), nil),
+		"sum overflows":           frame(t, op(1000, 1<<63-1, 0), nil),
+		"insert of what is not":   frame(t, op(0, 1000, 0), nil),
+		"insert more than given":  frame(t, op(0, 1000, 0), noise(2, 999)),
+		"inserted left over":      frame(t, op(1000, 0, 0), noise(2, 1)),
+		"control left over":       frame(t, join(op(1000, 0, 0), op(1, 0, 0)), nil),
+		"operation of nothing":    frame(t, join(op(0, 0, 0), op(1000, 0, 0)), nil),
+		"block not filled":        frame(t, op(999, 0, 0), nil),
+		"unfinished number":       frame(t, []byte{0xff}, nil),
+		"control bomb":            frame(t, make([]byte, 10<<20), nil),
+		"inserted bomb":           frame(t, op(0, 1000, 0), make([]byte, 1<<30>>3)),
+		"no zstd":                 {4, 0, 1, 2, 3, 4},
+		"lengths beyond":          {0xff, 0xff, 3, 0},
+		"lengths that overflow":   append(binary.AppendUvarint(binary.AppendUvarint(nil, 1<<61), 1<<61), 1),
+		"too long a packed frame": append(bytes.Clone(good), make([]byte, 100<<10)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			patch, digest := signed(old, 1000, 1<<20, f)
+			p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m medium
+			err = p.Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{})
+			if !errors.Is(err, delta.ErrBounds) && !errors.Is(err, delta.ErrFormat) || len(m.data) > 0 {
+				t.Fatalf("error %v after %d bytes, want ErrBounds or ErrFormat after none", err, len(m.data))
+			}
+		})
+	}
+}
+
+func TestNET_12_HostileHeader(t *testing.T) {
+	old := noise(1, 1000)
+	f := frame(t, op(1000, 0, 0), nil)
+	change := func(at int, value ...byte) func([]byte) { return func(h []byte) { copy(h[at:], value) } }
+	for name, test := range map[string]struct {
+		bend func(header []byte)
+		want error
+	}{
+		"magic":               {change(0, 0), delta.ErrFormat},
+		"version":             {change(6, '2'), delta.ErrFormat},
+		"frames of 0":         {change(8, 0, 0, 0, 0), delta.ErrBounds},
+		"frames of 2 GiB":     {change(8, 0x80, 0, 0, 0), delta.ErrBounds},
+		"frames of 96 KiB":    {change(8, 0, 1, 0x80, 0), delta.ErrBounds},
+		"memory":              {change(12, 0xff), delta.ErrMemory},
+		"old size negative":   {change(16, 0xff), delta.ErrBounds},
+		"new size negative":   {change(24, 0xff), delta.ErrBounds},
+		"new size 0":          {change(24, 0, 0, 0, 0, 0, 0, 0, 0), delta.ErrBounds},
+		"new size 2^40 and 1": {change(24, 0, 0, 1, 0, 0, 0, 0, 1), delta.ErrBounds},
+	} {
+		patch, _ := signed(old, 1000, 1<<20, f)
+		test.bend(patch)
+		_, err := delta.Open(bytes.NewReader(patch), verify.Sum(verify.SHA256, patch[:128]), 0)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: error %v, want %v", name, err, test.want)
+		}
+	}
+	// What is declared is what is allowed, not more.
+	patch, digest := signed(old, 1000, 64<<10+272<<10+8704+100, frame(t, op(0, 1000, 0), noise(3, 1000)))
+	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(t.Context(), bytes.NewReader(old), &medium{}, delta.ApplyOptions{}); !errors.Is(err, delta.ErrBounds) {
+		t.Errorf("more memory than declared: error %v, want ErrBounds", err)
+	}
+}
+
+// The table is signed but says something else than the frames are: nothing is written.
+func TestNET_12_PatchBomb(t *testing.T) {
+	old := noise(1, 1000)
+	patch, digest := signed(old, 1<<40, 1<<20, frame(t, op(1000, 0, 0), nil))
+	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m medium
+	if err := p.Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{}); err == nil || len(m.data) > 0 {
+		t.Fatalf("error %v after %d bytes, want one after none", err, len(m.data))
+	}
+}
+
+// FuzzDeltaApply applies patches that an attacker signed: they end in an error, or in the block that their table names.
+func FuzzDeltaApply(f *testing.F) {
+	old := noise(1, 1000)
+	f.Add(frame(f, op(1000, 0, 0), nil))
+	f.Add(frame(f, op(0, 1000, 0), noise(2, 1000)))
+	f.Add(append(frame(f, append(op(500, 100, 400), op(400, 0, -500)...), noise(2, 100)), noise(3, 50)...))
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		patch, digest := signed(old, 1000, 1<<20, frame)
+		p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m medium
+		if err := p.Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{}); err == nil || len(m.data) > 0 {
+			t.Fatal("a block whose digest nobody knows was written")
+		}
+	})
+}
+
+// FuzzDeltaHeader opens headers that an attacker signed.
+func FuzzDeltaHeader(f *testing.F) {
+	patch, _ := signed(noise(1, 1000), 1000, 1<<20, frame(f, op(1000, 0, 0), nil))
+	f.Add(patch[:128], patch[128:])
+	f.Fuzz(func(t *testing.T, header, rest []byte) {
+		patch := append(bytes.Clone(header), rest...)
+		if len(patch) < 128 {
+			return
+		}
+		p, err := delta.Open(bytes.NewReader(patch), verify.Sum(verify.SHA256, patch[:128]), 0)
+		if err != nil {
+			return
+		}
+		var m medium
+		_ = p.Apply(t.Context(), bytes.NewReader(nil), &m, delta.ApplyOptions{BaseChecked: true})
+	})
+}

@@ -1,0 +1,263 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delta
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// suffixes is the suffix array of an image: for every string, where the image holds the longest beginning of it.
+type suffixes struct {
+	text  []byte
+	array []int32
+	first []int32 // first[c] is where the suffixes that begin with the two bytes of c start in array
+}
+
+// newSuffixes sorts the suffixes of text, which has less than 2^31 bytes. It takes about 5 bytes per byte.
+func newSuffixes(text []byte) *suffixes {
+	s := &suffixes{text: text, array: make([]int32, len(text)), first: make([]int32, 1<<16+1)}
+	sortSuffixes(text, s.array, 256)
+	// A suffix of one byte sorts before all others with that byte, so each bucket is one range.
+	next := 0
+	for i, at := range s.array {
+		c := int(text[at]) << 8
+		if int(at)+1 < len(text) {
+			c |= int(text[at+1])
+		} else {
+			continue // belongs to no bucket; the one before ends behind it, which does no harm
+		}
+		for ; next <= c; next++ {
+			s.first[next] = int32(i)
+		}
+	}
+	for ; next <= 1<<16; next++ {
+		s.first[next] = int32(len(s.array))
+	}
+	return s
+}
+
+// longest returns where text holds the longest beginning of p, which has at least two bytes, its length, and its
+// place in the array. The length is 0 if not even two bytes are found.
+func (s *suffixes) longest(p []byte) (at, length, index int) {
+	c := int(p[0])<<8 | int(p[1])
+	lo, hi := int(s.first[c]), int(s.first[c+1])
+	if lo == hi {
+		return 0, 0, 0
+	}
+	// Everything before lo sorts before p, everything from hi on after it; loLen and hiLen are what their ends share with p.
+	loLen, hiLen := 0, 0
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		pos := int(s.array[mid])
+		skip := min(loLen, hiLen)
+		n := skip + common(s.text[min(pos+skip, len(s.text)):], p[skip:])
+		if n > length {
+			at, length, index = pos, n, mid
+		}
+		if n == len(p) {
+			return at, length, index
+		}
+		if pos+n < len(s.text) && s.text[pos+n] > p[n] {
+			hi, hiLen = mid, n
+		} else {
+			lo, loLen = mid+1, n
+		}
+	}
+	return at, length, index
+}
+
+// common returns how many leading bytes a and b share.
+func common(a, b []byte) int {
+	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:])
+		if x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// sortSuffixes fills sa with the suffix array of text, whose symbols are below k, by induced sorting (G. Nong,
+// S. Zhang, W. H. Chan, "Linear Suffix Array Construction by Almost Pure Induced-Sorting", DCC 2009). The end of the
+// text counts as a symbol smaller than all others. Beside sa it takes len(text)/8 bytes and k words per level.
+func sortSuffixes[T byte | int32](text []T, sa []int32, k int) {
+	n := len(text)
+	if n == 0 {
+		return
+	}
+	if n == 1 {
+		sa[0] = 0
+		return
+	}
+	x := &inducer[T]{text: text, sa: sa, small: newBitmap(n), bucket: make([]int32, k)}
+	x.classify()
+	fill(sa, -1)
+	x.ends()
+	for i := 1; i < n; i++ {
+		if x.leftmost(i) {
+			x.bucket[text[i]]--
+			sa[x.bucket[text[i]]] = int32(i)
+		}
+	}
+	x.induce()
+	m := 0
+	for _, at := range sa {
+		if at > 0 && x.leftmost(int(at)) {
+			sa[m] = at
+			m++
+		}
+	}
+	names := x.name(m)
+	reduced := sa[n-m:]
+	if names < m {
+		sortSuffixes(reduced, sa[:m], names)
+	} else {
+		for i, c := range reduced {
+			sa[c] = int32(i)
+		}
+	}
+	x.place(m, reduced)
+	x.induce()
+}
+
+type inducer[T byte | int32] struct {
+	text   []T
+	sa     []int32
+	small  bitmap // suffix i is smaller than suffix i+1
+	bucket []int32
+}
+
+func (x *inducer[T]) classify() {
+	for i := len(x.text) - 2; i >= 0; i-- {
+		if a, b := x.text[i], x.text[i+1]; a < b || a == b && x.small.has(i+1) {
+			x.small.set(i)
+		}
+	}
+}
+
+// leftmost reports whether i begins a run of small suffixes.
+func (x *inducer[T]) leftmost(i int) bool { return i > 0 && x.small.has(i) && !x.small.has(i-1) }
+
+func (x *inducer[T]) starts() {
+	x.count()
+	sum := int32(0)
+	for c, n := range x.bucket {
+		x.bucket[c] = sum
+		sum += n
+	}
+}
+
+func (x *inducer[T]) ends() {
+	x.count()
+	sum := int32(0)
+	for c, n := range x.bucket {
+		sum += n
+		x.bucket[c] = sum
+	}
+}
+
+func (x *inducer[T]) count() {
+	clear(x.bucket)
+	for _, c := range x.text {
+		x.bucket[c]++
+	}
+}
+
+// induce sorts all suffixes from the leftmost small ones that stand at the ends of their buckets.
+func (x *inducer[T]) induce() {
+	text, sa := x.text, x.sa
+	x.starts()
+	last := len(text) - 1
+	sa[x.bucket[text[last]]] = int32(last)
+	x.bucket[text[last]]++
+	for i := 0; i < len(sa); i++ {
+		if j := int(sa[i]) - 1; j >= 0 && !x.small.has(j) {
+			sa[x.bucket[text[j]]] = int32(j)
+			x.bucket[text[j]]++
+		}
+	}
+	x.ends()
+	for i := len(sa) - 1; i >= 0; i-- {
+		if j := int(sa[i]) - 1; j >= 0 && x.small.has(j) {
+			x.bucket[text[j]]--
+			sa[x.bucket[text[j]]] = int32(j)
+		}
+	}
+}
+
+// name replaces the m sorted leftmost substrings in sa[:m] by ranks, equal ones sharing a rank, and leaves the ranks
+// in text order at the end of sa. It returns the number of ranks.
+func (x *inducer[T]) name(m int) int {
+	fill(x.sa[m:], -1)
+	names, before := 0, -1
+	for _, at := range x.sa[:m] {
+		if before < 0 || !x.same(before, int(at)) {
+			names++
+		}
+		before = int(at)
+		x.sa[m+int(at)/2] = int32(names - 1)
+	}
+	to := len(x.sa)
+	for i := len(x.sa) - 1; i >= m; i-- {
+		if x.sa[i] >= 0 {
+			to--
+			x.sa[to] = x.sa[i]
+		}
+	}
+	return names
+}
+
+// same reports whether the leftmost substrings at i and j are equal.
+func (x *inducer[T]) same(i, j int) bool {
+	n := len(x.text)
+	for d := 0; ; d++ {
+		if i+d >= n || j+d >= n || x.text[i+d] != x.text[j+d] || x.small.has(i+d) != x.small.has(j+d) {
+			return false
+		}
+		if d > 0 && (x.leftmost(i+d) || x.leftmost(j+d)) {
+			return x.leftmost(i+d) && x.leftmost(j+d)
+		}
+	}
+}
+
+// place puts the m leftmost suffixes, whose order is in sa[:m], at the ends of their buckets.
+func (x *inducer[T]) place(m int, positions []int32) {
+	to := 0
+	for i := 1; i < len(x.text); i++ {
+		if x.leftmost(i) {
+			positions[to] = int32(i)
+			to++
+		}
+	}
+	for i, rank := range x.sa[:m] {
+		x.sa[i] = positions[rank]
+	}
+	fill(x.sa[m:], -1)
+	x.ends()
+	for i := m - 1; i >= 0; i-- {
+		at := x.sa[i]
+		x.sa[i] = -1
+		x.bucket[x.text[at]]--
+		x.sa[x.bucket[x.text[at]]] = at
+	}
+}
+
+func fill(p []int32, v int32) {
+	for i := range p {
+		p[i] = v
+	}
+}
+
+type bitmap []uint64
+
+func newBitmap(n int) bitmap    { return make(bitmap, (n+63)/64) }
+func (b bitmap) has(i int) bool { return b[i/64]>>(i%64)&1 != 0 }
+func (b bitmap) set(i int)      { b[i/64] |= 1 << (i % 64) }
