@@ -324,7 +324,7 @@ func TestVersionMatch(t *testing.T) {
 }
 
 // Encode does not drop an argument that belongs to another command.
-func TestEncodeRefusesStrayArguments(t *testing.T) {
+func TestEncodeRefusesStrayNewArguments(t *testing.T) {
 	p := &manifest.Parameters{Slot: new(uint64(0))}
 	for name, c := range map[string]manifest.Command{
 		"custom value":      {Code: manifest.DirectiveFetch, Custom: int64(1)},
