@@ -279,3 +279,18 @@ func TestCMD_02_Time(t *testing.T) {
 		t.Errorf("got %v, want ErrBudget", err)
 	}
 }
+
+// Where nothing but the cipher says what the plaintext is, the cipher must authenticate.
+func TestCopyDecrypts(t *testing.T) {
+	for name, want := range map[string]error{"aes-gcm": nil, "aes-ctr": processor.ErrParameter} {
+		info := vector(t, "encryption/suit-encryption-info-aes-kw-"+name+".cbor")
+		s := newStore(map[string]string{"00": "zero", "01": string(vector(t, "encryption/encrypted-payload-aes-kw-"+name+".bin"))})
+		err := runStore(t, s, seq{params(manifest.Parameters{EncryptionInfo: info}), from(1), copyc},
+			processor.Options{Compat: processor.CompatNoDigest, Keys: recipientKeys(t)})
+		if want != nil {
+			s.refused(t, err, want)
+		} else if err != nil || string(s.cells["00"].content) != string(vector(t, "encryption/plaintext.bin")) {
+			t.Errorf("%s: got %v, %q", name, err, s.cells["00"].content)
+		}
+	}
+}

@@ -232,12 +232,21 @@ func TestUninstall(t *testing.T) {
 
 // Every cut before and after every effect and every journal step ends in the same state.
 func TestM7_CutsWithCopyAndSwap(t *testing.T) {
-	program := seq{index(2), tryOrNil(seq{of("two"), imageMatch, params(manifest.Parameters{Content: []byte("new")}), write}, seq{abort}),
-		index(1), of("zero"), from(0), copyc,
-		index(0), from(2), swap,
-		index(2), of("zero"), from(1), copyc,
-		index(1), from(2), swap,
-		index(0), of("new"), imageMatch}
+	for name, program := range map[string]seq{
+		"all of them": {index(2), tryOrNil(seq{of("two"), imageMatch, params(manifest.Parameters{Content: []byte("new")}), write}, seq{abort}),
+			index(1), of("zero"), from(0), copyc,
+			index(0), from(2), swap,
+			index(2), of("zero"), from(1), copyc,
+			index(1), from(2), swap,
+			index(0), of("new"), imageMatch},
+		"what was copied is swapped away": {index(1), of("zero"), from(0), copyc, from(2), swap},
+	} {
+		t.Run(name, func(t *testing.T) { cutEverywhere(t, program) })
+	}
+}
+
+func cutEverywhere(t *testing.T, program seq) {
+	t.Helper()
 	v := open(t, release(3, shared(), append(seq{index(0)}, program...), nil))
 	initial := map[string]string{"00": "zero", "01": "one", "02": "two"}
 	final := map[string]string{}
