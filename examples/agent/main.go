@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -35,13 +36,13 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cli.AddRules(cli.Rule{Err: device.ErrUnhealthy, Name: "device.ErrUnhealthy", Exit: cli.Refused, Next: "publish a release that works, with a higher sequence number"})
+	cli.AddRules(cli.Rule{Err: device.ErrUnhealthy, Name: "device.ErrUnhealthy", Exit: cli.Refused, Next: "reboot into what ran before, then publish a release that works"})
 	a := agent{fs: flag.NewFlagSet("agent", flag.ContinueOnError), stdout: stdout, people: stdout, stderr: stderr, json: cli.WantsJSON(args)}
 	a.fs.SetOutput(stderr)
 	a.fs.Usage = a.usage

@@ -27,6 +27,9 @@ func initProduct(ctx context.Context, c *call) error {
 		return err
 	}
 	dir := c.args[0]
+	if *name != "" && !product.ValidName(*name) {
+		return cli.Usagef("--name is %.80q, want 1 to 64 letters, digits and . _ + -", *name)
+	}
 	if *slotSize < 4096 || *slotSize > maxSlot {
 		return cli.Usagef("--slot-size is %d, want 4096 to %d", *slotSize, int64(maxSlot))
 	}
@@ -112,6 +115,9 @@ func release(ctx context.Context, c *call) error {
 	if *version == "" {
 		return cli.Usagef("--version is missing, want one for people, such as 1.1")
 	}
+	if !product.ValidName(*version) {
+		return cli.Usagef("--version is %.80q, want 1 to 64 letters, digits and . _ + - such as 1.1", *version)
+	}
 	p, err := product.Open(ctx, c.args[0], nil)
 	if err != nil {
 		return err
@@ -148,7 +154,7 @@ func serve(ctx context.Context, c *call) error {
 	if _, port, err := net.SplitHostPort(*addr); err != nil || port == "" {
 		return cli.Usagef("--listen is %q, want HOST:PORT such as 127.0.0.1:8080, port 0 for any", *addr)
 	}
-	p, err := product.Open(ctx, c.args[0], nil)
+	p, err := product.OpenPublic(c.args[0])
 	if err != nil {
 		return err
 	}

@@ -139,6 +139,9 @@ func (d *Device) step(ctx context.Context, dir string, out io.Writer) (result, h
 
 func (d *Device) decide(ctx context.Context, dir string, st firmament.Status, out io.Writer) (result, health string, err error) {
 	health, err = d.Healthy(ctx, dir)
+	if errors.Is(err, cli.ErrInput) {
+		return "", "", err // no verdict: the image is not to blame
+	}
 	if err != nil {
 		if rerr := d.Updater.Reject(ctx, err.Error()); rerr != nil {
 			return "", "", errors.Join(err, rerr)

@@ -22,16 +22,17 @@ const (
 	maxConsole    = 1 << 20
 )
 
-// Healthy finds out whether the running image works, and returns the evidence. The error says what was expected and seen.
+// Healthy finds out whether the running image works, and returns the evidence. The error says what was expected and seen;
+// it is cli.ErrInput if there is no verdict, because the health command could not be started.
 func (d *Device) Healthy(ctx context.Context, dir string) (string, error) {
 	h := d.Config.Health
 	switch {
 	case len(h.Command) > 0:
-		return h.run(ctx, dir)
+		return d.runHealth(ctx, dir)
 	case h.File != "":
 		b, err := cli.ReadFile(filepath.Join(dir, h.File), maxConsole, fmt.Sprintf("a file with %q", h.Contains))
 		if err != nil {
-			return "", fmt.Errorf("health: %w", err)
+			return "", fmt.Errorf("health: %v", err) // the boot did not write it
 		}
 		if !bytes.Contains(b, []byte(h.Contains)) {
 			return "", fmt.Errorf("health: %d bytes of %s do not contain %q", len(b), h.File, h.Contains)
@@ -52,9 +53,11 @@ func (d *Device) Healthy(ctx context.Context, dir string) (string, error) {
 	return fmt.Sprintf("slot %s holds %s", slot.Name(b.Current), img.Digest), nil
 }
 
-// run starts the command in dir, with standard input and output on the null device. A name without a path is looked for in
-// dir and not in PATH. Package os/exec would do more, and make the agent a tenth of a megabyte larger.
-func (h Health) run(ctx context.Context, dir string) (_ string, err error) {
+// runHealth starts the command in dir, with what it is to judge in the environment: FIRMAMENT_SLOT (A or B),
+// FIRMAMENT_SLOT_FILE and FIRMAMENT_DIGEST. Standard input and output are the null device. A name without a path is looked
+// for in dir and not in PATH. Package os/exec would do more, and make the agent a tenth of a megabyte larger.
+func (d *Device) runHealth(ctx context.Context, dir string) (_ string, err error) {
+	h := d.Config.Health
 	name := h.Command[0]
 	if !filepath.IsAbs(name) {
 		if name, err = filepath.Abs(filepath.Join(dir, name)); err != nil {
@@ -66,9 +69,13 @@ func (h Health) run(ctx context.Context, dir string) (_ string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, null.Close()) }()
-	p, err := os.StartProcess(name, h.Command, &os.ProcAttr{Dir: dir, Files: []*os.File{null, null, null}})
+	env, err := d.healthEnv(ctx, dir)
 	if err != nil {
-		return "", fmt.Errorf("health: %w", err)
+		return "", err
+	}
+	p, err := os.StartProcess(name, h.Command, &os.ProcAttr{Dir: dir, Env: env, Files: []*os.File{null, null, os.Stderr}})
+	if err != nil {
+		return "", cli.Inputf("%s: health.command cannot be started, want an absolute path or one below %s: %w", ConfigName, dir, err)
 	}
 	limit := time.Duration(h.Seconds) * time.Second
 	if limit <= 0 {
@@ -85,4 +92,21 @@ func (h Health) run(ctx context.Context, dir string) (_ string, err error) {
 		return "", errors.Join(err, fmt.Errorf("health: %s: %v, want exit status 0", h.Command[0], st))
 	}
 	return h.Command[0] + " exited with 0", nil
+}
+
+// healthEnv is the agent's environment and what there is to judge.
+func (d *Device) healthEnv(ctx context.Context, dir string) ([]string, error) {
+	b, err := d.Boot.Boot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	img, err := d.Boot.Image(b.Current)
+	if err != nil {
+		return nil, err
+	}
+	file, err := filepath.Abs(filepath.Join(dir, d.Config.Slots[b.Current]))
+	if err != nil {
+		return nil, err
+	}
+	return append(os.Environ(), "FIRMAMENT_SLOT="+slot.Name(b.Current), "FIRMAMENT_SLOT_FILE="+file, "FIRMAMENT_DIGEST="+img.Digest.String()), nil
 }

@@ -178,10 +178,29 @@ func undo(dir string, existed bool) error {
 }
 
 // Open opens a folder that Init made.
-func Open(ctx context.Context, dir string, now func() time.Time) (_ *Product, err error) {
+func Open(ctx context.Context, dir string, now func() time.Time) (*Product, error) {
 	if now == nil {
 		now = time.Now
 	}
+	p, err := OpenPublic(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.openKeys(); err != nil {
+		return nil, err
+	}
+	p.Repo, err = p.openRepository(ctx, now)
+	return p, err
+}
+
+// ValidName says whether s can stand in a line for people and in a file's name.
+func ValidName(s string) bool {
+	const chars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-"
+	return s != "" && len(s) <= 64 && strings.Trim(s, chars) == ""
+}
+
+// OpenPublic opens a folder that Init made without its keys: what is public can be served, and nothing published.
+func OpenPublic(dir string) (*Product, error) {
 	p := &Product{Dir: dir}
 	name := filepath.Join(dir, configName)
 	if err := cli.ReadJSON(name, maxConfig, "a product as firmctl init makes it", &p.Config); err != nil {
@@ -190,11 +209,7 @@ func Open(ctx context.Context, dir string, now func() time.Time) (_ *Product, er
 	if err := p.Config.check(); err != nil {
 		return nil, cli.Inputf("%s: %w", name, err)
 	}
-	if err := p.openKeys(); err != nil {
-		return nil, err
-	}
-	p.Repo, err = p.openRepository(ctx, now)
-	return p, err
+	return p, nil
 }
 
 // check wants what Init wrote.
