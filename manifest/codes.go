@@ -62,13 +62,6 @@ func (c Code) info() *commandInfo {
 	return nil
 }
 
-// inShared reports whether the shared sequence may contain c: nothing with a
-// side effect, because it runs before every section.
-func (c Code) inShared() bool {
-	info := c.info()
-	return info != nil && (info.condition || info.shared)
-}
-
 // ParameterKey is the key of a parameter. Those of MaxCustom and below belong to
 // whoever uses them.
 type ParameterKey int64

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"math/big"
 	"strings"
 	"testing"
 
@@ -71,9 +70,15 @@ func allKeys(tb testing.TB) (*verify.KeySet, verify.Policy) {
 	if err := json.Unmarshal(readVector(tb, "encryption/fwenc-dependent-p256-private.json"), &point); err != nil {
 		tb.Fatal(err)
 	}
-	x, _ := new(big.Int).SetString(point.X, 16)
-	y, _ := new(big.Int).SetString(point.Y, 16)
-	dependent, err := verify.NewKey(&ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y})
+	raw, err := hex.DecodeString("04" + point.X + point.Y)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), raw)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dependent, err := verify.NewKey(public)
 	if err != nil {
 		tb.Fatal(err)
 	}
