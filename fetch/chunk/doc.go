@@ -35,4 +35,10 @@
 // A page file has 32 bytes per chunk, rounded up to pages, and about 1/128 of that for the levels above: 1/8192 of the
 // payload in chunks of 256 KiB, 1/512 in chunks of 16 KiB. 2^63-1 bytes in chunks of 16 KiB need seven levels; readers
 // hold one page per level.
+//
+// # Using again what is there
+//
+// The pages verify; an [Index] finds. It cuts an image where its content says so, in casync's .caibx format, and [Reuse] serves
+// a payload out of seeds that have the same chunks and, for the rest, single ranges of the one payload file. It is a fetch.Source, so
+// that everything it brings is judged by the pages.
 package chunk

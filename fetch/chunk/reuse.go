@@ -1,0 +1,235 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chunk
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/firmament-dev/firmament/fetch"
+)
+
+// A Seed is an image at hand whose chunks may be used again: the running slot, a slot written halfway, any file.
+// Its index says what it held once. Neither is trusted: what is read is compared with the chunk's name, and a
+// chunk that turned bad is fetched like one that was never there.
+type Seed struct {
+	Image io.ReaderAt
+	Index *Index // by the same chunker as the wanted index, see BuildIndex
+}
+
+// Reuse is a fetch.Source that serves one payload from seeds as far as they go, and the rest from the origin, a range for
+// each run of missing chunks. Everything else it passes to the origin.
+//
+// A fetch.Fetcher over it compares what arrives with the author's chunk digests as always. A chunk that is wrong all
+// the same, because the index lied, is asked for again by range, and ranges come from the origin alone: a bad index costs
+// what it is wrong about. Safe for concurrent use.
+type Reuse struct {
+	origin fetch.Source
+	uri    string
+	index  *Index
+	seeds  []Seed
+	where  map[[32]byte]place
+
+	reused, fetched atomic.Int64
+	requests        atomic.Int64
+}
+
+type place struct {
+	seed   int
+	offset int64
+}
+
+// NewReuse returns a Reuse for the payload at uri, which index describes. Of two seeds that hold a chunk the first is used.
+func NewReuse(origin fetch.Source, uri string, index *Index, seeds ...Seed) *Reuse {
+	r := &Reuse{origin: origin, uri: uri, index: index, seeds: seeds, where: map[[32]byte]place{}}
+	wanted := make(map[[32]byte]int64, index.Chunks())
+	for n := range index.Chunks() {
+		_, length, id := index.Chunk(n)
+		wanted[id] = length
+	}
+	for i, s := range seeds {
+		for n := range s.Index.Chunks() {
+			offset, length, id := s.Index.Chunk(n)
+			if _, known := r.where[id]; !known && wanted[id] == length {
+				r.where[id] = place{i, offset}
+			}
+		}
+	}
+	return r
+}
+
+// ReuseStats tells where the payload's bytes came from.
+type ReuseStats struct {
+	Reused   int64 // bytes that seeds gave
+	Fetched  int64 // bytes that the origin gave
+	Requests int64 // to the origin, for the payload
+}
+
+// Stats returns the counts so far.
+func (r *Reuse) Stats() ReuseStats {
+	return ReuseStats{r.reused.Load(), r.fetched.Load(), r.requests.Load()}
+}
+
+// Missing returns how many bytes of the payload no seed claims to have: what a download will cost if they tell the truth.
+func (r *Reuse) Missing() int64 {
+	var missing int64
+	for n := range r.index.Chunks() {
+		if _, length, id := r.index.Chunk(n); !r.claimed(id) {
+			missing += length
+		}
+	}
+	return missing
+}
+
+func (r *Reuse) claimed(id [32]byte) bool {
+	_, ok := r.where[id]
+	return ok
+}
+
+// Open implements fetch.Source. The payload's stream has no validator: its parts may be of different versions, and only digests can tell.
+func (r *Reuse) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
+	if uri != r.uri {
+		return r.origin.Open(ctx, uri, offset, validator)
+	}
+	if offset < 0 || offset > r.index.Size() {
+		return nil, fmt.Errorf("%s at %d of %d: %w", fetch.RedactURI(uri), offset, r.index.Size(), fetch.ErrRange)
+	}
+	return &fetch.Stream{Body: &reuseBody{r: r, ctx: ctx, at: offset}, Offset: offset, Size: r.index.Size()}, nil
+}
+
+// OpenRange implements fetch.RangeSource, by the origin alone.
+func (r *Reuse) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
+	s, err := openRange(ctx, r.origin, uri, offset, length, validator)
+	if err == nil && uri == r.uri {
+		r.requests.Add(1)
+		s.Body = &counted{s.Body, &r.fetched}
+	}
+	return s, err
+}
+
+// openRange asks for a range, or for the file from offset on if the source knows no ranges.
+func openRange(ctx context.Context, s fetch.Source, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
+	if ranged, ok := s.(fetch.RangeSource); ok {
+		return ranged.OpenRange(ctx, uri, offset, length, validator)
+	}
+	return s.Open(ctx, uri, offset, validator)
+}
+
+type counted struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// A reuseBody is the payload from at on.
+type reuseBody struct {
+	r   *Reuse
+	ctx context.Context
+	at  int64
+
+	chunk []byte // of a seed, verified; what is left of it
+	buf   []byte
+	run   io.ReadCloser // of the origin, up to end
+	end   int64
+}
+
+func (b *reuseBody) Read(p []byte) (int, error) {
+	if err := context.Cause(b.ctx); err != nil {
+		return 0, err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(b.chunk) == 0 && b.run == nil {
+		if b.at == b.r.index.Size() {
+			return 0, io.EOF
+		}
+		if err := b.next(); err != nil {
+			return 0, err
+		}
+	}
+	if len(b.chunk) > 0 {
+		n := copy(p, b.chunk)
+		b.chunk, b.at = b.chunk[n:], b.at+int64(n)
+		b.r.reused.Add(int64(n))
+		return n, nil
+	}
+	n, err := b.run.Read(p[:min(int64(len(p)), b.end-b.at)])
+	b.at += int64(n)
+	if b.at == b.end {
+		err = nil // an error behind the range concerns nobody
+		b.drop()
+	} else if err == io.EOF {
+		err = fmt.Errorf("range ended at %d of %d: %w", b.at, b.end, fetch.ErrTransport)
+	}
+	return n, err
+}
+
+// next finds the chunk at b.at in a seed, or opens the range up to the next chunk that a seed claims.
+func (b *reuseBody) next() error {
+	n := b.r.index.at(b.at)
+	offset, length, id := b.r.index.Chunk(n)
+	if chunk, ok := b.seed(length, id); ok {
+		b.chunk = chunk[b.at-offset:]
+		return nil
+	}
+	b.end = offset + length
+	for n++; n < b.r.index.Chunks(); n++ {
+		_, length, id := b.r.index.Chunk(n)
+		if b.r.claimed(id) {
+			break
+		}
+		b.end += length
+	}
+	s, err := b.r.OpenRange(b.ctx, b.r.uri, b.at, b.end-b.at, "")
+	if err != nil {
+		return err
+	}
+	if s.Offset > b.at || s.Size >= 0 && s.Size != b.r.index.Size() {
+		s.Body.Close()
+		return fmt.Errorf("range at %d of %d, asked for %d of %d: %w", s.Offset, s.Size, b.at, b.r.index.Size(), fetch.ErrRange)
+	}
+	if _, err := io.CopyN(io.Discard, s.Body, b.at-s.Offset); err != nil {
+		s.Body.Close()
+		return fmt.Errorf("skip to %d: %w: %w", b.at, fetch.ErrTransport, err)
+	}
+	b.run = s.Body
+	return nil
+}
+
+// seed reads a chunk from the seed that claims to have it.
+func (b *reuseBody) seed(length int64, id [32]byte) ([]byte, bool) {
+	at, ok := b.r.where[id]
+	if !ok {
+		return nil, false
+	}
+	if int64(cap(b.buf)) < length {
+		b.buf = make([]byte, length)
+	}
+	p := b.buf[:length]
+	if err := readAt(b.r.seeds[at.seed].Image, p, at.offset); err != nil {
+		return nil, false
+	}
+	return p, b.r.index.sum(p) == id
+}
+
+func (b *reuseBody) drop() {
+	if b.run != nil {
+		b.run.Close()
+		b.run = nil
+	}
+}
+
+// Close ends what is under way at the origin.
+func (b *reuseBody) Close() error {
+	b.drop()
+	return nil
+}

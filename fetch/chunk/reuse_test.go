@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chunk_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+const imageURI = "x:image"
+
+// origin serves one image and its page file, and remembers what was asked for.
+type origin struct {
+	files map[string][]byte
+	asked []int64 // lengths, of ranges of the image
+}
+
+func (o *origin) Open(ctx context.Context, uri string, offset int64, _ string) (*fetch.Stream, error) {
+	return o.OpenRange(ctx, uri, offset, 0, "")
+}
+
+func (o *origin) OpenRange(_ context.Context, uri string, offset, length int64, _ string) (*fetch.Stream, error) {
+	data, ok := o.files[uri]
+	if !ok {
+		return nil, &fetch.StatusError{URI: uri, Status: 404}
+	}
+	if uri == imageURI {
+		o.asked = append(o.asked, length)
+	}
+	rest := data[min(offset, int64(len(data))):]
+	if length > 0 {
+		rest = rest[:min(length, int64(len(rest)))]
+	}
+	return &fetch.Stream{Body: io.NopCloser(bytes.NewReader(rest)), Offset: offset, Size: int64(len(data))}, nil
+}
+
+func readAll(tb testing.TB, r *chunk.Reuse) []byte {
+	tb.Helper()
+	s, err := r.Open(tb.Context(), imageURI, 0, "")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer s.Body.Close()
+	b, err := io.ReadAll(s.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func seedOf(tb testing.TB, image []byte) chunk.Seed {
+	tb.Helper()
+	return chunk.Seed{Image: bytes.NewReader(image), Index: buildIndex(tb, image)}
+}
+
+// target is a version of an image that shares most with its predecessor, and the resource for it.
+func target(tb testing.TB) (old, new []byte, o *origin, res fetch.Resource) {
+	tb.Helper()
+	old = random(1, 2<<20)
+	new = bytes.Join([][]byte{old[:500_000], random(2, 100_000), old[500_000:1_500_000], []byte("x"), old[1_500_000:]}, nil)
+	pages, root, err := chunk.Build(bytes.NewReader(new), int64(len(new)), 16<<10)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	o = &origin{files: map[string][]byte{imageURI: new, imageURI + ".chunks": pages}}
+	return old, new, o, fetch.Resource{URI: imageURI, Size: int64(len(new)), Digest: verify.Sum(verify.SHA256, new), Chunks: &fetch.Chunks{Root: root, Size: 16 << 10}}
+}
+
+type sink struct{ bytes.Buffer }
+
+func (s *sink) Offset() int64 { return int64(s.Len()) }
+func (s *sink) Sync() error   { return nil }
+
+func get(tb testing.TB, r fetch.Source, res fetch.Resource, want []byte) fetch.Stats {
+	tb.Helper()
+	f, err := fetch.New(fetch.Options{Source: r})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var s sink
+	st, err := f.Fetch(tb.Context(), res, &s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if !bytes.Equal(s.Bytes(), want) {
+		tb.Fatal("the sink holds other bytes")
+	}
+	return st
+}
+
+func TestReuse(t *testing.T) {
+	old, new, o, res := target(t)
+	r := chunk.NewReuse(o, imageURI, buildIndex(t, new), seedOf(t, old))
+	missing := r.Missing()
+	get(t, r, res, new)
+	st := r.Stats()
+	if st.Fetched != missing || st.Reused+st.Fetched != int64(len(new)) || st.Fetched > 400_000 {
+		t.Errorf("%+v, %d missing", st, missing)
+	}
+	if len(o.asked) != 2 {
+		t.Errorf("%d requests %v, want one for each of the two runs", len(o.asked), o.asked)
+	}
+}
+
+// A corrupt seed, one that ends early, and one whose index lies: each costs the chunks that are wrong.
+func TestCorruptSeedCostsOnlyItsChunk(t *testing.T) {
+	old, new, o, res := target(t)
+	index := buildIndex(t, new)
+	clean := chunk.NewReuse(o, imageURI, index, seedOf(t, old)).Missing()
+	bent := bytes.Clone(old)
+	bent[1_000_000] ^= 1
+	for name, test := range map[string]struct {
+		seed chunk.Seed
+		most int64
+	}{
+		"one bit":       {chunk.Seed{Image: bytes.NewReader(bent), Index: buildIndex(t, old)}, clean + 64<<10},
+		"short":         {chunk.Seed{Image: bytes.NewReader(old[:2<<20-100]), Index: buildIndex(t, old)}, clean + 64<<10},
+		"half-written":  {seedOf(t, append(bytes.Clone(new[:1<<20]), make([]byte, 1<<20)...)), int64(len(new)) - 1<<20 + 64<<10},
+		"of another":    {chunk.Seed{Image: bytes.NewReader(random(9, 2<<20)), Index: buildIndex(t, old)}, int64(len(new))},
+		"nothing alike": {seedOf(t, random(9, 2<<20)), int64(len(new))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := chunk.NewReuse(o, imageURI, index, test.seed)
+			get(t, r, res, new)
+			if st := r.Stats(); st.Fetched > test.most {
+				t.Errorf("%+v, want at most %d fetched", st, test.most)
+			}
+		})
+	}
+}
+
+// A lying index makes other bytes; the author's digests refuse them, and the origin's are taken.
+func TestNET_06_LyingIndex(t *testing.T) {
+	old, new, o, res := target(t)
+	other := bytes.Clone(new)
+	copy(other[800_000:], random(7, 1000))
+	r := chunk.NewReuse(o, imageURI, buildIndex(t, other), seedOf(t, other), seedOf(t, old))
+	st := get(t, r, res, new)
+	if st.Discarded == 0 || st.Discarded > 3*16<<10 {
+		t.Errorf("%+v, want one or two chunks discarded", st)
+	}
+}
+
+// From any offset on, and a broken origin is the fetcher's to retry.
+func TestReuseFromAnyOffset(t *testing.T) {
+	old, new, o, _ := target(t)
+	r := chunk.NewReuse(o, imageURI, buildIndex(t, new), seedOf(t, old))
+	for offset := 0; offset <= len(new); offset += 99_991 {
+		s, err := r.Open(t.Context(), imageURI, int64(offset), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(s.Body); err != nil || !bytes.Equal(got, new[offset:]) {
+			t.Fatalf("from %d: %v, or other bytes", offset, err)
+		}
+	}
+	if _, err := r.Open(t.Context(), imageURI, int64(len(new)+1), ""); !errors.Is(err, fetch.ErrRange) {
+		t.Errorf("behind the end: %v, want ErrRange", err)
+	}
+	o.files[imageURI] = new[:400_000]
+	s, err := chunk.NewReuse(o, imageURI, buildIndex(t, new)).Open(t.Context(), imageURI, 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(s.Body); !errors.Is(err, fetch.ErrRange) && !errors.Is(err, fetch.ErrTransport) {
+		t.Errorf("origin too short: %v", err)
+	}
+}
