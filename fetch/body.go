@@ -20,6 +20,8 @@ type body struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 
+	gate *gate // nil: no limit
+
 	got    int64 // bytes in the current window
 	waited time.Duration
 }
@@ -55,6 +57,18 @@ func open(ctx context.Context, o *Options, uri string, offset, length int64, val
 
 // Read reads what is there. Its errors are io.EOF, those that Source allows, and the cause of a cancelled context.
 func (b *body) Read(p []byte) (int, error) {
+	p, err := b.gate.admit(p)
+	if err != nil {
+		return 0, err
+	}
+	n, err := b.read(p)
+	if waited := b.gate.passed(b.ctx, n); waited != nil && err == nil {
+		err = b.classify(waited)
+	}
+	return n, err
+}
+
+func (b *body) read(p []byte) (int, error) {
 	b.timer.Reset(b.o.IdleTimeout)
 	start := time.Now()
 	n, err := b.Body.Read(p)
@@ -88,7 +102,7 @@ func (b *body) classify(err error) error {
 	if cause := context.Cause(b.ctx); cause != nil {
 		return cause // the stall, or why the caller cancelled
 	}
-	for _, known := range []error{ErrTransport, ErrRefused, ErrRedirect, ErrSize, ErrRange, ErrEncoding, ErrResource} {
+	for _, known := range []error{ErrTransport, ErrRefused, ErrRedirect, ErrSize, ErrRange, ErrEncoding, ErrResource, ErrBudget} {
 		if errors.Is(err, known) {
 			return err
 		}

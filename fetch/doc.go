@@ -38,5 +38,12 @@
 // Every request has a deadline for its answer, an idle timeout and a minimum rate over a window. Failures are
 // retried with exponential back-off and jitter; the budget of consecutive failures is filled up again by progress
 // only. A chunk or page with a wrong digest is asked for three times in all. Memory is one chunk and one page per level of
-// the page tree (at most eight), whatever the payload's size.
+// the page tree (at most eight), whatever the payload's size. Options.MaxRate and Options.MaxBytes keep a call below what the
+// connection may cost; a sink that is a [Reserver] is asked for room before the first request.
+//
+// # Several places, and less to fetch
+//
+// Sources compose: [Mirrors] is a Source over several places, of which one that served wrong bytes is asked last; package
+// fetch/chunk has one that takes from images at hand what they have; package fetch/delta makes the image out of the old one. Whatever they
+// bring goes through the same verification, checkpoint and bounds.
 package fetch

@@ -32,6 +32,8 @@ var (
 	ErrRedirect = errors.New("fetch: redirect not followed")
 	// ErrEncoding says that the bytes arrived in a content encoding nobody asked for.
 	ErrEncoding = errors.New("fetch: content encoding not asked for")
+	// ErrBudget says that the download would take more bytes than Options.MaxBytes. What was verified is kept.
+	ErrBudget = errors.New("fetch: byte budget spent")
 	// ErrResource says that the Resource, the Sink or the Options do not fit together; no request was made.
 	ErrResource = errors.New("fetch: unusable resource")
 )

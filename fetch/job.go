@@ -57,7 +57,8 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 		return nil, fmt.Errorf("no sink: %w", ErrResource)
 	}
 	j := &job{o: &f.o, res: res, sink: sink, shown: RedactURI(res.URI)}
-	j.payload = remoteFile{o: j.o, uri: res.URI, size: res.Size}
+	gate := newGate(j.o)
+	j.payload = remoteFile{o: j.o, uri: res.URI, size: res.Size, gate: gate}
 	j.budget = budget{o: j.o, uri: res.URI}
 	if res.Chunks == nil {
 		if s, ok := sink.(Stager); !ok || !s.Staging() {
@@ -67,7 +68,7 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 		return j, nil
 	}
 	j.step, j.hash = layout.ChunkSize(), newHasher()
-	j.pages = remoteFile{o: j.o, uri: res.pageURI(), size: layout.Bytes()}
+	j.pages = remoteFile{o: j.o, uri: res.pageURI(), size: layout.Bytes(), gate: gate}
 	j.tree, err = NewTree(layout, res.Chunks.Root, (*pageFetcher)(j))
 	return j, err
 }
@@ -123,6 +124,11 @@ func (j *job) begin() error {
 		}
 		if err := resumer.Resume(start); err != nil {
 			return sinkError("resume", start, err)
+		}
+	}
+	if r, ok := j.sink.(Reserver); ok && start < j.res.Size {
+		if err := r.Reserve(j.res.Size); err != nil {
+			return sinkError("reserve", j.res.Size, err)
 		}
 	}
 	j.off, j.high = start, start
@@ -182,6 +188,10 @@ func (j *job) check(ctx context.Context, p []byte, want verify.Digest) error {
 		j.fill = 0
 		j.stats.Discarded += int64(len(p))
 		bad := &DigestError{Part: "chunk", Number: j.off / j.step, Offset: j.off, Want: want, Got: got}
+		if r, ok := j.o.Source.(Rejecter); ok {
+			j.drop()
+			r.Reject(j.res.URI, j.off, int64(len(p)))
+		}
 		if try == repairs {
 			return bad
 		}

@@ -28,6 +28,13 @@ type Options struct {
 	// Every checkpoint syncs the sink, so small values cost wear and time.
 	CheckpointEvery int64
 
+	// MaxRate is how many bytes per second a call takes from its sources, averaged over a second; 0 is no limit. A limit below
+	// MinRate does not count as a stall: only waiting for the server does.
+	MaxRate int64
+	// MaxBytes is how many bytes a call may take from its sources, page file and what has to be fetched twice included;
+	// beyond it is ErrBudget. 0 is no limit.
+	MaxBytes int64
+
 	// ResponseTimeout bounds the time from a request to the end of its answer's header, redirects included; by default 30 s.
 	ResponseTimeout time.Duration
 	// IdleTimeout bounds the time without a byte, by default 30 s.
@@ -75,8 +82,8 @@ func (o Options) complete() (Options, error) {
 	if o.Checkpoint == "" {
 		o.Checkpoint = "fetch"
 	}
-	if o.CheckpointEvery < 0 || o.MinRate < 0 || o.Retries < 0 {
-		return o, fmt.Errorf("negative CheckpointEvery, MinRate or Retries: %w", ErrResource)
+	if o.CheckpointEvery < 0 || o.MinRate < 0 || o.Retries < 0 || o.MaxRate < 0 || o.MaxBytes < 0 {
+		return o, fmt.Errorf("negative CheckpointEvery, MinRate, MaxRate, MaxBytes or Retries: %w", ErrResource)
 	}
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 1<<20)
 	o.MinRate = cmp.Or(o.MinRate, 1024)

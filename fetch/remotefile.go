@@ -18,6 +18,7 @@ type remoteFile struct {
 	size      int64  // signed, or derived from what is signed
 	validator string // of the last answer
 	noRanges  bool   // a range went wrong: ask for the whole file
+	gate      *gate  // shared by the files of one call
 	requests  int
 }
 
@@ -37,6 +38,7 @@ func (f *remoteFile) open(ctx context.Context, offset, length int64) (*body, err
 		f.noRanges = errors.Is(err, ErrRange)
 		return nil, err
 	}
+	b.gate = f.gate
 	if b.Size >= 0 && b.Size != f.size {
 		b.close()
 		return nil, &SizeError{URI: RedactURI(f.uri), Want: f.size, Seen: b.Size}

@@ -45,6 +45,12 @@ type Resumer interface {
 	Resume(offset int64) error
 }
 
+// A Reserver is a Sink that can make sure of its space. Reserve is called with the resource's size before the first request of a
+// call that has something to fetch; its error, such as for a full disk, ends the call and reaches Fetch's caller.
+type Reserver interface {
+	Reserve(size int64) error
+}
+
 // A Stager is a Sink that may say that nothing reads, boots or executes what it holds before it was finished against
 // the whole digest: an inactive raw slot or a staging file. Only such a sink may take a Resource without Chunks,
 // whose bytes are written unverified.

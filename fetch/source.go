@@ -30,6 +30,13 @@ type RangeSource interface {
 	OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*Stream, error)
 }
 
+// A Rejecter is a Source that wants to know that bytes it served were not what was signed, so that it can take them from
+// elsewhere. Fetch calls Reject before it asks for them again, by range.
+type Rejecter interface {
+	Source
+	Reject(uri string, offset, length int64)
+}
+
 // A Stream is an open file.
 type Stream struct {
 	Body      io.ReadCloser

@@ -110,6 +110,13 @@ func (r *Reuse) OpenRange(ctx context.Context, uri string, offset, length int64,
 	return s, err
 }
 
+// Reject implements fetch.Rejecter, for an origin that is one.
+func (r *Reuse) Reject(uri string, offset, length int64) {
+	if o, ok := r.origin.(fetch.Rejecter); ok {
+		o.Reject(uri, offset, length)
+	}
+}
+
 // openRange asks for a range, or for the file from offset on if the source knows no ranges.
 func openRange(ctx context.Context, s fetch.Source, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
 	if ranged, ok := s.(fetch.RangeSource); ok {
