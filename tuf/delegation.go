@@ -8,7 +8,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -118,6 +120,43 @@ func (d delegations) matching(target string) []Delegation {
 		}
 	}
 	return list
+}
+
+// Delegations returns the roles that t trusts with a target path, in the order of the list.
+func (t *Targets) Delegations(target string) []Delegation { return t.delegations.matching(target) }
+
+// Delegation returns the delegation to a role, if t has one. A bin of succinct_roles counts as one.
+func (t *Targets) Delegation(role string) (Delegation, bool) {
+	if b := t.delegations.bins; b != nil {
+		digits, ok := strings.CutPrefix(role, b.prefix+"-")
+		n, err := strconv.ParseUint(digits, 16, 32)
+		if !ok || err != nil || n>>b.bits != 0 || BinName(b.prefix, b.bits, uint32(n)) != role {
+			return Delegation{}, false
+		}
+		return Delegation{name: role, signers: b.signers}, true
+	}
+	i := slices.IndexFunc(t.delegations.roles, func(d Delegation) bool { return d.name == role })
+	if i < 0 {
+		return Delegation{}, false
+	}
+	return t.delegations.roles[i], true
+}
+
+// DelegatedRoles returns the names of the roles that t lists one by one; nil if it has succinct_roles.
+func (t *Targets) DelegatedRoles() []string {
+	var names []string
+	for _, d := range t.delegations.roles {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// Keys returns the distinct public keys that can sign for the role, and how many must.
+func (d Delegation) Keys() (keys []Key, threshold int) {
+	if d.signers == nil {
+		return nil, 0
+	}
+	return d.signers.distinct(), int(min(d.signers.threshold, math.MaxInt32))
 }
 
 // bins is succinct_roles (TAP 15): 2^bits roles that share keys and threshold.

@@ -91,10 +91,14 @@ func (r *Root) Threshold(role Role) int {
 
 // Keys returns the distinct public keys of role that this package can use, by key id in ascending order of the id.
 func (r *Root) Keys(role Role) []Key {
-	k := r.roles[role]
-	if k == nil {
-		return nil
+	if k := r.roles[role]; k != nil {
+		return k.distinct()
 	}
+	return nil
+}
+
+// distinct returns the keys by key id in ascending order of the id, each once.
+func (k *roleKeys) distinct() []Key {
 	var keys []Key
 	for _, id := range slices.Sorted(maps.Keys(k.keys)) {
 		if !slices.Contains(keys, k.keys[id]) {

@@ -84,6 +84,15 @@ func push(todo []visit, t *Targets, target string, depth int) []visit {
 	return todo
 }
 
+// Open verifies metadata of the role with the keys of d alone: signatures and form, neither expiry nor what a snapshot lists. It is for
+// whoever is to list it; a client uses Set.OpenDelegated. Errors: ErrMalformed, ErrThreshold.
+func (d Delegation) Open(data []byte) (*Targets, error) {
+	if d.signers == nil {
+		return nil, errOrder
+	}
+	return open(d.signers, Role(d.name), data, MetaFile{}, parseTargets)
+}
+
 // DelegatedMeta is what the current snapshot lists for a delegated role.
 //
 // Errors: ErrDelegation if it lists nothing: such a role is not to be trusted, nor looked for.

@@ -70,3 +70,20 @@ func (d directory) lastVersion(role tuf.Role) (int64, error) {
 	}
 	return last, err
 }
+
+// lastVersions is lastVersion for every role that has files, in one go.
+func (d directory) lastVersions() (map[tuf.Role]int64, error) {
+	names, err := d.fsys.ReadDir("metadata")
+	if err != nil {
+		return nil, fmt.Errorf("read repository: %w", err)
+	}
+	last := make(map[tuf.Role]int64)
+	for _, name := range names {
+		number, rest, _ := strings.Cut(name, ".")
+		role, ok := strings.CutSuffix(rest, ".json")
+		if version, err := strconv.ParseInt(number, 10, 64); ok && err == nil {
+			last[tuf.Role(role)] = max(last[tuf.Role(role)], version)
+		}
+	}
+	return last, nil
+}

@@ -20,6 +20,12 @@
 // never referred to: the next run takes the next free version number. Everything is verified with package tuf, as
 // a client would, before a byte is written.
 //
+// # Delegations
+//
+// Apply changes any targets role: targets, and delegations to suppliers and teams by path patterns or hash prefixes, or to bins. A delegate whose signers
+// are in Options is signed for; any other hands in what it signed (Accept). The snapshot lists delegated roles by version only.
+// Publish finds the bin that a target belongs to, and signs that, the snapshot and the timestamp. Expiries says what expires when; Refresh is the job that renews it.
+//
 // RotateRoot writes metadata that satisfies the old root and the new one before it writes the new root, so that no
 // client falls between the two; this needs the old keys of the roles that change, and if they are lost the new root comes first.
 //

@@ -25,12 +25,15 @@ type draft struct {
 	next      map[tuf.Role]int64  // version numbers to use
 	data      map[tuf.Role][]byte // the files, those that stay as they are included
 	built     []tuf.Role          // the files that are new, in the order in which they must become durable
+	dir       directory
+	versions  map[tuf.Role]int64 // the highest of each delegated role for which there is a file
+	folded    map[string]string  // the names of delegated roles' files, by their lower-case form
 }
 
 // firstDraft is the beginning: no targets, version 1 of everything.
 func (r *Repository) firstDraft() *draft {
 	return &draft{
-		o: r.o, signers: r.o.Signers, data: make(map[tuf.Role][]byte),
+		o: r.o, dir: r.dir, signers: r.o.Signers, data: make(map[tuf.Role][]byte),
 		targets: metadata.Targets(), snapshot: metadata.Snapshot(), timestamp: metadata.Timestamp(),
 		next: map[tuf.Role]int64{tuf.RoleTargets: 1, tuf.RoleSnapshot: 1, tuf.RoleTimestamp: 1},
 	}
@@ -81,6 +84,35 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 	return nil
 }
 
+// buildDelegated signs the next version of a delegated role and lists it in the snapshot.
+func (d *draft) buildDelegated(ctx context.Context, r *Repository, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) error {
+	if d.next[role] == 0 {
+		if d.versions == nil {
+			var err error
+			if d.versions, err = d.dir.lastVersions(); err != nil {
+				return err
+			}
+		}
+		d.next[role] = d.versions[role] + 1
+	}
+	m.Signed.Version, m.Signed.Expires = d.next[role], d.o.expires(role)
+	data, err := sign(ctx, m, r.signersOf(role))
+	if err != nil {
+		return fmt.Errorf("%s: %w", role, err)
+	}
+	d.list(role, data)
+	return nil
+}
+
+// list puts a delegated role's file into the draft. Its digest is not listed: with many bins that would be most of the snapshot.
+func (d *draft) list(role tuf.Role, data []byte) {
+	if d.data[role] == nil {
+		d.built = append(d.built, role)
+	}
+	d.data[role] = data
+	d.snapshot.Signed.Meta[role.Filename()] = metadata.MetaFile(d.next[role])
+}
+
 func (d *draft) add(role tuf.Role, data []byte) {
 	d.data[role] = data
 	d.built = append(d.built, role)
@@ -97,6 +129,9 @@ func metaFile(version int64, data []byte) *metadata.MetaFiles {
 // check takes the draft as a client does who holds what set holds, and leaves set as it was.
 func (d *draft) check(set tuf.Set, at time.Time) error {
 	for _, role := range d.built {
+		if !slices.Contains(roles, role) {
+			continue
+		}
 		if err := enough(set.Root(), role, d.signers[role]); err != nil {
 			return err
 		}
@@ -108,11 +143,41 @@ func (d *draft) check(set tuf.Set, at time.Time) error {
 	if err == nil && !set.TargetsCurrent() {
 		err = set.UpdateTargets(d.data[tuf.RoleTargets], at)
 	}
+	for _, role := range d.built {
+		if err == nil && !slices.Contains(roles, role) {
+			err = d.checkDelegated(&set, role, at)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("a client would refuse: %w", err)
 	}
 	return nil
 }
+
+// checkDelegated opens a new file of a delegated role as its delegator demands. set holds the draft's snapshot already.
+func (d *draft) checkDelegated(set *tuf.Set, role tuf.Role, at time.Time) error {
+	way, err := delegator(set, set.Targets(), string(role), func(way tuf.Delegation) (*tuf.Targets, error) {
+		data := d.data[tuf.Role(way.Name())]
+		if data == nil {
+			listed, err := set.DelegatedMeta(way.Name())
+			if err != nil {
+				return nil, err
+			}
+			if data, err = d.dir.read(tuf.Role(way.Name()), listed.Version); err != nil {
+				return nil, err
+			}
+		}
+		return set.OpenDelegated(way, data, beginning)
+	})
+	if err != nil {
+		return err
+	}
+	_, err = set.OpenDelegated(way, d.data[role], at)
+	return err
+}
+
+// beginning is a time at which nothing has expired, for reading what is to be renewed.
+var beginning = time.Unix(0, 0)
 
 // enough returns ErrIncomplete if the signers that root lists for role do not reach its threshold.
 func enough(root *tuf.Root, role tuf.Role, signers []verify.Signer) error {

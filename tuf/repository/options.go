@@ -26,12 +26,14 @@ var roles = []tuf.Role{tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.Role
 // Options says who signs and for how long. Signers is required; for Create each role needs at least its threshold of
 // them, for Open only the roles that will be written.
 type Options struct {
+	//
+	// Delegated roles stand beside the top-level ones, under their names. All bins of a Bins have the signers of its prefix.
 	Signers map[tuf.Role][]verify.Signer
 
 	// Thresholds are for Create: how many must sign, 1 where absent.
 	Thresholds map[tuf.Role]int
 
-	// Expiry is how long a signature is good for; where absent: root 365 days, targets 90, snapshot 14, timestamp 2.
+	// Expiry is how long a signature is good for; where absent: root 365 days, targets and delegated roles 90, snapshot 14, timestamp 2.
 	Expiry map[tuf.Role]time.Duration
 
 	// Now is the publisher's clock, time.Now if nil.
@@ -47,14 +49,20 @@ var defaultExpiry = map[tuf.Role]time.Duration{
 func (o Options) complete() (Options, error) {
 	signers, expiry := make(map[tuf.Role][]verify.Signer), maps.Clone(defaultExpiry)
 	for role, list := range o.Signers {
-		if !slices.Contains(roles, role) || slices.Contains(list, nil) {
-			return o, fmt.Errorf("signers of role %q: unknown role or nil signer", role)
+		if slices.Contains(list, nil) {
+			return o, fmt.Errorf("signers of role %q: nil signer", role)
+		}
+		if err := checkRole(role); err != nil {
+			return o, err
 		}
 		signers[role] = slices.Clone(list)
 	}
 	for role, d := range o.Expiry {
-		if d < time.Second || !slices.Contains(roles, role) {
+		if d < time.Second {
 			return o, fmt.Errorf("expiry of role %q: %v: at least a second expected", role, d)
+		}
+		if err := checkRole(role); err != nil {
+			return o, err
 		}
 		expiry[role] = d
 	}
@@ -67,5 +75,30 @@ func (o Options) complete() (Options, error) {
 
 // expires is the end of validity of what role signs now, in the whole seconds that metadata can say.
 func (o Options) expires(role tuf.Role) time.Time {
-	return o.Now().UTC().Add(o.Expiry[role]).Truncate(time.Second)
+	return o.Now().UTC().Add(o.validity(role)).Truncate(time.Second)
+}
+
+func (o Options) validity(role tuf.Role) time.Duration {
+	if d, ok := o.Expiry[role]; ok {
+		return d
+	}
+	return o.Expiry[tuf.RoleTargets]
+}
+
+// checkRole returns tuf.ErrDelegation unless role is top-level or a name that a delegated role can have here: since it becomes part of
+// a file name and of a URL, it is made of ASCII letters, digits, hyphens, underscores and dots, and does not begin with a dot.
+func checkRole(role tuf.Role) error {
+	if slices.Contains(roles, role) {
+		return nil
+	}
+	if err := tuf.CheckRoleName(string(role)); err != nil {
+		return err
+	}
+	for i, b := range []byte(role) {
+		letter := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_'
+		if !letter && (b != '.' || i == 0) {
+			return fmt.Errorf("%w: role name %.60q: letters, digits, hyphen, underscore and dot expected", tuf.ErrDelegation, role)
+		}
+	}
+	return nil
 }

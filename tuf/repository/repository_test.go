@@ -191,9 +191,9 @@ func TestCreateRefuses(t *testing.T) {
 		}
 	}
 	for name, spoil := range map[string]func(*repository.Options){
-		"unknown role": func(o *repository.Options) { o.Signers["mirrors"] = nil },
-		"nil signer":   func(o *repository.Options) { o.Signers[tuf.RoleRoot] = []verify.Signer{nil} },
-		"expiry 0":     func(o *repository.Options) { o.Expiry = map[tuf.Role]time.Duration{tuf.RoleRoot: 0} },
+		"role name":  func(o *repository.Options) { o.Signers["../mirrors"] = nil },
+		"nil signer": func(o *repository.Options) { o.Signers[tuf.RoleRoot] = []verify.Signer{nil} },
+		"expiry 0":   func(o *repository.Options) { o.Expiry = map[tuf.Role]time.Duration{tuf.RoleRoot: 0} },
 	} {
 		o := options(&now)
 		spoil(&o)

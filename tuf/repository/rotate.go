@@ -36,6 +36,11 @@ func (r *Repository) RotateRoot(ctx context.Context, change RootChange) error {
 	if err != nil {
 		return err
 	}
+	for role := range next.Signers {
+		if !slices.Contains(roles, role) {
+			return fmt.Errorf("rotate root: %w: root has no keys of role %q", tuf.ErrDelegation, role)
+		}
+	}
 	return r.locked(func() error {
 		p, err := r.dir.current()
 		if err != nil {
