@@ -10,6 +10,9 @@
 //	firmctl status DIR                      what was released, what the first device runs
 //	firmctl manifest verify ENVELOPE        verify a SUIT envelope: --key PUB.pem, --mac-key HEX
 //	firmctl manifest run ENVELOPE           run it on a device in memory: --out DIR, and see -h
+//	firmctl fetch --url U --sha256 H --size N --out FILE    download, verified; running it again resumes
+//	firmctl chunk make|info|verify|extract                  chunk digests and indexes of images
+//	firmctl delta make|apply                                patches between images
 //
 // Every command takes --json. Exit codes: 0 ok, 1 refused by verification or policy, 2 usage, 3 network or disk.
 package main
@@ -21,6 +24,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -57,6 +61,13 @@ func commands() []command {
 		{"release", "DIR IMAGE", "sign and publish IMAGE as the next release", release},
 		{"serve", "DIR", "serve the repository over HTTP", serve},
 		{"status", "DIR", "what was released, what the first device runs", status},
+		{"fetch", "", "download a file, verified; running it again resumes", fetchFile},
+		{"chunk make", "IMAGE", "write the chunk digests and the index of an image", makeChunks},
+		{"chunk info", "INDEX", "what an index (.caibx) says", chunkInfo},
+		{"chunk verify", "IMAGE", "compare an image with its signed chunk digests", verifyChunks},
+		{"chunk extract", "INDEX", "make an image out of chunks that other files hold", extractChunks},
+		{"delta make", "", "write the patch from one image to another", makeDelta},
+		{"delta apply", "", "make an image out of another one and a patch", applyDelta},
 	}
 }
 
@@ -77,8 +88,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return nil
 		}
 		for _, c := range commands() {
-			if c.name == args[0] {
-				return c.call(ctx, args[1:], asJSON, stdout, stderr)
+			if rest, ok := c.match(args); ok {
+				return c.call(ctx, rest, asJSON, stdout, stderr)
 			}
 		}
 		usage(stderr)
@@ -86,12 +97,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	})
 }
 
+// match reports whether args begin with the command's name, one word or two, and returns the rest.
+func (c command) match(args []string) ([]string, bool) {
+	words := strings.Fields(c.name)
+	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+		return nil, false
+	}
+	return args[len(words):], true
+}
+
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "usage: firmctl COMMAND ... [--json]")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %-10s %s\n", c.name, c.args, c.what)
+		fmt.Fprintf(w, "  %-13s %-10s %s\n", c.name, c.args, c.what)
 	}
-	fmt.Fprintf(w, "  %-8s %-10s %s\n", "manifest", "verify|run", "verify a SUIT envelope, or run it on a device in memory")
+	fmt.Fprintf(w, "  %-13s %-10s %s\n", "manifest", "verify|run", "verify a SUIT envelope, or run it on a device in memory")
 	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
 }
 

@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+func readIndex(name string) (*chunk.Index, error) {
+	f, _, err := cli.OpenFile(name, "an index (.caibx)")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	x, err := chunk.ReadIndex(f)
+	if errors.Is(err, chunk.ErrIndex) {
+		return nil, cli.Inputf("%s: %w", name, err)
+	}
+	return x, err
+}
+
+func makeChunks(_ context.Context, c *call) error {
+	size := c.fs.Int64("chunk-size", fetch.DefaultChunkSize, "bytes of each verified chunk: a power of two, 16 KiB to 4 MiB")
+	out := c.fs.String("out", "", "name for the digests (default: IMAGE.chunks); the index is beside it as .caibx")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	f, length, err := cli.OpenFile(c.args[0], "an image")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if *out == "" {
+		*out = c.args[0] + ".chunks"
+	}
+	pages, root, err := chunk.Build(f, length, *size)
+	if err != nil {
+		return cli.Inputf("%s: %w", c.args[0], err)
+	}
+	x, err := chunk.BuildIndex(io.NewSectionReader(f, 0, length))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(*out, pages, 0o644); err != nil {
+		return err
+	}
+	index, err := os.Create(*out + ".caibx")
+	if err != nil {
+		return err
+	}
+	if _, err := x.WriteTo(index); err != nil {
+		return errors.Join(err, index.Close())
+	}
+	if err := index.Close(); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "root": fmt.Sprintf("%x", root.Bytes()), "size": length, "chunk_size": *size,
+			"pages": *out, "index": *out + ".caibx", "index_chunks": x.Chunks()})
+	}
+	_, err = fmt.Fprintf(c.people, "root %x, to be signed with size %d and chunk size %d\n  %s  digests\n  %s.caibx  index of %d chunks\n",
+		root.Bytes(), length, *size, *out, *out, x.Chunks())
+	return err
+}
+
+func chunkInfo(_ context.Context, c *call) error {
+	if err := c.parse(); err != nil {
+		return err
+	}
+	x, err := readIndex(c.args[0])
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "size": x.Size(), "chunks": x.Chunks()})
+	}
+	_, err = fmt.Fprintf(c.people, "%d bytes in %d chunks\n", x.Size(), x.Chunks())
+	return err
+}
+
+func verifyChunks(_ context.Context, c *call) error {
+	pages := c.fs.String("pages", "", "file of the digests (default: IMAGE.chunks)")
+	rootHex := c.fs.String("root", "", "signed root, 64 hexadecimal digits (required)")
+	size := c.fs.Int64("chunk-size", fetch.DefaultChunkSize, "bytes of each chunk")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	root, err := verify.ParseDigest("sha256:" + *rootHex)
+	if err != nil {
+		return cli.Usagef("--root is %.80q, want 64 hexadecimal digits", *rootHex)
+	}
+	if *pages == "" {
+		*pages = c.args[0] + ".chunks"
+	}
+	f, length, err := cli.OpenFile(c.args[0], "an image")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	p, _, err := cli.OpenFile(*pages, "chunk digests")
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	r, err := chunk.NewReader(f, p, length, *size, root)
+	if err != nil {
+		return cli.Inputf("%s: %w", c.args[0], err)
+	}
+	if err := r.Verify(); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "size": length, "chunks": r.Layout().Chunks()})
+	}
+	_, err = fmt.Fprintf(c.people, "%d chunks are as signed\n", r.Layout().Chunks())
+	return err
+}
+
+// nowhere is the origin of what no seed has.
+type nowhere struct{}
+
+func (nowhere) Open(context.Context, string, int64, string) (*fetch.Stream, error) {
+	return nil, cli.Inputf("the seeds do not hold all chunks")
+}
+
+func extractChunks(ctx context.Context, c *call) error {
+	var f fetchFlags
+	c.fs.Var(&f.seeds, "seed", "file that holds chunks; may be repeated")
+	c.fs.StringVar(&f.out, "out", "", "file to make (required)")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	f.index = c.args[0]
+	part, err := openPart(f.out)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	seeds, index, done, err := f.openSeeds(part)
+	defer done()
+	if err != nil {
+		return err
+	}
+	s, err := chunk.NewReuse(nowhere{}, "file:image", index, seeds...).Open(ctx, "file:image", 0, "")
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(struct{ io.Writer }{part}, s.Body)
+	if err != nil {
+		return err
+	}
+	if err := part.finish(); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": f.out, "bytes_reused": n})
+	}
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes, all from seeds\n", f.out, n)
+	return err
+}

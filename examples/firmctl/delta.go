@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/fetch/delta"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// maxMade is the largest image that delta make takes: it sorts all of it in memory.
+const maxMade = 256 << 20
+
+// size is a flag for bytes, such as 8MiB.
+type size int64
+
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+func (s *size) Set(v string) error {
+	unit := int64(1)
+	for suffix, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(v, suffix); ok {
+			v, unit = rest, n
+		}
+	}
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil || n < 1 {
+		return errors.New("want bytes, such as 1048576 or 1MiB")
+	}
+	*s = size(n * unit)
+	return nil
+}
+
+func makeDelta(ctx context.Context, c *call) error {
+	oldName := c.fs.String("old", "", "image that devices have (required)")
+	newName := c.fs.String("new", "", "image that they shall have (required)")
+	out := c.fs.String("out", "", "patch to write (required)")
+	limit := size(delta.DefaultMemory)
+	c.fs.Var(&limit, "memory-limit", "bytes of buffers that a device may need, such as 8MiB")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	if *out == "" {
+		return cli.Usagef("--out is missing")
+	}
+	old, err := cli.ReadFile(*oldName, maxMade, "the old image")
+	if err != nil {
+		return err
+	}
+	image, err := cli.ReadFile(*newName, maxMade, "the new image")
+	if err != nil {
+		return err
+	}
+	var info delta.Info
+	for frame := int64(delta.DefaultFrameSize); ; frame /= 2 { // smaller frames need less memory
+		if frame < delta.MinFrameSize {
+			return cli.Usagef("--memory-limit is %d, this patch needs %d", int64(limit), info.Memory)
+		}
+		if info, err = writeDelta(ctx, old, image, *out, frame); err != nil {
+			return err
+		}
+		if info.Memory <= int64(limit) {
+			break
+		}
+	}
+	if err := os.Rename(*out+".part", *out); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": *out, "size": info.Size, "digest": fmt.Sprintf("%x", info.Digest.Bytes()), "memory": info.Memory, "frames": info.Frames})
+	}
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes for an image of %d, %d of memory to apply it\n  digest %x, to be signed\n", *out, info.Size, len(image), info.Memory, info.Digest.Bytes())
+	return err
+}
+
+func writeDelta(ctx context.Context, old, image []byte, out string, frame int64) (delta.Info, error) {
+	f, err := os.Create(out + ".part")
+	if err != nil {
+		return delta.Info{}, err
+	}
+	info, err := delta.Make(ctx, old, image, f, delta.Options{FrameSize: frame})
+	return info, errors.Join(err, f.Sync(), f.Close())
+}
+
+func applyDelta(ctx context.Context, c *call) error {
+	oldName := c.fs.String("old", "", "image to begin with (required)")
+	patchName := c.fs.String("patch", "", "patch (required)")
+	digest := c.fs.String("digest", "", "signed digest of the patch, 64 hexadecimal digits; without it the patch is believed")
+	out := c.fs.String("out", "", "image to make (required); it appears when it is right")
+	limit := size(delta.DefaultMemory)
+	c.fs.Var(&limit, "memory-limit", "bytes of buffers that the patch may need")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	old, _, err := cli.OpenFile(*oldName, "the old image")
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	patch, _, err := cli.OpenFile(*patchName, "a patch")
+	if err != nil {
+		return err
+	}
+	defer patch.Close()
+	p, err := openDelta(patch, *digest, int64(limit))
+	if err != nil {
+		return err
+	}
+	part, err := openPart(*out)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	bar := cli.NewBar(c.people, "apply")
+	err = p.Apply(ctx, old, part, delta.ApplyOptions{OnProgress: bar.Set})
+	bar.Done()
+	if errors.Is(err, delta.ErrBase) || errors.Is(err, delta.ErrBounds) {
+		return cli.Inputf("%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := part.finish(); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": *out, "size": p.NewSize(), "sha256": fmt.Sprintf("%x", p.NewDigest().Bytes())})
+	}
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes, %v\n", *out, p.NewSize(), p.NewDigest())
+	return err
+}
+
+// openDelta opens the patch under its digest, or under the one that it has.
+func openDelta(patch *os.File, digest string, memory int64) (*delta.Patch, error) {
+	var want verify.Digest
+	if digest != "" {
+		var err error
+		if want, err = verify.ParseDigest("sha256:" + digest); err != nil {
+			return nil, cli.Usagef("--digest is %.80q, want 64 hexadecimal digits", digest)
+		}
+	} else {
+		header := make([]byte, 128)
+		if _, err := patch.ReadAt(header, 0); err != nil {
+			return nil, cli.Inputf("%s is too short for a patch", patch.Name())
+		}
+		want = verify.Sum(verify.SHA256, header)
+	}
+	p, err := delta.Open(patch, want, memory)
+	if errors.Is(err, delta.ErrFormat) || errors.Is(err, delta.ErrBounds) || errors.Is(err, delta.ErrMemory) {
+		return nil, cli.Inputf("%s: %w", patch.Name(), err)
+	}
+	return p, err
+}

@@ -1,0 +1,309 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/fetch/httpsource"
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// fetched is what fetch prints.
+type fetched struct {
+	Result   string `json:"result"`
+	Out      string `json:"out"`
+	Fetched  int64  `json:"bytes_fetched"`
+	Reused   int64  `json:"bytes_reused"`
+	Requests int64  `json:"requests"`
+	Restarts int    `json:"restarts"`
+	Resumed  int64  `json:"resumed_from"`
+}
+
+// fetchFlags are fetch's.
+type fetchFlags struct {
+	urls, seeds  list
+	digest, root string
+	index, out   string
+	size, chunk  int64
+	rate, most   int64
+
+	built bool // on what an earlier run left
+}
+
+func (f *fetchFlags) resource() (fetch.Resource, error) {
+	var res fetch.Resource
+	if len(f.urls) == 0 || f.size < 1 {
+		return res, cli.Usagef("--url and --size are required")
+	}
+	digest, err := verify.ParseDigest("sha256:" + f.digest)
+	if err != nil {
+		return res, cli.Usagef("--sha256 is %.80q, want 64 hexadecimal digits", f.digest)
+	}
+	res = fetch.Resource{URI: f.urls[0], Size: f.size, Digest: digest}
+	if f.root != "" {
+		root, err := verify.ParseDigest("sha256:" + f.root)
+		if err != nil {
+			return res, cli.Usagef("--root is %.80q, want 64 hexadecimal digits", f.root)
+		}
+		res.Chunks = &fetch.Chunks{Root: root, Size: f.chunk}
+	}
+	if len(f.seeds) > 0 && f.index == "" {
+		return res, cli.Usagef("--seed needs --index: what to look for in the seeds")
+	}
+	return res, nil
+}
+
+func fetchFile(ctx context.Context, c *call) error {
+	var f fetchFlags
+	c.fs.Var(&f.urls, "url", "where the file is; more of them are mirrors")
+	c.fs.StringVar(&f.digest, "sha256", "", "digest of the file, 64 hexadecimal digits (required)")
+	c.fs.Int64Var(&f.size, "size", 0, "bytes of the file (required)")
+	c.fs.StringVar(&f.root, "root", "", "signed root of its chunk digests, which are at the URL + .chunks; without it only the whole is verified")
+	c.fs.Int64Var(&f.chunk, "chunk-size", fetch.DefaultChunkSize, "bytes of each chunk under --root")
+	c.fs.StringVar(&f.index, "index", "", "index of the file (.caibx), at hand; it need not be trusted")
+	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated")
+	c.fs.Int64Var(&f.rate, "rate", 0, "bytes per second at most")
+	c.fs.Int64Var(&f.most, "max-bytes", 0, "bytes to take from the network at most, page file included")
+	c.fs.StringVar(&f.out, "out", "", "file to make (required); it appears when it is right")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Refused, Next: "allow more with --max-bytes; what arrived is kept"})
+	res, err := f.resource()
+	if err != nil {
+		return err
+	}
+	out, err := f.run(ctx, c, res)
+	if errors.Is(err, fetch.ErrDigest) && f.built {
+		out, err = f.run(ctx, c, res) // what was there was bad: now from nothing
+	}
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, out)
+	}
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes fetched, %d reused, %d requests, resumed from %d\n", out.Out, out.Fetched, out.Reused, out.Requests, out.Resumed)
+	return err
+}
+
+func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out fetched, err error) {
+	part, err := openPart(f.out)
+	if err != nil {
+		return out, err
+	}
+	defer part.Close()
+	dir, err := install.OpenDir(filepath.Dir(f.out))
+	if err != nil {
+		return out, err
+	}
+	source, err := fetch.NewMirrors(httpsource.New(nil), f.urls...)
+	if err != nil {
+		return out, err
+	}
+	seeds, index, done, err := f.openSeeds(part)
+	defer done()
+	if err != nil {
+		return out, err
+	}
+	if index == nil {
+		index = &chunk.Index{}
+	} else if index.Size() != res.Size {
+		return out, cli.Inputf("%s is for %d bytes, --size is %d", f.index, index.Size(), res.Size)
+	}
+	counted := &counter{Mirrors: source}
+	o := fetch.Options{Source: counted, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", MaxRate: f.rate}
+	if f.most > 0 {
+		counted.most = f.most
+	}
+	switch {
+	case f.index != "":
+		o.Source = chunk.NewReuse(counted, res.URI, index, seeds...)
+	case res.Chunks == nil:
+		o.Source = &prefix{Source: counted, uri: res.URI, part: part, size: res.Size}
+	}
+	bar := cli.NewBar(c.people, "fetch")
+	o.OnProgress = func(p fetch.Progress) { bar.Set(p.Done, p.Total) }
+	found := min(part.kept, res.Size)
+	f.built = found > 0
+	fetcher, err := fetch.New(o)
+	if err != nil {
+		return out, err
+	}
+	st, err := fetcher.Fetch(ctx, res, part)
+	bar.Done()
+	if err == nil && res.Chunks != nil {
+		err = readBack(part, res)
+	}
+	if errors.Is(err, fetch.ErrDigest) { // what is there cannot be built upon
+		err = errors.Join(err, fetcher.Forget(res), part.Truncate(0))
+	}
+	if err != nil {
+		return out, err
+	}
+	for _, copy := range []string{".0", ".1"} {
+		if err := dir.Remove(o.Checkpoint + copy); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return out, err
+		}
+	}
+	out = fetched{"ok", f.out, counted.bytes, 0, counted.requests, st.Restarts, st.ResumedFrom}
+	if _, ok := o.Source.(*prefix); ok {
+		out.Resumed = found
+	}
+	if r, ok := o.Source.(*chunk.Reuse); ok {
+		out.Reused = r.Stats().Reused
+	}
+	return out, part.finish()
+}
+
+// readBack compares the whole file with its digest: a checkpoint only claims what is in it.
+func readBack(part *partFile, res fetch.Resource) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(part, 0, res.Size)); err != nil {
+		return err
+	}
+	got, err := verify.NewDigest(verify.SHA256, h.Sum(nil))
+	if err == nil && got != res.Digest {
+		err = &fetch.DigestError{Part: "payload", Want: res.Digest, Got: got}
+	}
+	return err
+}
+
+// openSeeds indexes the seeds, and what an earlier run left.
+func (f *fetchFlags) openSeeds(part *partFile) (seeds []chunk.Seed, index *chunk.Index, done func(), err error) {
+	var files []*os.File
+	done = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	if f.index == "" {
+		return nil, nil, done, nil
+	}
+	if index, err = readIndex(f.index); err != nil {
+		return nil, nil, done, err
+	}
+	if part.kept > 0 {
+		x, err := chunk.BuildIndex(io.NewSectionReader(part, 0, part.kept))
+		if err != nil {
+			return nil, nil, done, err
+		}
+		seeds = append(seeds, chunk.Seed{Image: part, Index: x})
+	}
+	for _, name := range f.seeds {
+		s, _, err := cli.OpenFile(name, "a seed")
+		if err != nil {
+			return nil, nil, done, err
+		}
+		files = append(files, s)
+		x, err := chunk.BuildIndex(s)
+		if err != nil {
+			return nil, nil, done, err
+		}
+		seeds = append(seeds, chunk.Seed{Image: s, Index: x})
+	}
+	return seeds, index, done, nil
+}
+
+// A counter counts what the network brings, and stops at most bytes.
+type counter struct {
+	*fetch.Mirrors
+	bytes, requests, most int64
+}
+
+func (s *counter) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
+	return s.OpenRange(ctx, uri, offset, 0, validator)
+}
+
+func (s *counter) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
+	s.requests++
+	st, err := s.Mirrors.OpenRange(ctx, uri, offset, length, validator)
+	if err == nil {
+		st.Body = &countedBody{st.Body, s}
+	}
+	return st, err
+}
+
+type countedBody struct {
+	io.ReadCloser
+	s *counter
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	if b.s.most > 0 {
+		if b.s.bytes == b.s.most {
+			return 0, fmt.Errorf("%d bytes taken: %w", b.s.bytes, fetch.ErrBudget)
+		}
+		p = p[:min(int64(len(p)), b.s.most-b.s.bytes)]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.s.bytes += int64(n)
+	return n, err
+}
+
+// A prefix serves what is in the part first, from an earlier run or before a connection broke, when only the whole can be
+// verified. If it was of another version, or did not survive a power cut, the digest says so at the end.
+type prefix struct {
+	fetch.Source
+	uri  string
+	part *partFile
+	size int64
+}
+
+func (s *prefix) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
+	kept := min(s.part.kept, s.size)
+	if uri != s.uri || offset >= kept {
+		return s.Source.Open(ctx, uri, offset, validator)
+	}
+	return &fetch.Stream{Body: &prefixBody{ctx: ctx, s: s, from: kept, kept: io.NewSectionReader(s.part, offset, kept-offset)}, Offset: offset, Size: -1}, nil
+}
+
+type prefixBody struct {
+	ctx  context.Context
+	s    *prefix
+	kept io.Reader
+	from int64 // where kept ends
+	rest io.ReadCloser
+}
+
+func (b *prefixBody) Read(p []byte) (int, error) {
+	if b.rest == nil {
+		if n, err := b.kept.Read(p); err != io.EOF {
+			return n, err
+		}
+		if b.from == b.s.size {
+			return 0, io.EOF
+		}
+		st, err := b.s.Source.Open(b.ctx, b.s.uri, b.from, "")
+		if err != nil {
+			return 0, err
+		}
+		if st.Size >= 0 && st.Size != b.s.size {
+			return 0, errors.Join(&fetch.SizeError{URI: fetch.RedactURI(b.s.uri), Want: b.s.size, Seen: st.Size}, st.Body.Close())
+		}
+		if _, err := io.CopyN(io.Discard, st.Body, b.from-st.Offset); err != nil {
+			return 0, errors.Join(err, st.Body.Close())
+		}
+		b.rest = st.Body
+	}
+	return b.rest.Read(p)
+}
+
+func (b *prefixBody) Close() error {
+	if b.rest != nil {
+		return b.rest.Close()
+	}
+	return nil
+}

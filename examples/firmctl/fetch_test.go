@@ -1,0 +1,198 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// asCommand makes this test binary firmctl, so that a test can kill it.
+const asCommand = "FIRMCTL_TEST_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func noise(seed byte, n int) []byte {
+	p := make([]byte, n)
+	rand.NewChaCha8([32]byte{seed}).Read(p)
+	return p
+}
+
+func put(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// firmctl runs a command, wants its exit code and returns the object that it printed.
+func firmctl(t *testing.T, code int, args ...string) map[string]any {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if got := run(t.Context(), append(args, "--json"), &stdout, &stderr); got != code {
+		t.Fatalf("firmctl %q: exit %d, want %d\n%s", args, got, code, stderr.String())
+	}
+	var out map[string]any
+	if err := json.Unmarshal(stdout.Bytes(), &out); err != nil {
+		t.Fatalf("firmctl %q printed %q: %v", args, stdout.String(), err)
+	}
+	return out
+}
+
+func wantFile(t *testing.T, name string, want []byte) {
+	t.Helper()
+	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%s: %d bytes, want the %d right ones: %v", name, len(got), len(want), err)
+	}
+}
+
+// site serves dir and counts the bytes of bodies.
+func site(t *testing.T, dir string) (string, *atomic.Int64) {
+	t.Helper()
+	var sent atomic.Int64
+	files := http.FileServer(http.Dir(dir))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { files.ServeHTTP(&countingWriter{w, &sent}, r) }))
+	t.Cleanup(s.Close)
+	return s.URL + "/", &sent
+}
+
+type countingWriter struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.n.Add(int64(n))
+	return n, err
+}
+
+func TestFetchChunkDelta(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	old := noise(1, 1<<20)
+	image := bytes.Join([][]byte{old[:300_000], noise(2, 50_000), old[300_000:]}, nil)
+	put(t, in("old"), old)
+	put(t, in("new"), image)
+	url, _ := site(t, dir)
+	sum := fmt.Sprintf("%x", sha256.Sum256(image))
+	basic := []string{"fetch", "--url", url + "new", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("out")}
+
+	firmctl(t, 0, basic...)
+	wantFile(t, in("out"), image)
+
+	made := firmctl(t, 0, "chunk", "make", in("new"), "--chunk-size", "16384")
+	root := made["root"].(string)
+	firmctl(t, 0, "chunk", "verify", in("new"), "--chunk-size", "16384", "--root", root)
+	firmctl(t, 0, "chunk", "info", in("new.chunks.caibx"))
+	firmctl(t, 0, "chunk", "extract", in("new.chunks.caibx"), "--seed", in("new"), "--out", in("copy"))
+	wantFile(t, in("copy"), image)
+	firmctl(t, 2, "chunk", "extract", in("new.chunks.caibx"), "--seed", in("old"), "--out", in("none"))
+
+	// The first mirror is broken, the old image is a seed.
+	out := firmctl(t, 0, append(basic, "--url", url+"new", "--index", in("new.chunks.caibx"), "--seed", in("old"), "--root", root, "--chunk-size", "16384")...)
+	wantFile(t, in("out"), image)
+	if got := out["bytes_fetched"].(float64); got > 200_000 || out["bytes_reused"].(float64) < 900_000 {
+		t.Errorf("with a seed: %v", out)
+	}
+	put(t, in("bad"), append(bytes.Clone(image[:len(image)-1]), 1))
+	put(t, in("bad.chunks"), nil)
+	firmctl(t, 1, "fetch", "--url", url+"bad", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("never"))
+	firmctl(t, 1, append(basic, "--max-bytes", "1000")...)
+	for _, name := range []string{"never", "none"} {
+		if _, err := os.Stat(in(name)); err == nil {
+			t.Errorf("%s appeared", name)
+		}
+	}
+	out = firmctl(t, 0, append(basic, "--root", root, "--chunk-size", "16384", "--url", url+"new")...)
+	wantFile(t, in("out"), image)
+
+	patch := firmctl(t, 0, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("patch"), "--memory-limit", "1MiB")
+	if patch["size"].(float64) > 60_000 {
+		t.Errorf("patch: %v", patch)
+	}
+	firmctl(t, 0, "delta", "apply", "--old", in("old"), "--patch", in("patch"), "--digest", patch["digest"].(string), "--out", in("applied"))
+	wantFile(t, in("applied"), image)
+	firmctl(t, 2, "delta", "apply", "--old", in("new"), "--patch", in("patch"), "--out", in("never"))
+	firmctl(t, 1, "delta", "apply", "--old", in("old"), "--patch", in("patch"), "--digest", strings.Repeat("0", 64), "--out", in("never"))
+}
+
+// Killed at random times, with and without chunk digests: each kill costs at most a checkpoint interval and a chunk, and
+// what was on the way; the file is right in the end.
+func TestFetchKilled(t *testing.T) {
+	const kills, chunkSize, interval = 8, 64 << 10, 1 << 20
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	image := noise(3, 16<<20)
+	put(t, in("image"), image)
+	root := firmctl(t, 0, "chunk", "make", in("image"), "--chunk-size", fmt.Sprint(chunkSize))["root"].(string)
+	for name, more := range map[string][]string{"whole": nil, "chunks": {"--root", root, "--chunk-size", fmt.Sprint(chunkSize)}} {
+		t.Run(name, func(t *testing.T) {
+			url, _ := site(t, dir)
+			out := in(name)
+			args := append([]string{"fetch", "--json", "--url", url + "image", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)),
+				"--size", fmt.Sprint(len(image)), "--rate", fmt.Sprint(32 << 20), "--out", out}, more...)
+			r := rand.New(rand.NewPCG(1, 2))
+			var before, lost int64
+			killed := 0
+			for range kills {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(60+r.IntN(200))*time.Millisecond)
+				cmd := exec.CommandContext(ctx, os.Args[0], args...) // killed with SIGKILL
+				cmd.Env = append(os.Environ(), asCommand+"=1")
+				err := cmd.Run()
+				cancel()
+				if err == nil {
+					break
+				}
+				killed++
+				if st, err := os.Stat(out + ".part"); err == nil {
+					if st.Size() < before {
+						lost += before - st.Size()
+					}
+					before = st.Size()
+				}
+				if _, err := os.Stat(out); err == nil {
+					t.Fatal("the file appeared though its maker was killed")
+				}
+			}
+			if killed < 2 {
+				t.Skip("too slow or too fast a machine: nothing was killed on the way")
+			}
+			if _, err := os.Stat(out); err != nil {
+				last := firmctl(t, 0, args...)
+				if resumed := int64(last["resumed_from"].(float64)); resumed < before-interval-chunkSize {
+					t.Errorf("resumed from %d, %d were there", resumed, before)
+				}
+			}
+			wantFile(t, out, image)
+			if lost > 0 {
+				t.Errorf("%d bytes were thrown away", lost)
+			}
+			left, _ := filepath.Glob(filepath.Join(dir, "."+name+".fetch*"))
+			if _, err := os.Stat(out + ".part"); err == nil || len(left) > 0 {
+				t.Errorf("left behind: %q, or the part", left)
+			}
+		})
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+)
+
+// A partFile is a file that is being made beside its final name, which it gets only when it is right. What an
+// interrupted run left in it is there for the next one. It is a fetch.Sink, fetch.Resumer and fetch.Stager.
+type partFile struct {
+	*os.File
+	name   string // the final one
+	offset int64
+	kept   int64 // bytes that are there: from an earlier run, or written in this one
+}
+
+// openPart opens the part for name.
+func openPart(name string) (*partFile, error) {
+	if name == "" {
+		return nil, cli.Usagef("--out is missing")
+	}
+	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
+		return nil, cli.Inputf("%s is there and no regular file", name)
+	}
+	f, err := os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = cli.Inputf("%s.part is no regular file", name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &partFile{File: f, name: name, kept: st.Size()}, nil
+}
+
+func (p *partFile) Offset() int64 { return p.offset }
+func (p *partFile) Staging() bool { return true }
+
+func (p *partFile) Write(b []byte) (int, error) {
+	n, err := p.WriteAt(b, p.offset)
+	p.offset += int64(n)
+	p.kept = max(p.kept, p.offset)
+	return n, err
+}
+
+func (p *partFile) Resume(offset int64) error {
+	st, err := p.Stat()
+	if err == nil && offset > st.Size() {
+		err = fmt.Errorf("%s.part has %d bytes, not %d: %w", p.name, st.Size(), offset, io.ErrUnexpectedEOF)
+	}
+	if err == nil {
+		p.offset = offset
+	}
+	return err
+}
+
+// finish gives the file its name, after all of it is on disk.
+func (p *partFile) finish() error {
+	err := errors.Join(p.Truncate(p.offset), p.File.Sync(), p.Close())
+	if err == nil {
+		err = os.Rename(p.name+".part", p.name)
+	}
+	if err != nil {
+		return err
+	}
+	if dir, err := os.Open(filepath.Dir(p.name)); err == nil {
+		_ = dir.Sync() // not every system can
+		dir.Close()
+	}
+	return nil
+}
