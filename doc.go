@@ -10,13 +10,16 @@
 //	manifest              SUIT envelopes: open (parse and verify), inspect
 //	manifest/author       build and sign envelopes
 //	manifest/processor    run a manifest's commands on a device
+//	manifest/report       what the processor did: record, seal, read
 //	tuf                   TUF metadata and the rules for believing it
 //	tuf/client            find what a repository offers, against replay, freeze and mix-up
 //	tuf/repository        publish
+//	tuf/tuftest           a repository for tests, right or wrong in any way
 //	verify                digests, keys, key sets, policies, evidence, counters, signers
-//	verify/cose           COSE_Sign1 for the SUIT profiles
+//	verify/cose           COSE for the SUIT profiles: signatures, MACs, encrypted payloads
 //	fetch                 resumable download in which no unverified byte is handed on
-//	fetch/chunk           chunk digests: what the author signs so that this is possible
+//	fetch/chunk           chunk digests: what the author signs so that this is possible; reuse of chunks at hand
+//	fetch/delta           patches between two images
 //	fetch/httpsource      HTTP and HTTPS
 //	install               states, installers, the durable state machine
 //	install/slot          two raw slots and a boot record
