@@ -8,11 +8,8 @@
 //	firmctl release DIR IMAGE --version V   sign and publish IMAGE as the next release
 //	firmctl serve DIR                       serve the repository on http://127.0.0.1:8080
 //	firmctl status DIR                      what was released, what the first device runs
-//	firmctl manifest verify ENVELOPE        verify a SUIT envelope: --key PUB.pem, --mac-key HEX
-//	firmctl manifest run ENVELOPE           run it on a device in memory: --out DIR, and see -h
-//	firmctl fetch --url U --sha256 H --size N --out FILE    download, verified; running it again resumes
-//	firmctl chunk make|info|verify|extract                  chunk digests and indexes of images
-//	firmctl delta make|apply                                patches between images
+//	firmctl manifest COMMAND                create, sign, attach, sever, inspect, verify, encrypt, run or report on
+//	                                        SUIT envelopes: firmctl manifest -h
 //
 // Every command takes --json. Exit codes: 0 ok, 1 refused by verification or policy, 2 usage, 3 network or disk.
 package main
@@ -111,7 +108,7 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-13s %-10s %s\n", c.name, c.args, c.what)
 	}
-	fmt.Fprintf(w, "  %-13s %-10s %s\n", "manifest", "verify|run", "verify a SUIT envelope, or run it on a device in memory")
+	fmt.Fprintf(w, "  %-13s %-10s %s\n", "manifest", "COMMAND", "make, look into, verify and run SUIT envelopes: see firmctl manifest -h")
 	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
 }
 

@@ -13,18 +13,20 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/report"
 	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // manifestMain runs "firmctl manifest VERB".
 func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cli.AddRules(cli.Rule{Err: report.ErrMismatch, Name: "report.ErrMismatch", Exit: cli.Refused,
+		Next: "give the manifest and the sections that the device has run; if they are right, the device is not to be trusted"})
 	asJSON := cli.WantsJSON(args)
 	var known told
 	code := cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
@@ -41,16 +43,45 @@ func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	return code
 }
 
+func manifestCommands() []command {
+	return []command{
+		{"manifest create", "DESCRIPTION", "make an envelope, not yet signed, from a description (JSON)", createManifest},
+		{"manifest sign", "ENVELOPE", "sign an envelope, or make the signature alone, or export what is to be signed", signManifest},
+		{"manifest attach", "ENVELOPE", "attach signatures and severed members, and say whose signature is missing", attachManifest},
+		{"manifest sever", "ENVELOPE", "take severable members out, for where they are not needed", severManifest},
+		{"manifest inspect", "ENVELOPE", "show what an envelope says, without a word on who says it", inspectManifest},
+		{"manifest verify", "ENVELOPE", "verify an envelope", verifyManifest},
+		{"manifest encrypt", "PAYLOAD", "encrypt a payload for recipients", encryptPayload},
+		{"manifest run", "ENVELOPE", "verify an envelope and run it on a device in memory", runManifest},
+		{"manifest report", "ENVELOPE REPORT", "tell from manifest and report what a device did", readReport},
+	}
+}
+
 func manifestVerb(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "verify":
-			return verifyManifest(args[1:], asJSON, stdout, stderr)
-		case "run":
-			return runManifest(ctx, args[1:], asJSON, stdout, stderr)
+	if len(args) == 0 || cli.WantsJSON(args[:1]) {
+		manifestUsage(stderr)
+		return cli.Usagef("firmctl manifest: no command given")
+	}
+	switch args[0] {
+	case "-h", "--help", "help":
+		manifestUsage(stderr)
+		return nil
+	}
+	for _, c := range manifestCommands() {
+		if c.name == "manifest "+args[0] {
+			return c.call(ctx, args[1:], asJSON, stdout, stderr)
 		}
 	}
-	return cli.Usagef("firmctl manifest takes verify or run, got %q", args)
+	manifestUsage(stderr)
+	return cli.Usagef("firmctl manifest has no command %q", args[0])
+}
+
+func manifestUsage(w io.Writer) {
+	fmt.Fprintln(w, "usage: firmctl manifest COMMAND ... [--json]")
+	for _, c := range manifestCommands() {
+		fmt.Fprintf(w, "  %-8s %-16s %s\n", strings.TrimPrefix(c.name, "manifest "), c.args, c.what)
+	}
+	fmt.Fprintln(w, "firmctl manifest COMMAND -h shows a command's flags")
 }
 
 // list is a flag that may be given several times.
@@ -68,38 +99,46 @@ type authentication struct {
 	keys    list
 	macKeys list
 	compat  bool
+
+	names map[verify.Key]string // of files, after keySet
 }
 
 func (a *authentication) flags(fs *flag.FlagSet) {
 	fs.Var(&a.keys, "key", "PUB.pem of a signer that is trusted; may be given several times")
 	fs.Var(&a.macKeys, "mac-key", "HMAC-256 key in hexadecimal; may be given several times")
-	fs.BoolVar(&a.compat, "compat", false, "accept what some generators emit and the drafts do not allow")
-	fs.Bool("json", false, "print one line of JSON on standard output")
+	compatFlag(fs, &a.compat)
+}
+
+func compatFlag(fs *flag.FlagSet, compat *bool) {
+	fs.BoolVar(compat, "compat", false, "accept what some generators emit and the drafts do not allow")
+}
+
+// options are the rules under which envelopes are read and made.
+func options(compat bool) (o manifest.Options) {
+	if compat {
+		o.Compat = manifest.CompatUntagged | manifest.CompatUncheckedDependency | manifest.CompatSeveredCandidateVerification
+	}
+	return o
 }
 
 // keySet returns the trusted keys. Any one of them is enough.
 func (a *authentication) keySet() (*verify.KeySet, error) {
 	var entries []verify.Entry
+	a.names = make(map[verify.Key]string)
 	for _, name := range a.keys {
-		b, err := readFile(name)
+		key, err := readPublic(name)
 		if err != nil {
 			return nil, err
 		}
-		key, err := verify.ParsePublicKeyPEM(b)
-		if err != nil {
-			return nil, cli.Inputf("%s: %w", name, err)
-		}
+		a.names[key] = name
 		entries = append(entries, verify.Entry{Key: key})
 	}
 	for _, text := range a.macKeys {
-		b, err := hex.DecodeString(text)
+		macer, err := parseMacKey(text)
 		if err != nil {
-			return nil, cli.Usagef("--mac-key is not hexadecimal")
+			return nil, err
 		}
-		macer, err := verify.NewMacer(b)
-		if err != nil {
-			return nil, cli.Usagef("--mac-key: %v", err)
-		}
+		a.names[macer.Key()] = "--mac-key"
 		entries = append(entries, verify.Entry{Key: macer.Key(), Secret: macer})
 	}
 	if len(entries) == 0 {
@@ -118,10 +157,7 @@ func (a *authentication) opener() (func(b []byte) (*manifest.Verified, error), e
 	if err != nil {
 		return nil, err
 	}
-	var o manifest.Options
-	if a.compat {
-		o.Compat = manifest.CompatUntagged | manifest.CompatUncheckedDependency | manifest.CompatSeveredCandidateVerification
-	}
+	o := options(a.compat)
 	return func(b []byte) (*manifest.Verified, error) { return o.OpenBytes(b, keys, policy) }, nil
 }
 
@@ -133,14 +169,13 @@ type verified struct {
 	Keys     []string `json:"keys"`
 }
 
-func verifyManifest(args []string, asJSON bool, stdout, stderr io.Writer) error {
-	fs := flags("verify", "ENVELOPE", stderr)
+func verifyManifest(_ context.Context, c *call) error {
 	var a authentication
-	a.flags(fs)
-	rest, err := parse(fs, args)
-	if err != nil {
+	a.flags(c.fs)
+	if err := c.parse(); err != nil {
 		return err
 	}
+	rest := c.args[0]
 	open, err := a.opener()
 	if err != nil {
 		return err
@@ -157,62 +192,20 @@ func verifyManifest(args []string, asJSON bool, stdout, stderr io.Writer) error 
 	for _, k := range v.Evidence().Keys("") {
 		out.Keys = append(out.Keys, k.ID().String())
 	}
-	if asJSON {
-		return cli.PrintJSON(stdout, out)
+	if c.json {
+		return cli.PrintJSON(c.stdout, out)
 	}
-	_, err = fmt.Fprintf(stdout, "verified: manifest %s, sequence number %d, by %s\n", out.Digest, out.Sequence, strings.Join(out.Keys, ", "))
+	_, err = fmt.Fprintf(c.people, "verified: manifest %s, sequence number %d, by %s\n", out.Digest, out.Sequence, strings.Join(out.Keys, ", "))
 	return err
-}
-
-func flags(verb, args string, stderr io.Writer) *flag.FlagSet {
-	fs := flag.NewFlagSet("firmctl manifest "+verb, flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprintf(stderr, "usage: firmctl manifest %s %s [flags]\n", verb, args)
-		fs.PrintDefaults()
-	}
-	return fs
-}
-
-// parse returns the one argument beside flags.
-func parse(fs *flag.FlagSet, args []string) (string, error) {
-	rest, err := cli.Parse(fs, args)
-	if err != nil {
-		return "", err
-	}
-	if len(rest) != 1 {
-		return "", cli.Usagef("%s takes one ENVELOPE, got %q", fs.Name(), rest)
-	}
-	return rest[0], nil
-}
-
-// maxFile bounds every file that is read.
-const maxFile = 1 << 30
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = cli.Inputf("%s is larger than %d bytes", name, maxFile)
-	}
-	return b, err
 }
 
 // recipientKeys returns the keys that payloads are decrypted with, nil if there are none.
 func recipientKeys(keks, private []string) (*cose.RecipientKeys, error) {
 	var keys []cose.RecipientKey
 	for _, text := range keks {
-		b, err := hex.DecodeString(text)
+		wrapper, err := parseKEK(text)
 		if err != nil {
-			return nil, cli.Usagef("--kek is not hexadecimal")
-		}
-		wrapper, err := verify.NewKeyWrapper(b)
-		if err != nil {
-			return nil, cli.Usagef("--kek: %v", err)
+			return nil, err
 		}
 		keys = append(keys, cose.RecipientKey{Wrapper: wrapper})
 	}
@@ -231,6 +224,18 @@ func recipientKeys(keks, private []string) (*cose.RecipientKeys, error) {
 		return nil, nil
 	}
 	return cose.NewRecipientKeys(keys...)
+}
+
+func parseKEK(text string) (verify.KeyWrapper, error) {
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, cli.Usagef("--kek is not hexadecimal")
+	}
+	wrapper, err := verify.NewKeyWrapper(b)
+	if err != nil {
+		return nil, cli.Usagef("--kek: %v", err)
+	}
+	return wrapper, nil
 }
 
 func parseExchange(name string, b []byte) (cose.RecipientKey, error) {

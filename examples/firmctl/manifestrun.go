@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -19,6 +18,8 @@ import (
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/manifest/report"
+	"github.com/firmament-dev/firmament/verify"
+	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // ran is what run prints. Other tools rely on it.
@@ -44,10 +45,11 @@ type runFlags struct {
 	keks, private               list
 	vendor, class, device       string
 	sections, payloads, content list
+	report, reportKey           string
 }
 
-func runManifest(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {
-	fs := flags("run", "ENVELOPE", stderr)
+func runManifest(ctx context.Context, c *call) error {
+	fs := c.fs
 	var f runFlags
 	f.flags(fs)
 	fs.StringVar(&f.out, "out", "", "directory for the final bytes of each changed component (required)")
@@ -59,14 +61,18 @@ func runManifest(ctx context.Context, args []string, asJSON bool, stdout, stderr
 	fs.Var(&f.sections, "section", "section to run; may be given several times (default: those present, in order)")
 	fs.Var(&f.payloads, "payload", "URI=FILE, what a fetch finds")
 	fs.Var(&f.content, "component", "ID=FILE, what a component holds at first")
-	envelope, err := parse(fs, args)
-	if err != nil {
+	fs.StringVar(&f.report, "report", "", "file for the device's report")
+	fs.StringVar(&f.reportKey, "report-key", "", "PRIV.pem that the device seals its report with")
+	if err := c.parse(); err != nil {
 		return err
 	}
 	if f.out == "" {
 		return cli.Usagef("firmctl manifest run needs --out DIR")
 	}
-	b, err := readFile(envelope)
+	if f.reportKey != "" && f.report == "" {
+		return cli.Usagef("--report-key without --report FILE")
+	}
+	b, err := readFile(c.args[0])
 	if err != nil {
 		return err
 	}
@@ -86,17 +92,27 @@ func runManifest(ctx context.Context, args []string, asJSON bool, stdout, stderr
 	if err != nil {
 		return err
 	}
+	sealed, err := f.reporter()
+	if err != nil {
+		return err
+	}
 	executed := false
-	o.OnEvent = func(processor.Event) { executed = true }
-	failure := execute(ctx, b, open, o, sections)
+	var recorder report.Recorder
+	o.OnEvent = func(e processor.Event) { executed = true; recorder.Event(e) }
+	v, failure := execute(ctx, b, open, o, sections)
 	out := summary(failure, executed)
 	if out.Writes, err = writeOut(f.out, device); err != nil {
 		return err
 	}
-	if asJSON {
-		err = cli.PrintJSON(stdout, out)
+	if v != nil && f.report != "" {
+		if err := sealed(ctx, &recorder, v, failure); err != nil {
+			return err
+		}
+	}
+	if c.json {
+		err = cli.PrintJSON(c.stdout, out)
 	} else {
-		_, err = fmt.Fprintf(stdout, "%s: %d components written to %s\n", out.Result, len(out.Writes), f.out)
+		_, err = fmt.Fprintf(c.people, "%s: %d components written to %s\n", out.Result, len(out.Writes), f.out)
 	}
 	if err != nil || failure == nil {
 		return err
@@ -157,25 +173,61 @@ func (f *runFlags) options(d *memdevice.Device, open func([]byte) (*manifest.Ver
 	return o, err
 }
 
-func execute(ctx context.Context, b []byte, open func([]byte) (*manifest.Verified, error), o processor.Options, sections []manifest.Section) error {
+func execute(ctx context.Context, b []byte, open func([]byte) (*manifest.Verified, error), o processor.Options, sections []manifest.Section) (*manifest.Verified, error) {
 	v, err := open(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if sections == nil {
-		m := v.Manifest()
-		for _, s := range []manifest.Section{manifest.SectionPayloadFetch, manifest.SectionInstall,
-			manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke} {
-			if _, ok := m.Section(s); ok || m.Severed(s) {
-				sections = append(sections, s)
-			}
-		}
+		sections = presentSections(v)
 	}
 	p, err := processor.New(ctx, v, o)
 	if err != nil {
-		return err
+		return v, err
 	}
-	return p.Run(ctx, sections...)
+	return v, p.Run(ctx, sections...)
+}
+
+// presentSections are the sections that v has, of those that run by default.
+func presentSections(v *manifest.Verified) (sections []manifest.Section) {
+	m := v.Manifest()
+	for _, s := range []manifest.Section{manifest.SectionPayloadFetch, manifest.SectionInstall,
+		manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke} {
+		if _, ok := m.Section(s); ok || m.Severed(s) {
+			sections = append(sections, s)
+		}
+	}
+	return sections
+}
+
+// reporter returns what writes the report of a run.
+func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest.Verified, error) error, error) {
+	var signer verify.Signer
+	var alg cose.Algorithm
+	if f.reportKey != "" {
+		var err error
+		if signer, err = readPrivate(f.reportKey); err != nil {
+			return nil, err
+		}
+		if alg, err = cose.AlgorithmFor(signer.Public().Type()); err != nil {
+			return nil, cli.Inputf("%s: %w", f.reportKey, err)
+		}
+	}
+	return func(ctx context.Context, recorder *report.Recorder, v *manifest.Verified, failure error) error {
+		r, err := recorder.Report(v, failure)
+		if err != nil {
+			return err
+		}
+		encode := r.Encode
+		if signer != nil {
+			encode = func() ([]byte, error) { return report.Seal(ctx, r, signer, alg) }
+		}
+		b, err := encode()
+		if err != nil {
+			return err
+		}
+		return writeFile(f.report, b)
+	}, nil
 }
 
 func summary(err error, executed bool) ran {

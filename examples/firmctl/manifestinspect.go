@@ -1,0 +1,337 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify"
+	"github.com/firmament-dev/firmament/verify/cose"
+)
+
+// inspected is what inspect prints. Authenticated is always false: inspect asks nobody.
+type inspected struct {
+	Result        string `json:"result"`
+	Authenticated bool   `json:"authenticated"`
+	Digest        string `json:"digest"`
+	Sequence      uint64 `json:"sequence"`
+	Tree          []node `json:"tree"`
+	Diagnostic    string `json:"diagnostic"`
+}
+
+// node is a line of the tree.
+type node struct {
+	Name     string `json:"name"`
+	Value    string `json:"value,omitempty"`
+	Children []node `json:"children,omitempty"`
+}
+
+func inspectManifest(_ context.Context, c *call) error {
+	var compat bool
+	compatFlag(c.fs, &compat)
+	if err := c.parse(); err != nil {
+		return err
+	}
+	u, err := readEnvelope(c.args[0], compat)
+	if err != nil {
+		return err
+	}
+	e := u.Envelope()
+	b, err := e.Encode() // the bytes that were read
+	if err != nil {
+		return err
+	}
+	text, err := diagnostic(b, envelopeShape)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.args[0], err)
+	}
+	tree := []node{
+		{"manifest digest", u.Digest().String(), nil},
+		{"authentication", "not verified here", blockNodes(e.Authentication)},
+		{"manifest", "", manifestNodes(&e.Manifest)},
+		{"integrated payloads", strconv.Itoa(len(e.Payloads)), payloadNodes(e.Payloads)},
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, inspected{"ok", false, u.Digest().String(), e.Manifest.SequenceNumber, tree, text})
+	}
+	fmt.Fprintf(c.people, "%s, %d bytes: NOT AUTHENTICATED, anyone may have written this\n\n", c.args[0], len(b))
+	printTree(c.people, tree, "")
+	_, err = fmt.Fprintf(c.people, "\ndiagnostic notation:\n\n%s\n", text)
+	return err
+}
+
+func printTree(w io.Writer, nodes []node, indent string) {
+	for _, n := range nodes {
+		line := indent + n.Name
+		if n.Value != "" {
+			line += ": " + n.Value
+		}
+		fmt.Fprintln(w, line)
+		printTree(w, n.Children, indent+"  ")
+	}
+}
+
+// blockNames are the COSE objects that authentication blocks can be.
+var blockNames = map[uint64]string{17: "COSE_Mac0", 18: "COSE_Sign1", 97: "COSE_Mac", 98: "COSE_Sign"}
+
+func blockNodes(blocks [][]byte) (out []node) {
+	for i, b := range blocks {
+		name := "unknown"
+		d := diagnoser{b}
+		if major, _, tag, err := d.head(); err == nil && major == majorTag && blockNames[tag] != "" {
+			name = blockNames[tag]
+		}
+		out = append(out, node{fmt.Sprintf("block %d", i), fmt.Sprintf("%s, %d bytes", name, len(b)), nil})
+	}
+	return out
+}
+
+func payloadNodes(payloads []manifest.Payload) (out []node) {
+	for _, p := range payloads {
+		out = append(out, node{p.Key, fmt.Sprintf("%d bytes, %v", len(p.Data), verify.Sum(verify.SHA256, p.Data)), nil})
+	}
+	return out
+}
+
+func manifestNodes(m *manifest.Manifest) []node {
+	out := []node{{"sequence number", strconv.FormatUint(m.SequenceNumber, 10), nil}}
+	add := func(name, value string, children ...node) { out = append(out, node{name, value, children}) }
+	if m.ReferenceURI != "" {
+		add("reference-uri", strconv.Quote(m.ReferenceURI))
+	}
+	if m.ComponentID != nil {
+		add("manifest-component-id", m.ComponentID.String())
+	}
+	if m.SetVersion != nil {
+		add("set-version", versionText(m.SetVersion))
+	}
+	var components, dependencies []node
+	for i, id := range m.Components {
+		components = append(components, node{strconv.Itoa(i), id.String(), nil})
+	}
+	for _, d := range m.Dependencies {
+		dependencies = append(dependencies, node{strconv.FormatUint(d.Index, 10), "prefix " + d.Prefix.String(), nil})
+	}
+	add("components", strconv.Itoa(len(components)), components...)
+	if dependencies != nil {
+		add("dependencies", strconv.Itoa(len(dependencies)), dependencies...)
+	}
+	for _, s := range append([]manifest.Section{manifest.SectionShared}, sectionNames...) {
+		if seq, ok := m.Section(s); ok || m.Severed(s) {
+			add(s.String(), memberText(m, s, ok), commandNodes(seq)...)
+		}
+	}
+	if m.CoSWID.Raw != nil || !m.CoSWID.Digest.IsZero() {
+		add("coswid", memberText(m, manifest.MemberCoSWID, m.CoSWID.Raw != nil))
+	}
+	if m.Text.Texts != nil || m.Text.Severed() {
+		add("text", memberText(m, manifest.MemberText, !m.Text.Severed()), textNodes(m.Text.Texts)...)
+	}
+	return out
+}
+
+// memberText says where a severable member is.
+func memberText(m *manifest.Manifest, member manifest.Section, here bool) string {
+	digest := m.SeverableDigest(member)
+	switch {
+	case digest.IsZero():
+		return ""
+	case here:
+		return "severable, " + digest.String()
+	}
+	return "severed, not here, " + digest.String()
+}
+
+func commandNodes(seq manifest.Sequence) (out []node) {
+	for i := range seq {
+		out = append(out, commandNode(&seq[i]))
+	}
+	return out
+}
+
+func commandNode(c *manifest.Command) node {
+	n := node{Name: c.Code.String()}
+	switch c.Code {
+	case manifest.DirectiveSetComponentIndex:
+		n.Value = indexText(c.Index)
+	case manifest.DirectiveOverrideParameters, manifest.DirectiveSetParameters:
+		n.Children = parameterNodes(c.Parameters)
+	case manifest.DirectiveTryEach:
+		for i, seq := range c.Sequences {
+			n.Children = append(n.Children, node{"alternative " + strconv.Itoa(i), "", commandNodes(seq)})
+		}
+		if c.Nil {
+			n.Children = append(n.Children, node{Name: "or nothing"})
+		}
+	case manifest.DirectiveRunSequence:
+		n.Children = commandNodes(c.Sequences[0])
+	case manifest.DirectiveOverrideMultiple:
+		for _, o := range c.Overrides {
+			n.Children = append(n.Children, node{"component " + strconv.FormatUint(o.Index, 10), "", parameterNodes(o.Parameters)})
+		}
+	case manifest.DirectiveCopyParams:
+		for _, from := range c.Copies {
+			var names []string
+			for _, k := range from.Keys {
+				names = append(names, k.String())
+			}
+			n.Children = append(n.Children, node{"from component " + strconv.FormatUint(from.Source, 10), strings.Join(names, ", "), nil})
+		}
+	default:
+		n.Value = policyText(c.Policy)
+	}
+	return n
+}
+
+func indexText(i *manifest.ComponentIndex) string {
+	switch {
+	case i.All:
+		return "all"
+	case i.List != nil:
+		return fmt.Sprint(i.List)
+	}
+	return strconv.FormatUint(i.One, 10)
+}
+
+// policyText says what a command reports.
+func policyText(p manifest.ReportingPolicy) string {
+	if p == 0 {
+		return ""
+	}
+	var parts []string
+	for _, bit := range []struct {
+		bit  manifest.ReportingPolicy
+		text string
+	}{{manifest.RecordOnSuccess, "success"}, {manifest.RecordOnFailure, "failure"},
+		{manifest.SysinfoOnSuccess, "system on success"}, {manifest.SysinfoOnFailure, "system on failure"}} {
+		if p&bit.bit != 0 {
+			parts = append(parts, bit.text)
+		}
+	}
+	return "reports " + strings.Join(parts, ", ")
+}
+
+// parameterNodes shows parameters from their encoding, so that none is left out.
+func parameterNodes(p *manifest.Parameters) (out []node) {
+	d := diagnoser{p.Encode()}
+	_, _, n, err := d.head()
+	for range n {
+		var major byte
+		var arg uint64
+		if major, _, arg, err = d.head(); err != nil {
+			break
+		}
+		if major == majorNegative {
+			arg = ^arg
+		}
+		key := manifest.ParameterKey(int64(arg))
+		_, of := parameterKey(int64(key))
+		var value string
+		if value, err = d.item(of, 0); err != nil {
+			break
+		}
+		out = append(out, parameterNode(p, key, value))
+	}
+	return out
+}
+
+func parameterNode(p *manifest.Parameters, key manifest.ParameterKey, value string) node {
+	for _, id := range []struct {
+		key manifest.ParameterKey
+		id  *manifest.UUID
+	}{{manifest.ParameterVendorID, p.VendorID}, {manifest.ParameterClassID, p.ClassID}, {manifest.ParameterDeviceID, p.DeviceID}} {
+		if id.key == key && id.id != nil {
+			value = id.id.String()
+		}
+	}
+	n := node{Name: key.String(), Value: value}
+	switch key {
+	case manifest.ParameterImageDigest:
+		n.Value = p.ImageDigest.String()
+	case manifest.ParameterVersion:
+		n.Value = comparisons[p.Version.Comparison] + " " + versionText(p.Version.Version)
+	case manifest.ParameterEncryptionInfo:
+		n.Value, n.Children = encryptionNodes(p.EncryptionInfo)
+	}
+	return n
+}
+
+var comparisons = map[manifest.Comparison]string{manifest.VersionGreater: ">", manifest.VersionGreaterEqual: ">=",
+	manifest.VersionEqual: "=", manifest.VersionLesserEqual: "<=", manifest.VersionLesser: "<"}
+
+func versionText(version []int64) string {
+	var parts []string
+	for _, n := range version {
+		switch n {
+		case manifest.ReleaseCandidate:
+			parts = append(parts, "rc")
+		case manifest.Beta:
+			parts = append(parts, "beta")
+		case manifest.Alpha:
+			parts = append(parts, "alpha")
+		default:
+			parts = append(parts, strconv.FormatInt(n, 10))
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+func encryptionNodes(info []byte) (value string, out []node) {
+	parsed, err := cose.ParseEncryptionInfo(info)
+	if err != nil {
+		return fmt.Sprintf("not usable: %v", err), nil
+	}
+	for i, r := range parsed.Recipients() {
+		text := fmt.Sprint(r.Algorithm)
+		if r.KID != nil {
+			text += ", key id " + hexadecimal(r.KID)
+		}
+		if r.Err != nil {
+			text += fmt.Sprintf(", not usable: %v", r.Err)
+		}
+		out = append(out, node{"recipient " + strconv.Itoa(i), text, nil})
+	}
+	return parsed.Algorithm().String(), out
+}
+
+// textNames are the names of texts about a manifest, textNamesOfComponents of those about a component.
+var (
+	textNames = map[manifest.TextKey]string{manifest.TextManifestDescription: "manifest-description",
+		manifest.TextUpdateDescription: "update-description", manifest.TextManifestJSONSource: "manifest-json-source",
+		manifest.TextManifestYAMLSource: "manifest-yaml-source"}
+	textNamesOfComponents = map[manifest.ComponentTextKey]string{manifest.TextVendorName: "vendor-name",
+		manifest.TextModelName: "model-name", manifest.TextVendorDomain: "vendor-domain", manifest.TextModelInfo: "model-info",
+		manifest.TextComponentDescription: "component-description", manifest.TextComponentVersion: "component-version",
+		manifest.TextVersionRequired: "version-required", manifest.TextCurrentVersion: "current-version"}
+)
+
+func textNodes(texts []manifest.Text) (out []node) {
+	for _, t := range texts {
+		children := namedTexts(t.Manifest, textNames)
+		for _, c := range t.Components {
+			children = append(children, node{"component " + c.ID.String(), "", namedTexts(c.Text, textNamesOfComponents)})
+		}
+		out = append(out, node{"language " + t.Language, "", children})
+	}
+	return out
+}
+
+func namedTexts[K ~int64](texts map[K]string, names map[K]string) (out []node) {
+	for _, k := range slices.Sorted(maps.Keys(texts)) {
+		name := names[k]
+		if name == "" {
+			name = fmt.Sprintf("text(%d)", int64(k))
+		}
+		out = append(out, node{name, strconv.Quote(texts[k]), nil})
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/report"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// reported is what report prints.
+type reported struct {
+	Result     string  `json:"result"` // ok: the report has been read, whatever it says
+	Sealed     bool    `json:"sealed"`
+	Digest     string  `json:"digest"`
+	Completed  bool    `json:"completed"`
+	Reason     string  `json:"reason"`
+	ReasonCode int     `json:"reason_code"`
+	DeviceCode int64   `json:"device_code"`
+	Steps      []step  `json:"steps"`
+	Claims     []claim `json:"claims,omitempty"`
+}
+
+type step struct {
+	Section   string `json:"section"`
+	Shared    bool   `json:"shared,omitempty"`
+	Path      []int  `json:"path"`
+	Component string `json:"component,omitempty"`
+	Command   string `json:"command"`
+	Outcome   string `json:"outcome"` // succeeded, failed: a condition did not hold, or ended: the run, here
+	Seen      []node `json:"seen,omitempty"`
+}
+
+type claim struct {
+	Component  string `json:"component"`
+	Properties []node `json:"properties"`
+}
+
+var outcomes = map[report.Outcome]string{report.Succeeded: "succeeded", report.Failed: "failed", report.Ended: "ended"}
+
+func readReport(_ context.Context, c *call) error {
+	var a authentication
+	var devices, names list
+	a.flags(c.fs)
+	c.fs.Var(&devices, "report-key", "PUB.pem of a device whose reports are believed; may be given several times")
+	unsealed := c.fs.Bool("unsealed", false, "read a report that nothing protects, as one from an attestation token")
+	c.fs.Var(&names, "section", "section that was run; may be given several times (default: those present, as in run)")
+	if err := c.parse(); err != nil {
+		return err
+	}
+	if *unsealed == (len(devices) > 0) {
+		return cli.Usagef("firmctl manifest report needs --report-key PUB.pem, or else --unsealed")
+	}
+	sections, err := parseSections(names)
+	if err != nil {
+		return err
+	}
+	open, err := a.opener()
+	if err != nil {
+		return err
+	}
+	read, err := reportReader(devices)
+	if err != nil {
+		return err
+	}
+	b, err := readFile(c.args[0])
+	if err != nil {
+		return err
+	}
+	v, err := open(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.args[0], err)
+	}
+	if b, err = readFile(c.args[1]); err != nil {
+		return err
+	}
+	r, err := read(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.args[1], err)
+	}
+	if sections == nil {
+		sections = presentSections(v)
+	}
+	steps, err := report.Reconstruct(v, r, sections...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.args[1], err)
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, reportedOf(r, steps, !*unsealed))
+	}
+	return c.printReport(r, steps, *unsealed)
+}
+
+// reportReader returns what reads reports: sealed by one of devices, or not sealed if there are none.
+func reportReader(devices []string) (func([]byte) (*report.Report, error), error) {
+	if len(devices) == 0 {
+		return report.Decode, nil
+	}
+	a := authentication{keys: devices}
+	keys, err := a.keySet()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := verify.Threshold(1, "")
+	if err != nil {
+		return nil, err
+	}
+	return func(b []byte) (*report.Report, error) { return report.Open(b, keys, policy) }, nil
+}
+
+func reportedOf(r *report.Report, steps []report.Step, sealed bool) reported {
+	out := reported{Result: "ok", Sealed: sealed, Digest: r.Digest.String(), Completed: r.Result.OK(),
+		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Steps: []step{}, Claims: claims(r)}
+	for _, s := range steps {
+		one := step{Section: s.Section.String(), Shared: s.Shared, Path: s.Path, Command: s.Command.String(), Outcome: outcomes[s.Outcome]}
+		if s.Component >= 0 {
+			one.Component = s.ID.String()
+		}
+		one.Seen = seenNodes(s.Seen)
+		out.Steps = append(out.Steps, one)
+	}
+	return out
+}
+
+func seenNodes(p *manifest.Parameters) []node {
+	if p == nil {
+		return nil
+	}
+	return parameterNodes(p)
+}
+
+func claims(r *report.Report) (out []claim) {
+	for _, e := range r.Records {
+		if e.Claims != nil {
+			out = append(out, claim{e.Claims.Component.String(), parameterNodes(&e.Claims.Properties)})
+		}
+	}
+	return out
+}
+
+func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool) error {
+	if unsealed {
+		fmt.Fprintln(c.people, "NOT AUTHENTICATED: nothing says that the device has made this report")
+	}
+	fmt.Fprintf(c.people, "manifest %s\n", r.Digest)
+	if err := report.Print(c.people, r, steps); err != nil {
+		return err
+	}
+	if len(steps) == 0 && !r.Result.OK() {
+		fmt.Fprintf(c.people, "ended before the first command: %v\n", r.Result.Reason)
+	}
+	for _, s := range steps {
+		printSeen(c, s.Command.String()+" on "+s.ID.String(), seenNodes(s.Seen))
+	}
+	for _, one := range claims(r) {
+		printSeen(c, "claimed of "+one.Component, one.Properties)
+	}
+	if k := r.Capabilities; k != nil {
+		fmt.Fprintf(c.people, "capable of commands %s\n", strings.Trim(fmt.Sprint(k.Commands), "[]"))
+		fmt.Fprintf(c.people, "capable of parameters %s\n", strings.Trim(fmt.Sprint(k.Parameters), "[]"))
+	}
+	return nil
+}
+
+func printSeen(c *call, what string, seen []node) {
+	if len(seen) > 0 {
+		fmt.Fprintf(c.people, "%s saw\n", what)
+		printTree(c.people, seen, "  ")
+	}
+}
