@@ -47,6 +47,20 @@ func OpenRoot(data []byte) (*Root, error) {
 	return root, nil
 }
 
+// InspectRoot reads the signed part of root metadata that nobody need have signed yet, to tell who must. Trust nothing by it.
+// Errors: ErrMalformed.
+func InspectRoot(signed []byte) (*Root, error) {
+	canonical, err := Canonical(signed)
+	if err != nil {
+		return nil, &RoleError{Role: RoleRoot, Err: err}
+	}
+	root, err := parseRoot(canonical)
+	if err != nil {
+		return nil, &RoleError{Role: RoleRoot, Err: err}
+	}
+	return root, nil
+}
+
 // Next reads the root that follows r: signed by r's threshold and by its own, of exactly the next version. Its expiry
 // is for the caller to check once no further root follows.
 //

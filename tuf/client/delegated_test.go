@@ -4,6 +4,7 @@
 package client_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -510,4 +511,41 @@ func dirOf(files map[string][]byte) fs.FS {
 		dir[name] = &fstest.MapFile{Data: data}
 	}
 	return dir
+}
+
+// A bundle is the repository's files in one archive, for devices without a network. It undergoes the same checks, and one that is older
+// than what the device has seen is refused.
+func TestBundle(t *testing.T) {
+	repo := graph([]edge{{from: "targets", to: "A"}}, map[string]string{"A": "fw/x"})
+	bundle := func() client.Remote {
+		var file bytes.Buffer
+		w := zip.NewWriter(&file)
+		if err := w.AddFS(dirOf(repo.Files)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := zip.NewReader(bytes.NewReader(file.Bytes()), int64(file.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.DirRemote(r)
+	}
+	older := bundle()
+	repo.DelegatedTargets["A"]["fw/x"] = []byte("newer")
+	publishAll(repo)
+	d := newDevice(t, repo)
+	d.o.Remote = bundle()
+	d.restart()
+	if data, err := d.Find(t.Context(), "fw/x"); err != nil || string(data) != "newer" {
+		t.Errorf("%q, %v", data, err)
+	}
+	d.o.Remote = older
+	d.restart()
+	d.refresh(tuf.ErrRollback)
+	repo.Files["metadata/timestamp.json"] = bytes.Repeat([]byte(" "), 1<<20) // much smaller in the archive
+	d.o.Remote = bundle()
+	d.restart()
+	d.refresh(tuf.ErrLength)
 }

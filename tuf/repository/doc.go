@@ -26,6 +26,12 @@
 // are in Options is signed for; any other hands in what it signed (Accept). The snapshot lists delegated roles by version only.
 // Publish finds the bin that a target belongs to, and signs that, the snapshot and the timestamp. Expiries says what expires when; Refresh is the job that renews it.
 //
+// # Offline keys
+//
+// Stage and StageRoot prepare metadata in staged/ (not to be served), the owners of the keys sign what SigningPayload returns wherever the keys are, Attach takes
+// the signatures back, Missing says whose are wanted, and Complete publishes; nothing is visible before. Signatures carry
+// no secret, so any channel will do.
+//
 // RotateRoot writes metadata that satisfies the old root and the new one before it writes the new root, so that no
 // client falls between the two; this needs the old keys of the roles that change, and if they are lost the new root comes first.
 //

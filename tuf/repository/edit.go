@@ -72,18 +72,8 @@ func (e *edit) apply(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
-	for name, data := range c.Add {
-		if err := tuf.CheckPath(name); err != nil {
-			return err
-		}
-		m.Signed.Targets[name] = targetFile(data)
-		e.files[name] = data
-	}
-	for _, name := range c.Remove {
-		if m.Signed.Targets[name] == nil {
-			return fmt.Errorf("%w: %.200q in role %s", tuf.ErrTargetUnknown, name, c.Role)
-		}
-		delete(m.Signed.Targets, name)
+	if err := e.change(m, c); err != nil {
+		return err
 	}
 	fresh, err := e.delegate(m, c)
 	if err != nil {
@@ -99,6 +89,24 @@ func (e *edit) apply(ctx context.Context, c Change) error {
 		return nil
 	}
 	return e.d.buildDelegated(ctx, e.r, c.Role, m)
+}
+
+// change adds and removes targets.
+func (e *edit) change(m *metadata.Metadata[metadata.TargetsType], c Change) error {
+	for name, data := range c.Add {
+		if err := tuf.CheckPath(name); err != nil {
+			return err
+		}
+		m.Signed.Targets[name] = targetFile(data)
+		e.files[name] = data
+	}
+	for _, name := range c.Remove {
+		if m.Signed.Targets[name] == nil {
+			return fmt.Errorf("%w: %.200q in role %s", tuf.ErrTargetUnknown, name, c.Role)
+		}
+		delete(m.Signed.Targets, name)
+	}
+	return nil
 }
 
 // delegate changes the delegations of m and returns the roles that are new and can be signed here.
@@ -189,6 +197,14 @@ func (e *edit) finish(ctx context.Context) error {
 	if err := e.d.check(*e.p.set, e.r.o.Now()); err != nil {
 		return err
 	}
+	if err := e.writeFiles(); err != nil {
+		return err
+	}
+	return e.d.write(e.r.dir)
+}
+
+// writeFiles makes the target files durable. Their names carry their digests, so nobody sees them before metadata lists them.
+func (e *edit) writeFiles() error {
 	for _, name := range slices.Sorted(maps.Keys(e.files)) {
 		file, err := targetPath(name, e.files[name])
 		if err != nil {
@@ -198,7 +214,7 @@ func (e *edit) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.d.write(e.r.dir)
+	return nil
 }
 
 // signersOf is who signs for a role: its own signers, or those of the bins that it is one of.

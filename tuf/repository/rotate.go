@@ -102,27 +102,40 @@ func (r *Repository) rotate(ctx context.Context, p *published, signers map[tuf.R
 
 // nextRoot signs the root after p's with the change made.
 func (r *Repository) nextRoot(ctx context.Context, p *published, signers map[tuf.Role][]verify.Signer, thresholds map[tuf.Role]int) ([]byte, error) {
+	keys := make(map[tuf.Role][]tuf.Key)
+	for role, list := range signers {
+		keys[role] = publicKeys(list)
+	}
+	root, err := r.unsignedRoot(p, keys, thresholds)
+	if err != nil {
+		return nil, err
+	}
+	if err := enough(p.set.Root(), tuf.RoleRoot, r.o.Signers[tuf.RoleRoot]); err != nil {
+		return nil, err
+	}
+	return sign(ctx, root, slices.Concat(r.o.Signers[tuf.RoleRoot], signers[tuf.RoleRoot]))
+}
+
+// unsignedRoot is the root after p's with the change made.
+func (r *Repository) unsignedRoot(p *published, keys map[tuf.Role][]tuf.Key, thresholds map[tuf.Role]int) (*metadata.Metadata[metadata.RootType], error) {
 	root := p.root
 	for _, role := range roles {
 		threshold, given := thresholds[role]
 		if !given {
 			threshold = root.Signed.Roles[string(role)].Threshold
 		}
-		keys := p.set.Root().Keys(role)
-		if list, given := signers[role]; given {
-			keys = publicKeys(list)
+		list, given := keys[role]
+		if !given {
+			list = p.set.Root().Keys(role)
 		}
-		if err := setRole(root, role, keys, threshold); err != nil {
+		if err := setRole(root, role, list, threshold); err != nil {
 			return nil, err
 		}
 	}
 	prune(root)
 	root.Signed.Version++
 	root.Signed.Expires = r.o.expires(tuf.RoleRoot)
-	if err := enough(p.set.Root(), tuf.RoleRoot, r.o.Signers[tuf.RoleRoot]); err != nil {
-		return nil, err
-	}
-	return sign(ctx, root, slices.Concat(r.o.Signers[tuf.RoleRoot], signers[tuf.RoleRoot]))
+	return root, nil
 }
 
 // prune drops the keys that no role lists.

@@ -1,0 +1,336 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package repository
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/firmament-dev/firmament/internal/durable"
+	"github.com/firmament-dev/firmament/tuf"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// A ceremony signs metadata with keys that are not at hand: Stage or StageRoot prepares the next version of one role,
+// SigningPayload is what the owners of the keys sign elsewhere, each in their own time, Attach takes a signature back, Missing says
+// whose are still wanted, and Complete publishes. Until then the metadata lies in staged/, which no client looks at.
+
+// ErrStale means that staged metadata was overtaken by what was published meanwhile: stage it again.
+var ErrStale = errors.New("staged metadata is stale")
+
+// StageRoot prepares the next root. Of a role that is absent from a map that part stays. It replaces a root that is staged already.
+//
+// A key of an offline role is replaced in steps, so that what is published stays valid: list the new key beside the old one, sign the role's
+// metadata with the new one, drop the old key.
+func (r *Repository) StageRoot(_ context.Context, keys map[tuf.Role][]tuf.Key, thresholds map[tuf.Role]int) error {
+	return r.edit("stage root", func(e *edit) error {
+		root, err := r.unsignedRoot(e.p, keys, thresholds)
+		if err != nil {
+			return err
+		}
+		return stage(r.dir, tuf.RoleRoot, root)
+	})
+}
+
+// Stage prepares the next metadata of one role of targets, and puts the target files in place. It replaces what is staged for the role. New
+// delegated roles get no metadata with it: Accept brings that.
+func (r *Repository) Stage(_ context.Context, c Change) error {
+	if c.Role == "" {
+		c.Role = tuf.RoleTargets
+	}
+	return r.edit("stage "+string(c.Role), func(e *edit) error {
+		m, err := e.load(c.Role)
+		if err != nil {
+			return err
+		}
+		if err := e.change(m, c); err != nil {
+			return err
+		}
+		if _, err := e.delegate(m, c); err != nil {
+			return err
+		}
+		last, err := r.dir.lastVersions()
+		if err != nil {
+			return err
+		}
+		m.Signed.Version, m.Signed.Expires = last[c.Role]+1, r.o.expires(c.Role)
+		if err := e.writeFiles(); err != nil {
+			return err
+		}
+		return stage(r.dir, c.Role, m)
+	})
+}
+
+func stage[T metadata.Roles](dir directory, role tuf.Role, m *metadata.Metadata[T]) error {
+	text, err := json.Marshal(m.Signed)
+	if err != nil {
+		return fmt.Errorf("encode metadata: %v", err)
+	}
+	return staged{Signed: text, Signatures: []stagedSignature{}}.write(dir, role)
+}
+
+// staged is a metadata file with the signatures that it has so far.
+type staged struct {
+	Signed     json.RawMessage   `json:"signed"`
+	Signatures []stagedSignature `json:"signatures"`
+}
+
+type stagedSignature struct {
+	KeyID string `json:"keyid"`
+	Sig   string `json:"sig"`
+}
+
+func stagedPath(role tuf.Role) string { return "staged/" + role.Filename() }
+
+func (s staged) write(dir directory, role tuf.Role) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode metadata: %v", err)
+	}
+	return dir.write(stagedPath(role), data)
+}
+
+func readStaged(dir directory, role tuf.Role) (s staged, err error) {
+	if err := checkRole(role); err != nil {
+		return s, err
+	}
+	data, err := durable.ReadFile(dir.fsys, stagedPath(role), MaxMetadata)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("staged %s: %w: %v", role, tuf.ErrMalformed, err)
+	}
+	return s, nil
+}
+
+// SigningPayload returns the bytes that are to be signed for a staged role: its canonical form. Errors: fs.ErrNotExist if nothing is staged.
+func (r *Repository) SigningPayload(role tuf.Role) (payload []byte, err error) {
+	err = r.locked(func() error {
+		s, err := readStaged(r.dir, role)
+		if err == nil {
+			payload, err = tuf.Canonical(s.Signed)
+		}
+		return err
+	})
+	return payload, err
+}
+
+// Attach adds a signature over SigningPayload, in the form that the key's Verify takes. Whose it is is found out. The same one again is no error.
+// Errors: verify.ErrSignature if it is of no key that can sign for the role; fs.ErrNotExist if nothing is staged.
+func (r *Repository) Attach(_ context.Context, role tuf.Role, signature []byte) error {
+	return r.edit("attach", func(e *edit) error {
+		s, err := readStaged(r.dir, role)
+		if err != nil {
+			return err
+		}
+		payload, err := tuf.Canonical(s.Signed)
+		if err != nil {
+			return err
+		}
+		sets, err := e.signatories(role, s)
+		if err != nil {
+			return err
+		}
+		for _, set := range sets {
+			for _, key := range set.keys {
+				if key.Verify(payload, signature) != nil {
+					continue
+				}
+				_, id, err := tufKey(key)
+				if err != nil {
+					return err
+				}
+				if s.has(id) {
+					return nil
+				}
+				s.Signatures = append(s.Signatures, stagedSignature{id, hex.EncodeToString(signature)})
+				return s.write(r.dir, role)
+			}
+		}
+		return fmt.Errorf("%s: %w by any of its keys", role, verify.ErrSignature)
+	})
+}
+
+func (s staged) has(keyID string) bool {
+	return slices.ContainsFunc(s.Signatures, func(sig stagedSignature) bool { return sig.KeyID == keyID })
+}
+
+// Missing says that more signatures are wanted: Need of those that By lists, Have are there, and Keys have not signed.
+type Missing struct {
+	By         string
+	Have, Need int
+	Keys       []tuf.Key
+}
+
+// Missing returns what a staged role lacks, nothing if it can be completed. A root needs its own threshold and that of the root before it.
+// Errors: fs.ErrNotExist if nothing is staged.
+func (r *Repository) Missing(role tuf.Role) (list []Missing, err error) {
+	err = r.edit("missing", func(e *edit) error {
+		s, err := readStaged(r.dir, role)
+		if err == nil {
+			list, err = e.missing(role, s)
+		}
+		return err
+	})
+	return list, err
+}
+
+func (e *edit) missing(role tuf.Role, s staged) (list []Missing, err error) {
+	sets, err := e.signatories(role, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range sets {
+		m := Missing{By: set.by, Need: set.threshold}
+		for _, key := range set.keys {
+			if _, id, err := tufKey(key); err == nil && s.has(id) {
+				m.Have++
+			} else {
+				m.Keys = append(m.Keys, key)
+			}
+		}
+		if m.Have < m.Need {
+			list = append(list, m)
+		}
+	}
+	return list, nil
+}
+
+// signatories are the keys that can sign for a role, and how many must.
+type signatories struct {
+	by        string
+	keys      []tuf.Key
+	threshold int
+}
+
+func (e *edit) signatories(role tuf.Role, s staged) ([]signatories, error) {
+	root := e.p.set.Root()
+	by := fmt.Sprintf("root %d", root.Version())
+	switch {
+	case role == tuf.RoleRoot:
+		next, err := tuf.InspectRoot(s.Signed)
+		if err != nil {
+			return nil, err
+		}
+		return []signatories{
+			{by, root.Keys(role), root.Threshold(role)}, {fmt.Sprintf("root %d", next.Version()), next.Keys(role), next.Threshold(role)},
+		}, nil
+	case slices.Contains(roles, role):
+		return []signatories{{by, root.Keys(role), root.Threshold(role)}}, nil
+	}
+	d, err := delegator(e.p.set, e.p.set.Targets(), string(role), func(d tuf.Delegation) (*tuf.Targets, error) { return e.p.read(e.r.dir, d) })
+	if err != nil {
+		return nil, err
+	}
+	keys, threshold := d.Keys()
+	return []signatories{{"the delegation", keys, threshold}}, nil
+}
+
+// Complete publishes a staged role that has all its signatures. Snapshot and timestamp are signed by the signers at hand.
+//
+// A new root that changes keys of roles whose signers are at hand needs those of the old keys and of the new ones in Options: what they sign
+// anew is then good for both roots, and is written before the root.
+//
+// Errors: ErrIncomplete if signatures or signers are missing; ErrStale; fs.ErrNotExist if nothing is staged; those of Publish.
+// Power cut: clients see the old state or the new one; call Complete again, ErrStale then says that it was done.
+func (r *Repository) Complete(ctx context.Context, role tuf.Role) error {
+	return r.edit("complete "+string(role), func(e *edit) error {
+		s, err := readStaged(r.dir, role)
+		if err != nil {
+			return err
+		}
+		missing, err := e.missing(role, s)
+		if err != nil {
+			return err
+		}
+		for _, m := range missing {
+			return fmt.Errorf("%w: %s: %d of the keys of %s signed, %d needed", ErrIncomplete, role, m.Have, m.By, m.Need)
+		}
+		data, err := json.Marshal(s)
+		if err != nil {
+			return fmt.Errorf("encode metadata: %v", err)
+		}
+		if role == tuf.RoleRoot {
+			err = e.completeRoot(ctx, data)
+		} else {
+			err = e.completeTargets(ctx, role, data)
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.dir.fsys.Remove(stagedPath(role)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return r.dir.fsys.SyncDir("staged")
+	})
+}
+
+func (e *edit) completeRoot(ctx context.Context, data []byte) error {
+	after := *e.p.set
+	if err := after.UpdateRoot(data); errors.Is(err, tuf.ErrRollback) {
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	} else if err != nil {
+		return fmt.Errorf("a client would refuse: %w", err)
+	}
+	name := metadataPath(tuf.RoleRoot, after.Root().Version())
+	for i, put := range []func([]byte) error{after.RestoreTargets, after.RestoreSnapshot, after.RestoreTimestamp} {
+		role := roles[i+1]
+		if put(e.p.data[role]) == nil {
+			continue
+		}
+		if err := e.d.build(ctx, role); err != nil {
+			return err
+		}
+		fresh := *e.p.set
+		if err := fresh.UpdateRoot(data); err != nil {
+			return err
+		}
+		// It must be good for both roots, since it is written first: no client falls between the two, nor does this repository.
+		for _, set := range []tuf.Set{fresh, *e.p.set} {
+			if err := e.d.check(set, e.r.o.Now()); err != nil {
+				return err
+			}
+		}
+		if err := e.d.write(e.r.dir); err != nil {
+			return err
+		}
+		break
+	}
+	return e.r.dir.write(name, data)
+}
+
+func (e *edit) completeTargets(ctx context.Context, role tuf.Role, data []byte) error {
+	m, err := metadata.Targets().FromBytes(data)
+	if err != nil {
+		return fmt.Errorf("read staged %s: %v", role, err)
+	}
+	version := m.Signed.Version
+	last, err := e.r.dir.lastVersions()
+	if err != nil {
+		return err
+	}
+	if version <= last[role] {
+		old, err := e.r.dir.read(role, version)
+		if err != nil || string(old) != string(data) { // equal bytes are what a cut left of this very call
+			return fmt.Errorf("%w: version %d is there, %d was staged", ErrStale, last[role], version)
+		}
+	}
+	e.d.next[role] = version
+	if role == tuf.RoleTargets {
+		e.d.given, e.d.targets = role, m
+		e.d.add(role, data)
+		e.d.snapshot.Signed.Meta[role.Filename()] = metaFile(version, data)
+	} else {
+		e.d.list(role, data)
+	}
+	return e.finish(ctx)
+}
