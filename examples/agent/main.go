@@ -7,9 +7,11 @@
 //	agent --dir DIR            the same, again and again
 //	agent --dir DIR --status   says what the device runs, without network
 //
-// Built with -tags suitonly it links no TUF and looks for bare SUIT envelopes. It is smallest with HTTP/1.1 alone:
+// Built with -tags suitonly it links no TUF, looks for bare SUIT envelopes, and has less than 7.5 MB:
 //
-//	CGO_ENABLED=0 go build -tags suitonly,nethttpomithttp2 -trimpath -ldflags="-s -w" ./examples/agent
+//	CGO_ENABLED=0 go build -tags suitonly -trimpath -ldflags="-s -w" ./examples/agent
+//
+// The tag nethttpomithttp2 takes off another 0.4 MB. HTTP/2 has nothing to offer to one download at a time.
 //
 // Exit codes: 0 ok, 1 refused by verification, policy or the health check, 2 usage, 3 network or disk.
 package main

@@ -56,7 +56,7 @@ func (p *Parser) head(want Kind) (arg uint64, start int, err error) {
 	p.items--
 	if p.depth > 0 {
 		if f := &p.stack[p.outer+p.depth-1]; f.isMap && f.left%2 == 0 {
-			if kind == Map || kind == Bool || kind == Nil || (kind == Tag && !f.tags) {
+			if kind == Map || kind == Bool || kind == Nil || (kind == Tag && !f.tags) || (kind == Array && p.cose) {
 				return 0, start, p.fail(start, ErrMalformed, "%v as map key", kind)
 			}
 			f.key = int32(start)
@@ -86,7 +86,7 @@ func (p *Parser) argument(start int) (uint64, error) {
 	var buf [8]byte
 	copy(buf[8-width:], p.data[p.pos:p.pos+width])
 	arg := binary.BigEndian.Uint64(buf[:])
-	if shortest := [...]uint64{24, 1 << 8, 1 << 16, 1 << 32}[info-24]; arg < shortest {
+	if shortest := [...]uint64{24, 1 << 8, 1 << 16, 1 << 32}[info-24]; arg < shortest && !p.cose {
 		return 0, p.fail(start, ErrNotCanonical, "%d in %d bytes", arg, width)
 	}
 	p.pos += width
@@ -160,6 +160,9 @@ func (p *Parser) Array() (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if p.cose && n > uint64(p.items) {
+		return 0, p.fail(start, ErrLimit, "array of %d items, %d left", n, p.items)
+	}
 	// Every item takes a byte at least.
 	if n > uint64(len(p.data)-p.pos) {
 		return 0, p.fail(start, ErrMalformed, "array of %d items in %d bytes", n, len(p.data)-p.pos)
@@ -194,6 +197,9 @@ func (p *Parser) Tag() (uint64, error) {
 	n, start, err := p.head(Tag)
 	if err != nil {
 		return 0, err
+	}
+	if p.cose {
+		return 0, p.fail(start, ErrMalformed, "tag %d, expected none", n)
 	}
 	if n == 2 || n == 3 {
 		return 0, p.fail(start, ErrNotCanonical, "bignum")

@@ -80,6 +80,7 @@ type shared struct {
 	limit, items int // depth that is granted, items that are left
 	stack        [MaxDepth]frame
 	seen         map[string]struct{} // keys of the maps that Foreign is reading
+	cose         bool                // see COSE
 }
 
 // A frame is an array, map or tag whose content is being read.
@@ -176,6 +177,47 @@ func (p *Parser) Foreign() ([]byte, error) {
 	return b, err
 }
 
+// Pair is a key and its value, both encoded.
+type Pair struct{ Key, Value []byte }
+
+// Pairs reads a map like Foreign and returns what is in it, in its order. Every item in it counts twice
+// against the limit.
+func (p *Parser) Pairs() ([]Pair, error) {
+	kind, err := p.Peek()
+	if err != nil {
+		return nil, err
+	}
+	if kind != Map {
+		return nil, p.fail(p.pos, ErrMalformed, "expected %v, seen %v", Map, kind)
+	}
+	start, outer := p.pos, p.outer+p.depth
+	b, err := p.Foreign()
+	if err != nil {
+		return nil, err
+	}
+	in := Parser{data: b, base: p.base + start, outer: outer, shared: p.shared}
+	n, err := in.argument(0)
+	if err != nil {
+		return nil, err
+	}
+	pairs := make([]Pair, n) // as many as have just been read
+	for i := range pairs {
+		if pairs[i].Key, err = in.Foreign(); err == nil {
+			pairs[i].Value, err = in.Foreign()
+		}
+		if err != nil {
+			p.err = err
+			return nil, err
+		}
+	}
+	return pairs, nil
+}
+
+// COSE sets the rules of COSE for this input: heads need not be the shortest, there are no tags, map keys are integers
+// or strings, and an array that claims more items than the limit has left is ErrLimit, even if it is cut short. It is
+// for Foreign and Pairs, which tell keys apart by their values.
+func (p *Parser) COSE() { p.cose = true }
+
 // any reads one head and, of a string, its content.
 func (p *Parser) any() error {
 	kind, err := p.Peek()
@@ -242,7 +284,13 @@ func (p *Parser) checkKey(f *frame) error {
 // place tells from other maps.
 func (p *Parser) checkForeignKey(f *frame) error {
 	id := binary.BigEndian.AppendUint32(nil, uint32(f.start))
-	id = append(id, p.data[f.key:p.pos]...)
+	key := Parser{data: p.data[f.key:p.pos], shared: p.shared}
+	arg, err := key.argument(0)
+	if err != nil {
+		return err
+	}
+	id = appendHead(id, Kind(key.data[0]>>5), arg) // the shortest
+	id = append(id, key.data[key.pos:]...)
 	if _, again := p.seen[string(id)]; again {
 		return p.fail(int(f.key), ErrMalformed, "map key repeated")
 	}

@@ -35,6 +35,9 @@
 // (label 2) that this package does not implement is refused, and it implements none. An attached
 // payload is refused, so that there is one place to take the payload from.
 //
+// Nothing in a message is tagged, a floating-point number or nested deeper than 8 levels, not even
+// in a header that nobody reads, and no header has more than 64 labels.
+//
 // ECDSA signatures are malleable: (r, n-s) verifies wherever (r, s) does. Never use
 // the bytes of a block as an identity, a cache key or for replay detection.
 //

@@ -52,7 +52,8 @@ func parseEncrypt(info, tag []byte, context string) (*EncryptionInfo, error) {
 	if len(info) > MaxEncryptionInfoSize {
 		return nil, fmt.Errorf("encryption info of %d bytes, expected at most %d: %w", len(info), MaxEncryptionInfoSize, verify.ErrLimit)
 	}
-	items, err := elements(info, tag, 4)
+	info = bytes.Clone(info) // kept in parts
+	items, err := tagged(info, tag, 4)
 	if err != nil {
 		return nil, fmt.Errorf("encryption info: %w", err)
 	}
@@ -63,8 +64,8 @@ func parseEncrypt(info, tag []byte, context string) (*EncryptionInfo, error) {
 	if err := h.critical(); err != nil {
 		return nil, fmt.Errorf("encryption info: %w", err)
 	}
-	if !isNil(items[2]) {
-		if isMajor(items[2], majorBytes) {
+	if !items[2].isNil() {
+		if items[2].kind() == cborstream.Bytes {
 			return nil, fmt.Errorf("encryption info with an attached ciphertext: %w", verify.ErrUnsupported)
 		}
 		return nil, fmt.Errorf("encryption info: ciphertext: nil expected: %w", verify.ErrMalformed)

@@ -78,3 +78,21 @@ func (d *Decrypter) ShortenRoom(n int64) { d.room = n }
 
 // ShortenRoom is Decrypter.ShortenRoom.
 func (e *Encrypter) ShortenRoom(n int64) { e.room = n }
+
+// Reads reports which kinds of message can be read, whatever their payload, algorithm and critical headers.
+func Reads(message []byte) (sign1, sign, mac bool) {
+	_, err1 := new(signed).read(message)
+	m := new(signMessage)
+	signatures, err := m.read(message)
+	for _, s := range signatures {
+		if err == nil {
+			var items []item
+			if items, err = tuple(s, 3); err == nil {
+				err = new(signed).readLayer(items[0], items[1], items[2])
+			}
+		}
+	}
+	_, mac0Err := parseMac(message, tagMac0)
+	_, macErr := parseMac(message, tagMac)
+	return err1 == nil, err == nil, mac0Err == nil || macErr == nil
+}

@@ -32,6 +32,7 @@ func FuzzCOSEVerify(f *testing.F) {
 		if (err == nil) != sig.Verified() {
 			t.Fatalf("err %v, Verified %v", err, sig.Verified())
 		}
+		checkOracle(t, block, detached, []verify.Signature{sig})
 		if err != nil {
 			return
 		}
@@ -63,6 +64,7 @@ func FuzzCOSEBlock(f *testing.F) {
 		if len(sigs) < 1 || len(sigs) > cose.MaxSigners {
 			t.Fatalf("%d signatures", len(sigs))
 		}
+		checkOracle(t, block, detached, sigs)
 		for _, s := range sigs {
 			if s.Verified() != (s.Err == nil) {
 				t.Fatalf("err %v, Verified %v", s.Err, s.Verified())
@@ -86,6 +88,9 @@ func FuzzEncryptionInfo(f *testing.F) {
 	keys, plaintext := suitKeys(f), suitFile(f, "plaintext.bin")
 	f.Fuzz(func(t *testing.T, info, ciphertext []byte) {
 		parsed, parseErr := cose.ParseEncryptionInfo(info)
+		if parseErr == nil {
+			checkCBOROracle(t, info)
+		}
 		got, err := cose.Decrypt(t.Context(), info, ciphertext, keys)
 		if parseErr != nil && err == nil {
 			t.Fatalf("decrypted what does not parse: %v", parseErr)

@@ -9,8 +9,7 @@ import (
 	"crypto/elliptic"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
-
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -80,13 +79,16 @@ type recipient struct {
 	unusable   error
 }
 
-func readRecipients(item cbor.RawMessage) ([]recipient, error) {
-	var items []cbor.RawMessage
-	if err := decode(item, &items); err != nil {
+func readRecipients(array item) ([]recipient, error) {
+	items, err := list(array)
+	if err != nil {
 		return nil, fmt.Errorf("recipients: %w", err)
 	}
 	if len(items) == 0 {
 		return nil, fmt.Errorf("no recipients: %w", verify.ErrMalformed)
+	}
+	if len(items) > MaxRecipients {
+		return nil, fmt.Errorf("%d recipients, expected at most %d: %w", len(items), MaxRecipients, verify.ErrLimit)
 	}
 	var out []recipient
 	for i, item := range items {
@@ -102,9 +104,9 @@ func readRecipients(item cbor.RawMessage) ([]recipient, error) {
 	return out, nil
 }
 
-func readRecipient(item cbor.RawMessage) (r recipient, err error) {
-	var items []cbor.RawMessage
-	if err := decode(item, &items); err != nil {
+func readRecipient(array item) (r recipient, err error) {
+	items, err := list(array)
+	if err != nil {
 		return r, err
 	}
 	if len(items) != 3 && len(items) != 4 {
@@ -113,10 +115,12 @@ func readRecipient(item cbor.RawMessage) (r recipient, err error) {
 	if r.headers, err = readHeaders(items[0], items[1]); err != nil {
 		return r, err
 	}
-	if !isNil(items[2]) {
-		if r.ciphertext, err = byteString(items[2]); err != nil {
+	if !items[2].isNil() {
+		ciphertext, err := byteString(items[2])
+		if err != nil {
 			return r, fmt.Errorf("ciphertext: %w", err)
 		}
+		r.ciphertext = ciphertext
 	}
 	alg, isProtected, err := r.anyAlg()
 	if err != nil {
@@ -168,14 +172,19 @@ func (r *recipient) readAgreement() (err error) {
 	if r.salt, err = r.bytes(labelSalt); err != nil {
 		return err
 	}
-	v, _ := r.value(labelEphemeral)
-	key, ok := v.(map[any]any)
-	if !ok {
+	v, ok := r.value(labelEphemeral)
+	if !ok || v.kind() != cborstream.Map {
 		return fmt.Errorf("%v without an ephemeral key: %w", r.alg, verify.ErrMalformed)
 	}
+	key, err := readHeader(v) // a COSE_Key has the same labels
+	if err != nil {
+		return fmt.Errorf("ephemeral key: %w", err)
+	}
 	const kty, crv, ec2, p256 = int64(1), int64(-1), int64(2), int64(1)
-	if key[kty] != ec2 || key[crv] != p256 {
-		r.unusable = fmt.Errorf("ephemeral key of type %v, curve %v: %w", key[kty], key[crv], verify.ErrAlgorithm)
+	typ, _ := key[kty].int() // none and all that is not an integer is 0, which is reserved
+	curve, _ := key[crv].int()
+	if typ != ec2 || curve != p256 {
+		r.unusable = fmt.Errorf("ephemeral key of type %d, curve %d: %w", typ, curve, verify.ErrAlgorithm)
 		return nil
 	}
 	r.ephemeral, err = p256Point(key)
@@ -185,19 +194,18 @@ func (r *recipient) readAgreement() (err error) {
 const coordinateSize = 32
 
 // p256Point reads the coordinates of a COSE_Key, RFC 9053 section 7.1.1; y may be its sign alone.
-func p256Point(key map[any]any) (*ecdh.PublicKey, error) {
-	x, ok := key[int64(-2)].([]byte)
+func p256Point(key header) (*ecdh.PublicKey, error) {
+	x, ok := key[int64(-2)].bytes()
 	if !ok || len(x) != coordinateSize {
 		return nil, fmt.Errorf("ephemeral key: x is not %d bytes: %w", coordinateSize, verify.ErrMalformed)
 	}
 	var point []byte
-	switch y := key[int64(-3)].(type) {
-	case []byte:
+	if y, ok := key[int64(-3)].bytes(); ok {
 		if len(y) != coordinateSize {
 			return nil, fmt.Errorf("ephemeral key: y is not %d bytes: %w", coordinateSize, verify.ErrMalformed)
 		}
 		point = bytes.Join([][]byte{{4}, x, y}, nil)
-	case bool:
+	} else if y, err := newParser(key[int64(-3)]).Bool(); err == nil {
 		sign := byte(2)
 		if y {
 			sign = 3
@@ -208,7 +216,7 @@ func p256Point(key map[any]any) (*ecdh.PublicKey, error) {
 		}
 		point = append([]byte{4}, px.FillBytes(make([]byte, coordinateSize))...)
 		point = append(point, py.FillBytes(make([]byte, coordinateSize))...)
-	default:
+	} else {
 		return nil, fmt.Errorf("ephemeral key: y is not a byte string: %w", verify.ErrMalformed)
 	}
 	public, err := ecdh.P256().NewPublicKey(point)

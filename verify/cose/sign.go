@@ -4,12 +4,11 @@
 package cose
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 
-	"github.com/veraison/go-cose"
-
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -46,20 +45,16 @@ func sign1(ctx context.Context, signer verify.Signer, alg Algorithm, kid, payloa
 	case !fits(alg, signer):
 		return nil, fmt.Errorf("sign1 with %v and %v: %w", alg, signer.Public(), verify.ErrAlgorithm)
 	}
-	m := cose.NewSign1Message()
-	m.Headers.Protected.SetAlgorithm(cose.Algorithm(alg))
-	if kid != nil {
-		m.Headers.Protected[cose.HeaderLabelKeyID] = kid
-	}
-	m.Payload = payload
-	if err := m.Sign(nil, nil, borderSigner{ctx, signer, alg}); err != nil {
+	protected := protectedHeader(int64(alg), kid)
+	signature, err := signRaw(ctx, signer, signature1(protected, payload))
+	if err != nil {
 		return nil, fmt.Errorf("sign1 with %v: %w", signer.Public(), err)
 	}
-	m.Payload = nil
-	block, err := m.MarshalCBOR()
-	if err != nil {
-		return nil, fmt.Errorf("encode sign1: %v: %w", err, verify.ErrMalformed)
-	}
+	block := cborstream.AppendArray(bytes.Clone(tagSign1), 4)
+	block = cborstream.AppendBytes(block, protected)
+	block = cborstream.AppendMap(block, 0)
+	block = cborstream.AppendNil(block)
+	block = cborstream.AppendBytes(block, signature)
 	keys, err := verify.NewKeySet(verify.Entry{KID: kid, Key: signer.Public()})
 	if err != nil {
 		return nil, err
@@ -75,20 +70,11 @@ func fits(alg Algorithm, signer verify.Signer) bool {
 	return alg.signs() && alg != EdDSA && alg.KeyType() == signer.Public().Type()
 }
 
-// borderSigner gives a verify.Signer to go-cose, for one call, with the algorithm
-// numbers go-cose does not know.
-type borderSigner struct {
-	ctx    context.Context
-	signer verify.Signer
-	alg    Algorithm
-}
-
-func (s borderSigner) Algorithm() cose.Algorithm { return cose.Algorithm(s.alg) }
-
-func (s borderSigner) Sign(_ io.Reader, content []byte) ([]byte, error) {
-	sig, err := s.signer.Sign(s.ctx, content)
-	if err != nil || s.alg.KeyType() != verify.P256 {
-		return sig, err
+// signRaw returns a signature in the form COSE has it.
+func signRaw(ctx context.Context, signer verify.Signer, content []byte) ([]byte, error) {
+	signature, err := signer.Sign(ctx, content)
+	if err != nil || signer.Public().Type() != verify.P256 {
+		return signature, err
 	}
-	return verify.RawSignature(sig)
+	return verify.RawSignature(signature)
 }

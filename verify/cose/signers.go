@@ -4,11 +4,11 @@
 package cose
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
-	"github.com/veraison/go-cose"
-
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -48,53 +48,65 @@ func SignSign(ctx context.Context, payload []byte, by ...Signatory) ([]byte, err
 	if payload == nil {
 		return nil, fmt.Errorf("sign without a payload: %w", verify.ErrMalformed)
 	}
-	m := cose.NewSignMessage()
-	m.Payload = payload
-	var signers []cose.Signer
+	var protected [][]byte
 	var entries []verify.Entry
 	for i, s := range by {
-		signer, signature, err := s.prepare(ctx)
+		header, err := s.header()
 		if err != nil {
 			return nil, fmt.Errorf("signer %d: %w", i, err)
 		}
-		signers = append(signers, signer)
-		m.Signatures = append(m.Signatures, signature)
+		protected = append(protected, header)
 		entries = append(entries, verify.Entry{KID: s.KID, Key: s.Signer.Public()})
 	}
-	if err := m.Sign(nil, nil, signers...); err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
-	}
-	m.Payload = nil
-	block, err := m.MarshalCBOR()
-	if err != nil {
-		return nil, fmt.Errorf("encode sign: %v: %w", err, verify.ErrMalformed)
+	block := cborstream.AppendArray(bytes.Clone(tagSign), 4)
+	block = cborstream.AppendBytes(block, nil)
+	block = cborstream.AppendMap(block, 0)
+	block = cborstream.AppendNil(block)
+	block = cborstream.AppendArray(block, len(by))
+	for i, s := range by {
+		signature, err := signRaw(ctx, s.Signer, signatureN(nil, protected[i], payload))
+		if err != nil {
+			return nil, fmt.Errorf("sign: %w", err)
+		}
+		block = cborstream.AppendArray(block, 3)
+		block = cborstream.AppendBytes(block, protected[i])
+		block = cborstream.AppendMap(block, 0)
+		block = cborstream.AppendBytes(block, signature)
 	}
 	return block, checkSign(block, payload, entries)
 }
 
-func (s Signatory) prepare(ctx context.Context) (cose.Signer, *cose.Signature, error) {
+// signatureN is the Sig_structure of one signature of a COSE_Sign, RFC 9052 section 4.4, with an empty external_aad.
+func signatureN(body, protected, payload []byte) []byte {
+	b := cborstream.AppendArray(nil, 5)
+	b = cborstream.AppendText(b, "Signature")
+	b = cborstream.AppendBytes(b, body)
+	b = cborstream.AppendBytes(b, protected)
+	b = cborstream.AppendBytes(b, nil)
+	return cborstream.AppendBytes(b, payload)
+}
+
+// header returns the protected header.
+func (s Signatory) header() ([]byte, error) {
 	if s.Signer == nil {
-		return nil, nil, fmt.Errorf("none given: %w", verify.ErrKeyUnknown)
+		return nil, fmt.Errorf("none given: %w", verify.ErrKeyUnknown)
 	}
 	alg := s.Algorithm
 	if alg == 0 {
 		var err error
 		if alg, err = AlgorithmFor(s.Signer.Public().Type()); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	if !fits(alg, s.Signer) {
-		return nil, nil, fmt.Errorf("%v and %v: %w", alg, s.Signer.Public(), verify.ErrAlgorithm)
+		return nil, fmt.Errorf("%v and %v: %w", alg, s.Signer.Public(), verify.ErrAlgorithm)
 	}
-	signature := cose.NewSignature()
-	signature.Headers.Protected.SetAlgorithm(cose.Algorithm(alg))
 	if s.KID != nil {
 		if err := checkKIDSize(s.KID); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		signature.Headers.Protected[cose.HeaderLabelKeyID] = s.KID
 	}
-	return borderSigner{ctx, s.Signer, alg}, signature, nil
+	return protectedHeader(int64(alg), s.KID), nil
 }
 
 // checkSign verifies what was just signed, each signature against its own key.
@@ -129,58 +141,89 @@ func VerifySign(block, detached []byte, keys *verify.KeySet) ([]verify.Signature
 		return nil, err
 	}
 	checks := maxChecks
-	sigs := make([]verify.Signature, len(m.Signatures))
-	for i, s := range m.Signatures {
-		sigs[i].Err = verifySigner(&sigs[i], m, s, detached, keys, &checks)
+	sigs := make([]verify.Signature, len(m.signatures))
+	for i, s := range m.signatures {
+		sigs[i].Err = verifySigner(&sigs[i], m.body, s, detached, keys, &checks)
 	}
 	return sigs, nil
 }
 
-func verifySigner(sig *verify.Signature, m *cose.SignMessage, s *cose.Signature, detached []byte, keys *verify.KeySet, checks *int) error {
-	err := checkHeaders(s.Headers)
-	if err != nil {
+func verifySigner(sig *verify.Signature, body []byte, s signed, detached []byte, keys *verify.KeySet, checks *int) error {
+	if err := s.checkHeaders(); err != nil {
 		return err
 	}
-	if sig.KID, err = keyID(s.Headers); err != nil {
-		return err
-	}
-	alg, err := algorithm(s.Headers)
+	alg, err := s.identify(sig)
 	if err != nil {
 		return err
 	}
 	if detached == nil {
 		return fmt.Errorf("sign without its detached payload: %w", verify.ErrSignature)
 	}
-	body := m.Headers.RawProtected
-	if len(m.Headers.Protected) == 0 {
-		body = []byte{0x40} // an empty map is signed as an empty string, RFC 9052 section 4.4
-	}
+	content := signatureN(body, s.raw, detached)
 	return search(sig, alg, alg.KeyType(), keys, checks, func(e verify.Entry) error {
-		return s.Verify(borderVerifier{e.Key, alg}, body, detached, nil)
+		return e.Key.VerifyRaw(content, s.signature)
 	})
 }
 
-func parseSign(block []byte) (*cose.SignMessage, error) {
+// signMessage is a decoded COSE_Sign.
+type signMessage struct {
+	headers
+	body       []byte // the protected header as it is signed
+	payload    item
+	signatures []signed
+}
+
+func parseSign(block []byte) (m signMessage, err error) {
 	if len(block) > MaxSignSize {
-		return nil, fmt.Errorf("sign of %d bytes, expected at most %d: %w", len(block), MaxSignSize, verify.ErrLimit)
+		return m, fmt.Errorf("sign of %d bytes, expected at most %d: %w", len(block), MaxSignSize, verify.ErrLimit)
 	}
-	m := new(cose.SignMessage)
-	if err := m.UnmarshalCBOR(block); err != nil {
-		return nil, fmt.Errorf("sign: %v: %w", err, verify.ErrMalformed)
+	signatures, err := m.read(block)
+	if err != nil {
+		return m, fmt.Errorf("sign: %v: %w", err, verify.ErrMalformed)
 	}
-	if len(m.Signatures) > MaxSigners {
-		return nil, fmt.Errorf("sign by %d signers, expected at most %d: %w", len(m.Signatures), MaxSigners, verify.ErrLimit)
+	if len(signatures) > MaxSigners {
+		return m, fmt.Errorf("sign by %d signers, expected at most %d: %w", len(signatures), MaxSigners, verify.ErrLimit)
 	}
-	if err := checkHeaders(m.Headers); err != nil {
-		return nil, err
-	}
-	for _, header := range []map[any]any{m.Headers.Protected, m.Headers.Unprotected} {
-		if _, ok := header[cose.HeaderLabelAlgorithm]; ok {
-			return nil, fmt.Errorf("sign: alg in the body: %w", verify.ErrAlgorithm)
+	m.signatures = make([]signed, len(signatures))
+	for i, encoded := range signatures {
+		items, err := tuple(encoded, 3)
+		if err == nil {
+			err = m.signatures[i].readLayer(items[0], items[1], items[2])
+		}
+		if err != nil {
+			return m, fmt.Errorf("signature %d: %v: %w", i, err, verify.ErrMalformed)
 		}
 	}
-	if m.Payload != nil {
-		return nil, fmt.Errorf("sign with an attached payload of %d bytes: %w", len(m.Payload), verify.ErrUnsupported)
+	if err := m.checkHeaders(); err != nil {
+		return m, err
+	}
+	if _, ok := m.value(labelAlg); ok {
+		return m, fmt.Errorf("sign: alg in the body: %w", verify.ErrAlgorithm)
+	}
+	if !m.payload.isNil() {
+		return m, fmt.Errorf("sign with an attached payload: %w", verify.ErrUnsupported)
 	}
 	return m, nil
+}
+
+func (m *signMessage) read(block []byte) (signatures []item, err error) {
+	items, err := tagged(block, tagSign, 4)
+	if err != nil {
+		return nil, err
+	}
+	if m.headers, err = readSignatureHeaders(items[0], items[1]); err != nil {
+		return nil, err
+	}
+	if len(m.protected) > 0 {
+		m.body = m.raw // an empty map is signed as an empty string
+	}
+	m.payload = items[2]
+	if err := checkPayload(m.payload); err != nil {
+		return nil, err
+	}
+	signatures, err = list(items[3])
+	if err == nil && len(signatures) == 0 {
+		err = fmt.Errorf("no signatures: %w", verify.ErrMalformed)
+	}
+	return signatures, err
 }

@@ -4,12 +4,9 @@
 package cose
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 
-	"github.com/veraison/go-cose"
-
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -44,22 +41,27 @@ func verifySign1(sig *verify.Signature, block, detached []byte, keys *verify.Key
 	if err != nil {
 		return err
 	}
-	if sig.KID, err = keyID(m.Headers); err != nil {
-		return err
-	}
-	alg, err := algorithm(m.Headers)
+	alg, err := m.identify(sig)
 	if err != nil {
-		return err
+		return fmt.Errorf("sign1: %w", err)
 	}
 	if detached == nil {
 		return fmt.Errorf("sign1 without its detached payload: %w", verify.ErrSignature)
 	}
-	m.Payload = detached
-
+	content := signature1(m.raw, detached)
 	checks := verify.MaxCandidates
 	return search(sig, alg, alg.KeyType(), keys, &checks, func(e verify.Entry) error {
-		return m.Verify(nil, borderVerifier{e.Key, alg})
+		return e.Key.VerifyRaw(content, m.signature)
 	})
+}
+
+// signature1 is the Sig_structure of a COSE_Sign1, RFC 9052 section 4.4, with an empty external_aad.
+func signature1(protected, payload []byte) []byte {
+	b := cborstream.AppendArray(nil, 4)
+	b = cborstream.AppendText(b, "Signature1")
+	b = cborstream.AppendBytes(b, protected)
+	b = cborstream.AppendBytes(b, nil)
+	return cborstream.AppendBytes(b, payload)
 }
 
 // search runs check on the keys of one type that a block with sig.KID may be by, and completes sig.
@@ -97,83 +99,77 @@ func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *
 	return fmt.Errorf("block with kid %x, %d keys tried: %w", sig.KID, tried, verify.ErrSignature)
 }
 
-// parse decodes the block and applies the rules on its structure. go-cose refuses
-// indefinite lengths, duplicate labels, inner tags, trailing bytes, and an empty signature.
-func parse(block []byte) (*cose.Sign1Message, error) {
+// signed is a layer that carries a signature: a COSE_Sign1 or a COSE_Signature.
+type signed struct {
+	headers
+	signature []byte
+}
+
+// parse decodes the block and applies the rules on its structure.
+func parse(block []byte) (m signed, err error) {
 	if len(block) > MaxBlockSize {
-		return nil, fmt.Errorf("sign1 of %d bytes, expected at most %d: %w", len(block), MaxBlockSize, verify.ErrLimit)
+		return m, fmt.Errorf("sign1 of %d bytes, expected at most %d: %w", len(block), MaxBlockSize, verify.ErrLimit)
 	}
-	m := new(cose.Sign1Message)
-	if err := m.UnmarshalCBOR(block); err != nil {
-		return nil, fmt.Errorf("sign1: %v: %w", err, verify.ErrMalformed)
+	payload, err := m.read(block)
+	if err != nil {
+		return m, fmt.Errorf("sign1: %v: %w", err, verify.ErrMalformed) // whatever it is: nesting, too, is a matter of form
 	}
-	if err := checkHeaders(m.Headers); err != nil {
-		return nil, err
+	if err := m.checkHeaders(); err != nil {
+		return m, err
 	}
-	if m.Payload != nil {
-		return nil, fmt.Errorf("sign1 with an attached payload of %d bytes: %w", len(m.Payload), verify.ErrUnsupported)
+	if !payload.isNil() {
+		return m, fmt.Errorf("sign1 with an attached payload: %w", verify.ErrUnsupported)
 	}
 	return m, nil
 }
 
-// checkHeaders refuses labels in both headers and critical ones. alg and kid have rules of their own.
-func checkHeaders(h cose.Headers) error {
-	for label := range h.Protected {
-		if _, twice := h.Unprotected[label]; twice && label != cose.HeaderLabelAlgorithm && label != cose.HeaderLabelKeyID {
-			return fmt.Errorf("label %v in both headers: %w", label, verify.ErrMalformed)
-		}
+func (m *signed) read(block []byte) (payload item, err error) {
+	items, err := tagged(block, tagSign1, 4)
+	if err != nil {
+		return nil, err
 	}
-	if _, ok := h.Protected[cose.HeaderLabelCritical]; ok {
-		return fmt.Errorf("block with critical headers: %w", verify.ErrUnsupported)
+	if err := checkPayload(items[2]); err != nil {
+		return nil, err
+	}
+	return items[2], m.readLayer(items[0], items[1], items[3])
+}
+
+func checkPayload(payload item) error {
+	if !payload.isNil() && payload.kind() != cborstream.Bytes {
+		return fmt.Errorf("payload: nil expected: %w", verify.ErrMalformed)
 	}
 	return nil
 }
 
-// keyID returns the kid, nil if there is none.
-func keyID(h cose.Headers) ([]byte, error) {
-	var kid []byte
-	for _, header := range []map[any]any{h.Protected, h.Unprotected} {
-		value, ok := header[cose.HeaderLabelKeyID]
-		if !ok {
-			continue
-		}
-		b, ok := value.([]byte)
-		switch {
-		case !ok || len(b) == 0:
-			return nil, fmt.Errorf("sign1: kid is not a byte string of at least one byte: %w", verify.ErrMalformed)
-		case len(b) > verify.MaxKIDSize:
-			return nil, fmt.Errorf("sign1: kid of %d bytes, expected at most %d: %w", len(b), verify.MaxKIDSize, verify.ErrLimit)
-		case kid != nil && !bytes.Equal(kid, b):
-			return nil, fmt.Errorf("sign1: different kid in both headers: %w", verify.ErrMalformed)
-		}
-		kid = b
+func (m *signed) readLayer(protected, unprotected, signature item) (err error) {
+	if m.headers, err = readSignatureHeaders(protected, unprotected); err != nil {
+		return err
 	}
-	return bytes.Clone(kid), nil
+	if m.signature, err = byteString(signature); err != nil {
+		return fmt.Errorf("signature: %w", err)
+	}
+	if len(m.signature) == 0 {
+		return fmt.Errorf("signature of no bytes: %w", verify.ErrMalformed)
+	}
+	return nil
 }
 
-// algorithm returns alg of the protected header; the unprotected one must not have it.
-func algorithm(h cose.Headers) (Algorithm, error) {
-	if _, ok := h.Unprotected[cose.HeaderLabelAlgorithm]; ok {
-		return 0, fmt.Errorf("sign1: alg in the unprotected header: %w", verify.ErrAlgorithm)
+// identify reads what selects the key, and returns the algorithm, which the key has to confirm.
+func (m *signed) identify(sig *verify.Signature) (alg Algorithm, err error) {
+	if sig.KID, err = m.keyID(); err != nil {
+		return 0, err
 	}
-	alg, err := h.Protected.Algorithm()
-	if err != nil || !Algorithm(alg).signs() {
-		return 0, fmt.Errorf("sign1: protected alg %v: %w", h.Protected[cose.HeaderLabelAlgorithm], verify.ErrAlgorithm)
+	n, err := m.protectedAlg()
+	if err == nil && !Algorithm(n).signs() {
+		err = fmt.Errorf("protected alg %d: %w", n, verify.ErrAlgorithm)
 	}
-	return Algorithm(alg), nil
+	return Algorithm(n), err
 }
 
-// borderVerifier gives a verify.Key to go-cose, with the algorithm numbers go-cose does not know.
-type borderVerifier struct {
-	key verify.Key
-	alg Algorithm
-}
-
-func (v borderVerifier) Algorithm() cose.Algorithm { return cose.Algorithm(v.alg) }
-
-func (v borderVerifier) Verify(content, signature []byte) error {
-	if v.key.Type() != v.alg.KeyType() {
-		return errors.New("key type") // not reached; a second lock on the door
+// checkHeaders refuses labels in both headers and critical ones.
+func (h headers) checkHeaders() error {
+	if err := h.disjoint(); err != nil {
+		return err
 	}
-	return v.key.VerifyRaw(content, signature)
+	return h.critical()
 }

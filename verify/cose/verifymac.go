@@ -9,8 +9,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
-
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -29,14 +28,14 @@ func parseMac(block, tag []byte) (m macBlock, err error) {
 	if &tag[0] == &tagMac[0] {
 		n = 5
 	}
-	items, err := elements(block, tag, n)
+	items, err := tagged(block, tag, n)
 	if err != nil {
 		return m, err
 	}
 	if m.headers, err = readHeaders(items[0], items[1]); err != nil {
 		return m, err
 	}
-	if !isNil(items[2]) && !isMajor(items[2], majorBytes) {
+	if !items[2].isNil() && items[2].kind() != cborstream.Bytes {
 		return m, fmt.Errorf("payload: nil expected: %w", verify.ErrMalformed)
 	}
 	if m.tag, err = byteString(items[3]); err != nil {
@@ -53,8 +52,8 @@ func parseMac(block, tag []byte) (m macBlock, err error) {
 	return m, m.checkContent(items[2])
 }
 
-func (m macBlock) checkContent(payload cbor.RawMessage) error {
-	if !isNil(payload) {
+func (m macBlock) checkContent(payload item) error {
+	if !payload.isNil() {
 		return fmt.Errorf("mac with an attached payload: %w", verify.ErrUnsupported)
 	}
 	alg, err := m.protectedAlg()
