@@ -33,6 +33,8 @@ type badCase struct {
 const (
 	slotSize = 64 << 10
 	agentRun = "agent --dir $D --once --server $URL"
+
+	describeRelease = "firmctl manifest create $W/release.json --out $W/new"
 )
 
 // spoil returns a damage that gives a file other content.
@@ -86,7 +88,11 @@ func both(a, b func(*testing.T, string)) func(*testing.T, string) {
 // fileCases are the ways in which a file that people write can be wrong. cmd reads name, and wants what want says.
 func fileCases(cmd, name, want string) []badCase {
 	missing := "no such file"
-	what := strings.Join(strings.Fields(cmd)[:2], " ") + " " + name
+	words := 2
+	if strings.HasPrefix(cmd, "firmctl manifest ") {
+		words = 3
+	}
+	what := strings.Join(strings.Fields(cmd)[:words], " ") + " " + name
 	return []badCase{
 		{what + " missing", cmd, remove(name), 2, "input", []string{name, missing, want}, ""},
 		{what + " is a directory", cmd, folder(name), 2, "input", []string{name, "is a directory", want}, ""},
@@ -97,10 +103,30 @@ func fileCases(cmd, name, want string) []badCase {
 	}
 }
 
+// envelopeCases are the ways in which an envelope can be wrong for firmctl manifest VERB ENVELOPE. Programs write envelopes, so
+// that one that cannot be read is trouble, and one that is no envelope is refused.
+func envelopeCases(verb, args string) []badCase {
+	const name = "release.suit"
+	cmd := "firmctl manifest " + verb + " $W/" + name + " " + args
+	what := "manifest " + verb + " " + name
+	return []badCase{
+		{what + " missing", cmd, remove(name), 3, "disk", []string{name, "no such file"}, ""},
+		{what + " is a directory", cmd, folder(name), 3, "disk", []string{name, "is a directory"}, ""},
+		{what + " empty", cmd, spoil(name, ""), 1, "manifest.ErrMalformed", []string{name}, ""},
+		{what + " truncated", cmd, halve(name), 1, "manifest.ErrMalformed", []string{name}, ""},
+		{what + " garbage", cmd, spoil(name, "\x00garbage\xff"), 1, "manifest.ErrMalformed", []string{name}, ""},
+		{what + " too large", cmd, spoil(name, strings.Repeat(" ", 2<<20)), 1, "manifest.ErrLimit", []string{name, "2097152"}, ""},
+	}
+}
+
+// describe puts a description there.
+func describe(content string) func(*testing.T, string) { return spoil("release.json", content) }
+
 func badCases() []badCase {
 	release := "firmctl release $D $W/good.bin --version 3"
 	status := "agent --dir $D --status"
 	dev, prod := "product/device/", "product/"
+	author := "$D/device/author.pub.pem"
 	cases := slices.Concat(
 		fileCases(status, dev+"device.json", "want a configuration"),
 		fileCases(status, dev+"author.pub.pem", "want an author's public key (PEM)"),
@@ -109,6 +135,18 @@ func badCases() []badCase {
 		fileCases("quickstart --old $W/good.bin --new $W/good.bin", "good.bin", "want an image")[:3],
 		fileCases("firmctl init $W/new --factory $W/good.bin", "good.bin", "want an image")[:3],
 		fileCases(release, "good.bin", "want an image")[:3],
+		fileCases("firmctl manifest create $W/release.json --out $W/new", "release.json", "want a description (JSON)")[:3],
+		fileCases("firmctl manifest sign $W/release.suit --out $W/new --key $D/keys/author.pem", prod+"keys/author.pem", "want a private key (PEM)"),
+		fileCases("firmctl manifest verify $W/release.suit --key "+author, dev+"author.pub.pem", "want a public key (PEM)"),
+		fileCases("firmctl manifest attach $W/release.suit --out $W/new --key "+author+" --signature $W/block.cose", "block.cose", "want an authentication block")[:3],
+		fileCases("firmctl manifest attach $W/release.suit --out $W/new --member install=$W/install.cbor", "install.cbor", "want the content of install")[:3],
+		fileCases("firmctl manifest encrypt $W/good.bin --out $W/new --recipient "+author, dev+"author.pub.pem", "want a public key (PEM)"),
+		fileCases("firmctl manifest encrypt $W/good.bin --out $W/new --kek 000102030405060708090a0b0c0d0e0f", "good.bin", "want a payload")[:2],
+		envelopeCases("inspect", ""),
+		envelopeCases("sever", "--out $W/new --member install=$W/part"),
+		envelopeCases("sign", "--out $W/new --key $D/keys/author.pem"),
+		envelopeCases("attach", "--key "+author),
+		envelopeCases("report", "$W/release.suit --unsealed --key "+author),
 	)
 	for _, role := range []string{"author", "root", "targets", "snapshot", "timestamp"} {
 		cases = append(cases, fileCases(release, prod+"keys/"+role+".pem", "want a private key")...)
@@ -158,6 +196,51 @@ func badCases() []badCase {
 		usage("firmctl status", "takes DIR"),
 		badCase{"status without product", "firmctl status $W/none", nil, 2, "input", []string{"none/product.json: no such file"}, ""},
 		badCase{"status without device", "firmctl status $D", remove(prod + "device"), 2, "input", []string{"device.json: no such file"}, ""},
+
+		usage("firmctl manifest", "no command given"),
+		usage("firmctl manifest publish", `no command "publish"`),
+		usage("firmctl manifest create", "takes DESCRIPTION"),
+		usage("firmctl manifest create $W/release.json", "--out FILE"),
+		badCase{"description is not JSON", describeRelease, describe("sequence-number: 3"), 2, "input", []string{"release.json", "malformed"}, ""},
+		badCase{"description with an unknown name", describeRelease, describe(`{"sequence-numbers": 3}`), 2, "input", []string{"release.json", "sequence-numbers"}, ""},
+		badCase{"description with an unknown command", describeRelease, describe(`{"sequence-number": 3, "components": ["00"], "install": [{"do": "directive-explode"}]}`), 2, "input", []string{"release.json", "directive-explode"}, ""},
+		badCase{"description without its file", describeRelease, describe(`{"sequence-number": 3, "components": ["00"], "payloads": {"#a": {"file": "none.bin"}}}`), 2, "input", []string{"release.json", "none.bin"}, ""},
+		badCase{"description with a file from elsewhere", describeRelease, describe(`{"sequence-number": 3, "components": ["00"], "payloads": {"#a": {"file": "../good.bin"}}}`), 2, "input", []string{"release.json", "../good.bin"}, ""},
+		badCase{"create into no folder", "firmctl manifest create $W/release.json --out $W/none/new", nil, 3, "disk", []string{"none"}, ""},
+		usage("firmctl manifest sign $W/release.suit --key $D/keys/author.pem", "one of --out, --block and --export"),
+		usage("firmctl manifest sign $W/release.suit --out $W/new --export $W/other", "one of --out, --block and --export"),
+		usage("firmctl manifest sign $W/release.suit --out $W/new", "no --key"),
+		usage("firmctl manifest sign $W/release.suit --export $W/new --key $D/keys/author.pem", "--export needs no key"),
+		usage("firmctl manifest sign $W/release.suit --block $W/new --key $D/keys/author.pem --key $D/keys/root.pem", "--block is for one key, got 2"),
+		usage("firmctl manifest sign $W/release.suit --out $W/new --mac-key zz", "--mac-key is not hexadecimal"),
+		usage("firmctl manifest sign $W/release.suit --out $W/new --mac-key 00", "--mac-key"),
+		badCase{"sign with a public key", "firmctl manifest sign $W/release.suit --out $W/new --key " + author, nil, 2, "input", []string{"author.pub.pem", "want a private key"}, ""},
+		usage("firmctl manifest attach $W/release.suit", "no --key"),
+		usage("firmctl manifest attach $W/release.suit --signature $W/block.cose --out $W/new", "no --key"),
+		usage("firmctl manifest attach $W/release.suit --signature $W/block.cose --key "+author, "--out FILE"),
+		usage("firmctl manifest attach $W/release.suit --out $W/new --key "+author, "nothing to attach"),
+		usage("firmctl manifest attach $W/release.suit --out $W/new --member install", `"install"`, "want NAME=FILE"),
+		badCase{"attach of another block", "firmctl manifest attach $W/release.suit --out $W/new --signature $W/install.cbor --key " + author, nil, 1, "manifest.ErrMalformed", []string{"install.cbor"}, ""},
+		usage("firmctl manifest sever $W/release.suit --out $W/new", "--member NAME=FILE"),
+		usage("firmctl manifest sever $W/release.suit --member install=$W/part", "--out FILE"),
+		usage("firmctl manifest sever $W/release.suit --out $W/new --member validate=$W/part", `"validate"`, "can be severed"),
+		usage("firmctl manifest sever $W/release.suit --out $W/new --member install=$W/new", "--out and --member are both"),
+		usage("firmctl manifest sever $W/release.suit --out $W/new --member install=$W/part --member install=$W/other", "twice"),
+		usage("firmctl manifest inspect $W/release.suit more", "takes ENVELOPE"),
+		usage("firmctl manifest verify $W/release.suit", "no --key"),
+		usage("firmctl manifest run $W/release.suit --key "+author, "--out DIR"),
+		usage("firmctl manifest run $W/release.suit --out $W/new --report-key $D/keys/root.pem --key "+author, "--report-key without --report"),
+		usage("firmctl manifest encrypt $W/good.bin --out $W/new", "nobody could decrypt it"),
+		usage("firmctl manifest encrypt $W/good.bin --recipient "+author, "--out FILE"),
+		usage("firmctl manifest encrypt $W/good.bin --out $W/new --info $W/new --recipient "+author, "--out and --info are both"),
+		usage("firmctl manifest encrypt $W/good.bin --out $W/new --kek 0001", "--kek"),
+		usage("firmctl manifest encrypt $W/good.bin --out $W/new --algorithm ROT13 --recipient "+author, `"ROT13"`, "want one of A128GCM"),
+		usage("firmctl manifest report $W/release.suit", "takes ENVELOPE REPORT"),
+		usage("firmctl manifest report $W/release.suit $W/report.cbor --key "+author, "--report-key PUB.pem, or else --unsealed"),
+		usage("firmctl manifest report $W/release.suit $W/report.cbor --unsealed", "no --key"),
+		usage("firmctl manifest report $W/release.suit $W/report.cbor --unsealed --section lunch --key "+author, `"lunch"`, "is none of"),
+		badCase{"report missing", "firmctl manifest report $W/release.suit $W/report.cbor --unsealed --key " + author, nil, 3, "disk", []string{"report.cbor", "no such file"}, ""},
+		badCase{"report is none", "firmctl manifest report $W/release.suit $W/install.cbor --unsealed --key " + author, nil, 1, "manifest.ErrMalformed", []string{"install.cbor"}, ""},
 
 		usage("agent", "--dir is missing"),
 		usage("agent --dir", "dir"),
@@ -264,6 +347,7 @@ func TestM7_BadInput(t *testing.T) {
 	write(t, filepath.Join(template, "large.bin"), random(3, slotSize+1))
 	run(t, "firmctl", "init", dir, "--factory", factory, "--slot-size", "65536", "--chunk-size", "16384").ok(t)
 	run(t, "firmctl", "release", dir, good, "--version", "2").ok(t)
+	writeRelease(t, template)
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -302,6 +386,19 @@ func TestM7_BadInput(t *testing.T) {
 	}
 }
 
+// writeRelease makes a signed envelope of release.json, a second signature, and what could be severed.
+func writeRelease(t *testing.T, dir string) {
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write(t, path("release.json"), []byte(`{"sequence-number": 3, "components": ["00"],
+		"shared-sequence": [{"do": "directive-override-parameters", "parameters": {"image-file": "good.bin"}}],
+		"install": [{"do": "condition-image-match", "policy": 2}], "severable": ["install"]}`))
+	release, key := path("release.suit"), path("product/keys/author.pem")
+	run(t, "firmctl", "manifest", "create", path("release.json"), "--out", release).ok(t)
+	run(t, "firmctl", "manifest", "sign", release, "--key", key, "--out", release).ok(t)
+	run(t, "firmctl", "manifest", "sign", release, "--key", key, "--block", path("block.cose")).ok(t)
+	run(t, "firmctl", "manifest", "sever", release, "--member", "install="+path("install.cbor"), "--out", path("severed.suit")).ok(t)
+}
+
 func (c badCase) check(t *testing.T, w string, names *strings.Replacer) {
 	before := tree(t, w)
 	var args []string
@@ -311,6 +408,9 @@ func (c badCase) check(t *testing.T, w string, names *strings.Replacer) {
 	at := 1 // where --json is no flag's value
 	if args[0] == "firmctl" && len(args) > 1 {
 		at = 2
+		if args[1] == "manifest" && len(args) > 2 {
+			at = 3
+		}
 	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, args[0]), slices.Insert(args, at, "--json")[1:]...)
 	cmd.Dir = w

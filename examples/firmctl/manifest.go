@@ -18,6 +18,7 @@ import (
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/manifest/report"
 	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
@@ -26,7 +27,8 @@ import (
 // manifestMain runs "firmctl manifest VERB".
 func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(cli.Rule{Err: report.ErrMismatch, Name: "report.ErrMismatch", Exit: cli.Refused,
-		Next: "give the manifest and the sections that the device has run; if they are right, the device is not to be trusted"})
+		Next: "give the manifest and the sections that the device has run; if they are right, the device is not to be trusted"},
+		cli.Rule{Err: processor.ErrSevered, Name: "manifest.ErrDigest", Exit: cli.Refused, Next: "attach the member that was severed: firmctl manifest attach --member NAME=FILE"})
 	asJSON := cli.WantsJSON(args)
 	var known told
 	code := cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {

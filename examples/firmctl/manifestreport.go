@@ -23,6 +23,7 @@ type reported struct {
 	Reason     string  `json:"reason"`
 	ReasonCode int     `json:"reason_code"`
 	DeviceCode int64   `json:"device_code"`
+	Before     string  `json:"ended_before,omitempty"` // this section, and any command
 	Steps      []step  `json:"steps"`
 	Claims     []claim `json:"claims,omitempty"`
 }
@@ -87,7 +88,11 @@ func readReport(_ context.Context, c *call) error {
 	if sections == nil {
 		sections = presentSections(v)
 	}
-	steps, err := report.Reconstruct(v, r, sections...)
+	walked := *r
+	if endedBefore(r) != "" { // there is nothing to walk; that it is about this manifest is checked all the same
+		walked.Result, sections = report.Result{}, nil
+	}
+	steps, err := report.Reconstruct(v, &walked, sections...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.args[1], err)
 	}
@@ -95,6 +100,16 @@ func readReport(_ context.Context, c *call) error {
 		return cli.PrintJSON(c.stdout, reportedOf(r, steps, !*unsealed))
 	}
 	return c.printReport(r, steps, *unsealed)
+}
+
+// endedBefore returns the section that the device was about to run when it found, before the first command, that it
+// cannot; "" if it has run some. No command is at byte 0, where a sequence has its length.
+func endedBefore(r *report.Report) string {
+	rec := r.Result.Record
+	if rec == nil || rec.Offset != 0 || rec.Path != nil || len(rec.Manifest) > 0 || len(r.Records) > 0 {
+		return ""
+	}
+	return rec.Section.String()
 }
 
 // reportReader returns what reads reports: sealed by one of devices, or not sealed if there are none.
@@ -116,7 +131,7 @@ func reportReader(devices []string) (func([]byte) (*report.Report, error), error
 
 func reportedOf(r *report.Report, steps []report.Step, sealed bool) reported {
 	out := reported{Result: "ok", Sealed: sealed, Digest: r.Digest.String(), Completed: r.Result.OK(),
-		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Steps: []step{}, Claims: claims(r)}
+		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Before: endedBefore(r), Steps: []step{}, Claims: claims(r)}
 	for _, s := range steps {
 		one := step{Section: s.Section.String(), Shared: s.Shared, Path: s.Path, Command: s.Command.String(), Outcome: outcomes[s.Outcome]}
 		if s.Component >= 0 {
@@ -152,14 +167,14 @@ func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool)
 	if err := report.Print(c.people, r, steps); err != nil {
 		return err
 	}
-	if len(steps) == 0 && !r.Result.OK() {
-		fmt.Fprintf(c.people, "ended before the first command: %v\n", r.Result.Reason)
+	if s := endedBefore(r); s != "" {
+		fmt.Fprintf(c.people, "ended before the first command, ahead of %s: %v\n", s, r.Result.Reason)
 	}
 	for _, s := range steps {
-		printSeen(c, s.Command.String()+" on "+s.ID.String(), seenNodes(s.Seen))
+		printSeen(c, s.Command.String()+" on "+s.ID.String()+" saw", seenNodes(s.Seen))
 	}
 	for _, one := range claims(r) {
-		printSeen(c, "claimed of "+one.Component, one.Properties)
+		printSeen(c, "system of "+one.Component+" as reported:", one.Properties)
 	}
 	if k := r.Capabilities; k != nil {
 		fmt.Fprintf(c.people, "capable of commands %s\n", strings.Trim(fmt.Sprint(k.Commands), "[]"))
@@ -170,7 +185,7 @@ func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool)
 
 func printSeen(c *call, what string, seen []node) {
 	if len(seen) > 0 {
-		fmt.Fprintf(c.people, "%s saw\n", what)
+		fmt.Fprintf(c.people, "%s\n", what)
 		printTree(c.people, seen, "  ")
 	}
 }
