@@ -45,14 +45,6 @@ func diagnostic(b []byte, s *shape) (string, error) {
 	return text, err
 }
 
-// diagnosticOrHex is diagnostic for what may be anything.
-func diagnosticOrHex(b []byte, s *shape) string {
-	if text, err := diagnostic(b, s); err == nil {
-		return text
-	}
-	return hexadecimal(b)
-}
-
 func hexadecimal(b []byte) string { return "h'" + hex.EncodeToString(b) + "'" }
 
 // diagnoser takes items from the front of b.

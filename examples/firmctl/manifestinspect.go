@@ -241,6 +241,9 @@ func parameterNodes(p *manifest.Parameters) (out []node) {
 		}
 		out = append(out, parameterNode(p, key, value))
 	}
+	if err != nil {
+		out = append(out, node{"not shown", err.Error(), nil})
+	}
 	return out
 }
 
