@@ -85,8 +85,7 @@ func (m *machine) slot(ctx context.Context, c int) error {
 
 // imageMatch compares the content of component c with its image digest.
 //
-// Its answer may change with the effects that follow it, so what came before the first
-// change of c is journaled. After one it is never replayed and never soft.
+// After a change of c a failure is never soft, and the answer never replayed unless a swap has since moved the content.
 //
 // draft-ietf-suit-manifest-37, section 8.4.9.2.
 func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
@@ -204,21 +203,21 @@ func (m *machine) version(ctx context.Context, f *frame, c int) (replayed bool, 
 }
 
 // observe asks about the content of component c. The answer may change with the effects
-// that follow, so what was answered before the first change of c is journaled and
-// replayed. A rehearsal that does not depend on the answer does not ask.
+// that follow, so it is journaled; what was answered before the first change of c, or before
+// a swap took the content away, is replayed. A rehearsal that does not depend on the answer does not ask.
 func (m *machine) observe(ctx context.Context, f *frame, c int, ask func() error) (replayed bool, err error) {
-	record := !m.at(c).written
-	if held, known := m.replayed.matches[m.key(m.path)]; known && record {
+	first := !m.at(c).written
+	if held, known := m.replayed.matches[m.key(m.path)]; known && (first || m.mode == rehearsal || m.displaced(m.u.targets[c])) {
 		if !held {
 			err = fmt.Errorf("%w: as before the interruption", manifest.ErrCondition)
 		}
 		return true, err
 	}
-	if m.mode == rehearsal && (!record || !f.softened()) {
+	if m.mode == rehearsal && (!first || !f.softened()) {
 		return false, nil
 	}
 	err = ask()
-	if record && (err == nil || errors.Is(err, manifest.ErrCondition)) {
+	if err == nil || errors.Is(err, manifest.ErrCondition) {
 		m.later(StepMatch, m.path, outcome(err == nil))
 	}
 	return false, err

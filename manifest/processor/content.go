@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
@@ -233,7 +234,8 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 	}
 	key := m.key(m.path)
 	if m.replayed.started[key] {
-		m.replayed.moved[t.n], m.replayed.moved[source.n] = true, true
+		m.moves(t, key)
+		m.moves(source, key)
 	}
 	swapper := t.c.(Swapper)
 	r := SwapRequest{Component: m.id(c), Source: cloneID(source.id), With: source.c, ID: m.u.v.Digest().String() + " " + key, Manifest: m.u.v.Digest()}
@@ -254,7 +256,21 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 	if err != nil {
 		return false, err
 	}
+	m.passed[key] = true
 	m.changed(t)
 	m.changed(source)
 	return replayed, nil
+}
+
+// moves notes that a swap that had begun before the interruption has moved the content of t.
+func (s *strands) moves(t *target, key string) {
+	if by := s.replayed.moved[t.n]; !slices.Contains(by, key) {
+		s.replayed.moved[t.n] = append(by, key)
+	}
+}
+
+// displaced reports whether a swap that had begun before the interruption, and that this Run has yet
+// to come to, has moved the content of t: it is not what it was when the manifest was here.
+func (s *strands) displaced(t *target) bool {
+	return slices.ContainsFunc(s.replayed.moved[t.n], func(key string) bool { return !s.passed[key] })
 }

@@ -191,10 +191,10 @@ func (m *machine) act(ctx context.Context, f *frame, still func() (bool, error),
 }
 
 // still returns a check that the content of t is what it was made: nil if that cannot be
-// told, or if a swap has moved it since.
+// told, or if a swap that is still to come has moved it already.
 func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size int64, dependency bool) func() (bool, error) {
 	component, ok := t.c.(Matcher)
-	if (!ok && !dependency) || want.IsZero() || size < 0 || m.replayed.moved[t.n] {
+	if (!ok && !dependency) || want.IsZero() || size < 0 || m.displaced(t) {
 		return nil
 	}
 	return func() (bool, error) {

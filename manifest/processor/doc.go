@@ -78,7 +78,8 @@
 // repeated. Before the first effect of a path through the manifest, the choices
 // that led there are made durable; after each effect, its completion is. A later
 // Run follows the same path and does not repeat completed effects. A swap is journaled when
-// it begins, too: from then on, what was made before it is where the swap has put it. A completed
+// it begins, too: from then on, what was made before it is where the swap has put it, and conditions
+// on it that come before the swap are answered from the journal. A completed
 // fetch is compared with its digest again, if the component can, and made again
 // if it does not match, as when a later fetch had begun to overwrite it. A
 // journal that no longer fits, because the slot to write has changed for

@@ -28,16 +28,16 @@ var errStale = fmt.Errorf("%w: does not fit the device any more", ErrJournal)
 
 // replay is what a journal says about one manifest.
 type replay struct {
-	done    map[string]bool // effects that are complete
-	choices map[string]int  // alternatives taken
-	matches map[string]bool // outcomes of conditions on content before it was changed
-	started map[string]bool // swaps that have begun
-	moved   map[int]bool    // components, by target.n, that one of those has moved
+	done    map[string]bool  // effects that are complete
+	choices map[string]int   // alternatives taken
+	matches map[string]bool  // outcomes of conditions on content before it was changed
+	started map[string]bool  // swaps that have begun
+	moved   map[int][]string // by target.n: which of those have moved the component's content
 }
 
 func newReplay() *replay {
 	return &replay{done: map[string]bool{}, choices: map[string]int{}, matches: map[string]bool{},
-		started: map[string]bool{}, moved: map[int]bool{}}
+		started: map[string]bool{}, moved: map[int][]string{}}
 }
 
 // reuse returns a copy for one machine, which adds its own choices.

@@ -45,7 +45,8 @@ type strands struct {
 	opened   map[*target]*unit  // dependencies whose integrity has been checked, by where they are kept
 	done     map[*unit]sections // sections of dependencies that have been processed
 	replayed *replay
-	pending  []Step // choices that no effect has depended on yet
+	passed   map[string]bool // swaps of this Run, by key
+	pending  []Step          // choices that no effect has depended on yet
 	jobs     int
 	events   []Event      // of a rehearsal
 	again    func() error // rehearses with the dependencies that are there now
@@ -97,7 +98,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, mode: mode, replayed: r.reuse(),
-		opened: map[*target]*unit{}, done: map[*unit]sections{}}}
+		opened: map[*target]*unit{}, done: map[*unit]sections{}, passed: map[string]bool{}}}
 }
 
 // at returns the state of component c of the current manifest.

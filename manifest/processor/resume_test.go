@@ -345,8 +345,8 @@ func TestValidateIsNeverReplayed(t *testing.T) {
 func TestResumeAfterInvoke(t *testing.T) {
 	m := release(2, shared(), seq{index(0), image("helper"), get("helper"), imageMatch, invoke, index(1), image("main"), get("main")}, nil)
 	v := open(t, m)
-	// The completions are those of helper, invoke, main. Only a lost one is repeated.
-	for cut, want := range map[int]int{0: 1, 1: 2, 2: 1} {
+	// The steps are the completion of helper, the match, the completions of invoke and main. Only a lost one is repeated.
+	for cut, want := range map[int]int{0: 1, 1: 1, 2: 2, 3: 1} {
 		d, l := newDevice(2), &log{cut: cut}
 		o := processor.Options{Platform: d, Identity: identity, Journal: l}
 		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
