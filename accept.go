@@ -5,6 +5,7 @@ package firmament
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/firmament-dev/firmament/install"
@@ -17,7 +18,9 @@ import (
 // the boot loader went back to the confirmed image; the release is given up, and a report says so. Writing and
 // Candidate mean that an Apply was cut short: Check and Apply go on with it.
 func (u *Updater) Resume(ctx context.Context) (Status, error) {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return Status{}, err
+	}
 	defer u.mu.Unlock()
 	if u.j.state.finishing {
 		if err := u.finishAccept(ctx); err != nil {
@@ -29,7 +32,7 @@ func (u *Updater) Resume(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	switch {
-	case st.State == install.Trial && u.j.state.isGivenUp(st.Current):
+	case u.j.state.isGivenUp(st.Current) && (st.State == install.Candidate || st.State == install.Staged || st.State == install.Trial):
 		// Reject was decided, and cut before the boot loader knew.
 		err = u.machine.Reject(ctx)
 	case st.State == install.Rejected:
@@ -51,7 +54,9 @@ func (u *Updater) Resume(ctx context.Context) (Status, error) {
 //
 // install.ErrState unless an image that this updater installed is on trial.
 func (u *Updater) Accept(ctx context.Context) error {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return err
+	}
 	defer u.mu.Unlock()
 	s := &u.j.state
 	if !s.finishing {
@@ -59,7 +64,7 @@ func (u *Updater) Accept(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if st.State == install.Updated && s.accepted == s.current {
+		if st.State == install.Updated && s.accepted == s.subject {
 			return nil
 		}
 		if st.State != install.Trial || !st.Current.known() || s.isGivenUp(st.Current) {
@@ -73,8 +78,20 @@ func (u *Updater) Accept(ctx context.Context) error {
 }
 
 // finishAccept does what follows from a durable decision. Each step may be repeated.
+//
+// The boot loader may have started the confirmed image in between: for this once, and then the next boot brings the accepted
+// one up and finishes; or because it gave the trial up, and then the image is confirmed all the same, unless it is damaged. In that
+// case the decision is taken back: the counter is not raised yet.
 func (u *Updater) finishAccept(ctx context.Context) error {
-	if err := u.machine.Accept(ctx); err != nil {
+	q, err := u.machine.Query(ctx)
+	if err != nil || q.State == install.Staged {
+		return err
+	}
+	err = u.machine.Accept(ctx)
+	if errors.Is(err, install.ErrVerifyAfterWrite) {
+		return u.giveUp(ctx, install.Failed, err.Error())
+	}
+	if err != nil {
 		return err
 	}
 	rel := u.j.state.accepted
@@ -89,12 +106,14 @@ func (u *Updater) finishAccept(ctx context.Context) error {
 }
 
 // Reject gives up the image that is staged or on trial; reason goes into the report. The caller reboots into the confirmed
-// image. The release is not tried again on this device until a newer one has been begun.
+// image. The release is not tried again on this device until a newer one has been accepted.
 //
 // A cut leaves the former state or Rejected; Resume finishes it. install.ErrState if nothing is there to reject: what
 // was accepted goes back by a newer release only.
 func (u *Updater) Reject(ctx context.Context, reason string) error {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return err
+	}
 	defer u.mu.Unlock()
 	st, err := u.status(ctx)
 	if err != nil {
@@ -110,7 +129,7 @@ func (u *Updater) Reject(ctx context.Context, reason string) error {
 
 // giveUp records the decision and its report, then tells the machine.
 func (u *Updater) giveUp(ctx context.Context, state install.State, reason string) error {
-	rel := u.j.state.current
+	rel := u.j.state.subject
 	if rel.known() && !u.j.state.isGivenUp(rel) {
 		r := releaseRecord(kindGiveUp, rel)
 		r.State, r.Reason, r.ID = state, truncate(reason, maxReason), u.j.state.nextID

@@ -14,9 +14,12 @@ import (
 
 // An Offer is a verified release that this device may install.
 type Offer struct {
-	Release  Release
+	Release  Release // of Manifest; Apply goes by the manifest itself
 	verified *manifest.Verified
 }
+
+// release is what the authors signed, whatever became of the exported field.
+func (o *Offer) release() Release { return Release{o.verified.SequenceNumber(), o.verified.Digest()} }
 
 // Manifest returns the verified manifest.
 func (o *Offer) Manifest() *manifest.Verified { return o.verified }
@@ -28,7 +31,9 @@ func (o *Offer) Manifest() *manifest.Verified { return o.verified }
 //
 // Check writes nothing itself; the Finder may persist what it verified.
 func (u *Updater) Check(ctx context.Context) (*Offer, error) {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return nil, err
+	}
 	defer u.mu.Unlock()
 	b, err := u.o.Finder.Find(ctx, u.o.Target)
 	if err != nil {
@@ -38,7 +43,8 @@ func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", u.o.Target, err)
 	}
-	o := &Offer{Release: Release{v.SequenceNumber(), v.Digest()}, verified: v}
+	o := &Offer{verified: v}
+	o.Release = o.release()
 	if err := u.admit(ctx, o.Release); err != nil {
 		return nil, err
 	}
@@ -52,7 +58,7 @@ func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 // admit compares rel with what was accepted, with what is on trial, and with what was given up.
 func (u *Updater) admit(ctx context.Context, rel Release) error {
 	if u.j.state.finishing {
-		return fmt.Errorf("release %d is accepted but not finished, call Resume first: %w", u.j.state.accepted.Sequence, install.ErrState)
+		return fmt.Errorf("release %d is accepted, the next boot starts it: %w", u.j.state.accepted.Sequence, ErrNoUpdate)
 	}
 	st, err := u.status(ctx)
 	if err != nil {
@@ -92,12 +98,18 @@ func (u *Updater) processor(ctx context.Context, o *Offer) (*processor.Processor
 // the same release again.
 //
 // Payload bytes reach the Installer only after their chunk digest, signed by the author, was found right. On
-// any error the running image, what the next boot starts, and the anti-rollback counter are what they were before.
-// A cut leaves the states Writing, Candidate or Staged.
+// any error the running image, the confirmed one, and the anti-rollback counter are what they were before; an older release
+// that was staged may have lost its place. A cut leaves the states Writing, Candidate or Staged, or that older release.
 func (u *Updater) Apply(ctx context.Context, o *Offer) error {
-	u.mu.Lock()
+	if o == nil || o.verified == nil {
+		return fmt.Errorf("apply without an offer of Check: %w", ErrOptions)
+	}
+	if err := u.use(); err != nil {
+		return err
+	}
 	defer u.mu.Unlock()
-	if err := u.admit(ctx, o.Release); err != nil {
+	rel := o.release()
+	if err := u.admit(ctx, rel); err != nil {
 		return err
 	}
 	st, err := u.status(ctx)
@@ -105,14 +117,14 @@ func (u *Updater) Apply(ctx context.Context, o *Offer) error {
 		return err
 	}
 	if st.State == install.Trial || st.Reboot && st.State != install.Staged {
-		return fmt.Errorf("apply release %d while %d is %s: %w", o.Release.Sequence, st.Current.Sequence, st.State, install.ErrUnconfirmed)
+		return fmt.Errorf("apply release %d while %d is %s: %w", rel.Sequence, st.Current.Sequence, st.State, install.ErrUnconfirmed)
 	}
 	p, err := u.processor(ctx, o)
 	if err != nil {
 		return err
 	}
-	if u.j.state.current != o.Release {
-		if err := u.j.begin(o.Release); err != nil {
+	if u.j.state.current != rel {
+		if err := u.j.begin(rel); err != nil {
 			return err
 		}
 		if p, err = u.processor(ctx, o); err != nil {
@@ -122,9 +134,12 @@ func (u *Updater) Apply(ctx context.Context, o *Offer) error {
 	if err := p.Run(ctx, manifest.SectionPayloadFetch, manifest.SectionInstall, manifest.SectionValidate); err != nil {
 		return err
 	}
+	if err := u.j.adopt(rel); err != nil {
+		return err
+	}
 	if err := u.machine.Install(ctx); err != nil {
 		return err
 	}
-	u.emit(Event{Kind: EventStaged, Release: o.Release})
+	u.emit(Event{Kind: EventStaged, Release: rel})
 	return nil
 }

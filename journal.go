@@ -28,7 +28,7 @@ const (
 	kindProvisioned kind = 1 // the device left the factory with Release
 	kindBegin       kind = 2 // Release is being applied; steps before it are void
 	kindStep        kind = 3 // a step of the manifest processor
-	kindInstall     kind = 4 // a transition of the install machine
+	kindInstall     kind = 4 // a transition of the install machine, which concerns Release
 	kindAccept      kind = 5 // decision: Release is accepted
 	kindAccepted    kind = 6 // the consequences of kindAccept are done; a report is queued
 	kindGiveUp      kind = 7 // decision: Release is not tried again; a report is queued
@@ -39,16 +39,20 @@ const (
 // journal is the one log of the device and the state that follows from it. It serves as the journal of the manifest
 // processor and of the install machine, too.
 type journal struct {
-	log   *durable.Log
-	state journalState
+	dir    install.Storage
+	log    *durable.Log
+	broken bool // the log is to be read again before it is written
+	state  journalState
 }
 
 // journalState is what the records add up to.
 type journalState struct {
 	current   Release          // what kindBegin named last
 	accepted  Release          // what runs confirmed
+	previous  Release          // accepted before that, while finishing
 	finishing bool             // kindAccept without kindAccepted
 	install   install.Entry    // the machine's last transition
+	subject   Release          // whose image install is about: what is current may have changed since
 	steps     []processor.Step // since kindBegin
 	givenUp   []Release
 	reports   []Report
@@ -61,7 +65,7 @@ func openJournal(dir install.Storage) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", journalName, ErrJournal, err)
 	}
-	j := &journal{log: log, state: journalState{nextID: 1}}
+	j := &journal{dir: dir, log: log, state: journalState{nextID: 1}}
 	recs, err := log.Records()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", journalName, ErrJournal, err), log.Close())
@@ -84,14 +88,47 @@ func (j *journal) replay(b []byte) error {
 
 // append makes r durable and then part of the state.
 func (j *journal) append(r record) error {
+	if err := j.mend(); err != nil {
+		return err
+	}
 	if err := j.log.Append(r.append(nil)); err != nil {
+		j.broken = true
 		return fmt.Errorf("%s: %w", journalName, err)
 	}
 	return j.state.apply(r)
 }
 
+// mend reads the log again after an error: what it holds is what counts, and one full disk must not end all updates
+// until the next start.
+func (j *journal) mend() error {
+	if !j.broken {
+		return nil
+	}
+	if j.log != nil {
+		_ = j.log.Close() // it failed before
+		j.log = nil
+	}
+	again, err := openJournal(j.dir)
+	if err != nil {
+		return err
+	}
+	*j = *again
+	return nil
+}
+
+// close releases the log.
+func (j *journal) close() error {
+	if j.log == nil {
+		return nil
+	}
+	return j.log.Close()
+}
+
 // begin records that rel is being applied, and drops everything before that no longer matters.
 func (j *journal) begin(rel Release) error {
+	if err := j.mend(); err != nil {
+		return err
+	}
 	next := j.state
 	if err := next.apply(releaseRecord(kindBegin, rel)); err != nil {
 		return err
@@ -101,6 +138,7 @@ func (j *journal) begin(rel Release) error {
 		recs = append(recs, r.append(nil))
 	}
 	if err := j.log.Rewrite(recs); err != nil {
+		j.broken = true
 		return fmt.Errorf("%s: %w", journalName, err)
 	}
 	j.state = next
@@ -125,7 +163,7 @@ func (s *journalState) records() []record {
 		recs = append(recs, r)
 	}
 	if s.install != (install.Entry{}) {
-		recs = append(recs, installRecord(s.install))
+		recs = append(recs, installRecord(s.install, s.subject))
 	}
 	return append(recs, releaseRecord(kindBegin, s.current))
 }
@@ -141,8 +179,6 @@ func (s *journalState) apply(r record) error {
 		s.accepted = rel
 	case kindBegin:
 		s.current, s.steps = rel, nil
-		// A newer release ends the memory of what failed before it.
-		s.givenUp = slices.DeleteFunc(slices.Clone(s.givenUp), func(g Release) bool { return g.Sequence < rel.Sequence })
 	case kindStep:
 		var step processor.Step
 		if err := step.UnmarshalBinary(r.Step); err != nil {
@@ -154,13 +190,18 @@ func (s *journalState) apply(r record) error {
 		if err != nil {
 			return err
 		}
-		s.install = install.Entry{State: r.State, Image: img}
+		s.install, s.subject = install.Entry{State: r.State, Image: img}, rel
 	case kindAccept:
-		s.accepted, s.finishing = rel, true
+		s.accepted, s.previous, s.finishing = rel, s.accepted, true
+		// A newer release ends the memory of what failed before it.
+		s.givenUp = slices.DeleteFunc(slices.Clone(s.givenUp), func(g Release) bool { return g.Sequence < rel.Sequence })
 	case kindAccepted:
 		s.finishing = false
 		s.queue(Report{ID: r.ID, State: install.Updated, Release: s.accepted})
 	case kindGiveUp:
+		if s.finishing && rel == s.accepted {
+			s.accepted, s.finishing = s.previous, false
+		}
 		s.giveUp(rel)
 		if r.ID != 0 {
 			s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason})
@@ -214,8 +255,9 @@ func (r record) release() (Release, error) {
 	return rel, err
 }
 
-func installRecord(e install.Entry) record {
-	r := record{Kind: kindInstall, State: e.State, Size: e.Image.Size}
+func installRecord(e install.Entry, subject Release) record {
+	r := releaseRecord(kindInstall, subject)
+	r.State, r.Size = e.State, e.Image.Size
 	if !e.Image.Digest.IsZero() {
 		r.Digest = e.Image.Digest.String()
 	}
@@ -235,7 +277,21 @@ func (r record) image() (install.Image, error) {
 // Load and Record make the journal an [install.Journal].
 func (j *journal) Load() (install.Entry, error) { return j.state.install, nil }
 
-func (j *journal) Record(e install.Entry) error { return j.append(installRecord(e)) }
+func (j *journal) Record(e install.Entry) error {
+	subject := j.state.subject
+	if e.State == install.Writing {
+		subject = j.state.current
+	}
+	return j.append(installRecord(e, subject))
+}
+
+// adopt records that the image in its place is rel's too: rel's manifest was run and found it there.
+func (j *journal) adopt(rel Release) error {
+	if j.state.subject == rel {
+		return nil
+	}
+	return j.append(installRecord(j.state.install, rel))
+}
 
 // steps makes the journal a [processor.Journal].
 type steps struct{ *journal }

@@ -72,6 +72,21 @@ func TestM2_Mutants(t *testing.T) {
 			Old: "err := d.Sync(); err != nil", New: "err := error(nil); err != nil",
 			Invariant: "S1|S2|S3",
 		},
+		{
+			Name: "trial freed for another image taken for its acceptance", File: "install/machine.go",
+			Old: "if e.State == Staged {", New: "if e.State == Staged && m == nil {",
+			Package: ".", TestRun: "^TestM1_Supersede$", Invariant: "S2|S4|S5",
+		},
+		{
+			Name: "image renamed by the next offer", File: "updater.go",
+			Old: "Current: u.j.state.subject,", New: "Current: u.j.state.current,",
+			Package: ".", TestRun: "^TestM1_Supersede$", Invariant: "S2|S4",
+		},
+		{
+			Name: "rejection not finished after a cut", File: "accept.go",
+			Old: "case u.j.state.isGivenUp(st.Current) && (", New: "case u == nil && u.j.state.isGivenUp(st.Current) && (",
+			Package: ".", TestRun: "^TestM1_Reject$", Invariant: "S2|S3|S5|S8",
+		},
 	} {
 		if m.Package == "" {
 			m.Package, m.TestRun = ".", "^TestM1_Sample$"

@@ -33,7 +33,9 @@ func (u *Updater) Reports() []Report {
 
 // Delivered records that the report with that ID has arrived. Durable when it returns nil. Unknown IDs are ignored.
 func (u *Updater) Delivered(id uint64) error {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return err
+	}
 	defer u.mu.Unlock()
 	if !slices.ContainsFunc(u.j.state.reports, func(r Report) bool { return r.ID == id }) {
 		return nil

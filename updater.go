@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"sync"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/verify"
@@ -23,7 +25,7 @@ var (
 	// ErrNoUpdate says that the offered release is the one the device already runs.
 	ErrNoUpdate = errors.New("firmament: no update")
 	// ErrGivenUp says that this very release was rejected, or given up by the boot loader, on this device. It is
-	// tried again when a release with a higher sequence number has been begun.
+	// tried again when a release with a higher sequence number has been accepted.
 	ErrGivenUp = errors.New("firmament: release was given up on this device")
 	// ErrJournal says that the journal is damaged, or written by a newer version. Nothing is assumed then.
 	ErrJournal = errors.New("firmament: journal unreadable")
@@ -83,6 +85,7 @@ type Updater struct {
 	lock io.Closer
 
 	mu      sync.Mutex
+	closed  bool
 	j       *journal
 	machine *install.Machine
 	fetcher *fetch.Fetcher
@@ -107,6 +110,10 @@ func New(o Options) (*Updater, error) {
 }
 
 func (u *Updater) open() error {
+	// What was being written when power failed. The lock is held, so nobody is writing it now.
+	if err := durable.RemoveTemps(u.o.Storage, "."); err != nil {
+		return fmt.Errorf("remove stale temporary files: %w", err)
+	}
 	j, err := openJournal(u.o.Storage)
 	if err != nil {
 		return err
@@ -124,17 +131,31 @@ func (u *Updater) open() error {
 	}
 	fetcher, err := fetch.New(f)
 	if err != nil {
-		return errors.Join(err, j.log.Close())
+		return errors.Join(err, j.close())
 	}
 	u.j, u.fetcher, u.machine = j, fetcher, install.NewMachine(u.o.Installer, j)
 	return nil
 }
 
-// Close releases the journal and the lock. It waits for a method that is running.
+// Close releases the journal and the lock. It waits for a method that is running; methods called later return
+// fs.ErrClosed. Closing twice does nothing.
 func (u *Updater) Close() error {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return nil
+	}
 	defer u.mu.Unlock()
-	return errors.Join(u.j.log.Close(), u.lock.Close())
+	u.closed = true
+	return errors.Join(u.j.close(), u.lock.Close())
+}
+
+// use locks u, unless it is closed.
+func (u *Updater) use() error {
+	u.mu.Lock()
+	if u.closed {
+		u.mu.Unlock()
+		return fmt.Errorf("updater: %w", fs.ErrClosed)
+	}
+	return nil
 }
 
 func (o *Options) check() (*url.URL, error) {
@@ -178,7 +199,9 @@ func TargetPath(vendor, class manifest.UUID, channel string) string {
 // Provision records, once, that the device left the factory with the release v. It is optional: without it, the first
 // offer counts as newer than whatever runs, unless the counter says otherwise. ErrJournal if the journal is not empty.
 func (u *Updater) Provision(v *manifest.Verified) error {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return err
+	}
 	defer u.mu.Unlock()
 	if s := u.j.state; s.accepted.known() || s.current.known() {
 		return fmt.Errorf("provision: release %d is recorded already: %w", max(s.accepted.Sequence, s.current.Sequence), ErrJournal)
@@ -190,13 +213,15 @@ func (u *Updater) Provision(v *manifest.Verified) error {
 type Status struct {
 	State    install.State
 	Reboot   bool    // the next boot brings up another image than the one that runs
-	Current  Release // what State is about; zero if no release was ever begun
+	Current  Release // whose image State is about; zero if none was ever written
 	Accepted Release // what runs confirmed, or did before the trial
 }
 
 // Status returns the state. It changes nothing and needs no network.
 func (u *Updater) Status(ctx context.Context) (Status, error) {
-	u.mu.Lock()
+	if err := u.use(); err != nil {
+		return Status{}, err
+	}
 	defer u.mu.Unlock()
 	return u.status(ctx)
 }
@@ -206,7 +231,7 @@ func (u *Updater) status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{State: r.State, Reboot: r.Reboot, Current: u.j.state.current, Accepted: u.j.state.accepted}
+	s := Status{State: r.State, Reboot: r.Reboot, Current: u.j.state.subject, Accepted: u.j.state.accepted}
 	if r.State == install.Staged {
 		s.Reboot = true
 	}

@@ -122,6 +122,12 @@ type Slotted interface {
 	Slot(ctx context.Context) (uint64, error)
 }
 
+// A Verifier is an Installer that can read its target place back: nil if it holds img, ErrVerifyAfterWrite if not.
+// A Machine asks before it confirms an image that the boot loader has given up.
+type Verifier interface {
+	Verify(ctx context.Context, img Image) error
+}
+
 // A Writer takes an image's bytes in order. The caller hands it verified bytes only.
 type Writer interface {
 	// Offset is the position of the next byte.

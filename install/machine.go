@@ -132,7 +132,8 @@ func (m *Machine) Install(ctx context.Context) error {
 // Accept confirms the image on trial. Call it when the decision to accept is durable elsewhere: it works then even
 // if the boot loader has given the trial up in between. From Updated it does nothing.
 //
-// A cut leaves Trial or Updated. ErrState in any other state.
+// A cut leaves Trial or Updated. ErrState in any other state; ErrVerifyAfterWrite if the boot loader gave the trial up
+// because the image is damaged.
 func (m *Machine) Accept(ctx context.Context) error {
 	e, err := m.log.Load()
 	if err != nil {
@@ -145,6 +146,11 @@ func (m *Machine) Accept(ctx context.Context) error {
 	switch {
 	case r.State == Updated:
 	case r.State == Trial, r.State == Failed && e.State != Failed:
+		if v, ok := m.inst.(Verifier); ok && r.State == Failed {
+			if err := v.Verify(ctx, r.Image); err != nil {
+				return fmt.Errorf("accept what the boot loader gave up: %w", err)
+			}
+		}
 		// The journal must say Staged before the trial ends, or the end would not be taken for an acceptance.
 		if err := m.record(Entry{Staged, r.Image}); err != nil {
 			return err

@@ -66,13 +66,13 @@ func (c *FileCounter) Raise(ctx context.Context, to uint64) error {
 	if err != nil {
 		return err
 	}
-	if to <= now {
+	if now == 0 && to == 0 {
 		return nil
 	}
-	for range 2 { // into both copies, so that losing the newer one later does not lower the number
-		if err := c.record.Store(binary.BigEndian.AppendUint64(nil, to)); err != nil {
-			return fmt.Errorf("raise from %d to %d: %w: %w", now, to, ErrCounter, err)
-		}
+	to = max(to, now)
+	// Into both copies, also when a cut left that half done, so that losing the newer one later does not lower the number.
+	if err := c.record.StoreBoth(binary.BigEndian.AppendUint64(nil, to)); err != nil {
+		return fmt.Errorf("raise from %d to %d: %w: %w", now, to, ErrCounter, err)
 	}
 	return nil
 }

@@ -47,6 +47,9 @@ type bootState struct {
 // CreateBootRecord writes the first record, in the files name.0 and name.1 of dir: slot is running and confirmed and holds
 // img. It is what a factory does once; an existing record is ErrState.
 func CreateBootRecord(dir install.Storage, name string, slot int, img install.Image) (*BootRecord, error) {
+	if slot != 0 && slot != 1 {
+		return nil, fmt.Errorf("boot record %s: slot %d, want 0 or 1: %w", name, slot, install.ErrBounds)
+	}
 	r, err := openRecord(dir, name)
 	if err != nil {
 		return nil, err
@@ -108,8 +111,8 @@ func (r *BootRecord) Image(slot int) (install.Image, error) {
 // Free implements [install.BootControl].
 func (r *BootRecord) Free(_ context.Context, slot int) error {
 	return r.change(func(s *bootState) error {
-		if slot == s.Confirmed {
-			return fmt.Errorf("free slot %s, which is confirmed: %w", Name(slot), install.ErrState)
+		if slot != 0 && slot != 1 || slot == s.Confirmed {
+			return fmt.Errorf("free slot %s, which is not the other one: %w", Name(slot), install.ErrState)
 		}
 		if s.Trial == slot {
 			s.Trial, s.Left = install.NoSlot, 0
@@ -122,7 +125,7 @@ func (r *BootRecord) Free(_ context.Context, slot int) error {
 // Arm implements [install.BootControl].
 func (r *BootRecord) Arm(_ context.Context, slot int, img install.Image) error {
 	return r.change(func(s *bootState) error {
-		if slot == s.Confirmed || s.Current == slot {
+		if slot != 0 && slot != 1 || slot == s.Confirmed || s.Current == slot {
 			return fmt.Errorf("arm slot %s while it is in use: %w", Name(slot), install.ErrState)
 		}
 		if img.Size <= 0 || img.Digest.IsZero() {
@@ -182,18 +185,15 @@ func (r *BootRecord) Next(check func(slot int, img install.Image) error) (int, i
 	return slot, image, err
 }
 
-// change loads the state, lets f change it, and stores it if it differs: an idempotent call wears no flash.
+// change loads the state, lets f change it, and stores it in both copies, so that later damage to one of them brings no
+// older state back. What both hold already is not written: an idempotent call wears no flash.
 func (r *BootRecord) change(f func(*bootState) error) error {
-	old, err := r.load()
+	s, err := r.load()
 	if err != nil {
 		return err
 	}
-	s := old
 	if err := f(&s); err != nil {
 		return err
-	}
-	if s == old {
-		return nil
 	}
 	return r.store(s)
 }
@@ -206,12 +206,9 @@ func (r *BootRecord) load() (bootState, error) {
 	return parseBootState(b)
 }
 
-// store writes both copies, one after the other, so that later damage to one of them brings no older state back.
 func (r *BootRecord) store(s bootState) error {
-	for range 2 {
-		if err := r.rec.Store(s.append(nil)); err != nil {
-			return fmt.Errorf("boot record: %w", err)
-		}
+	if err := r.rec.StoreBoth(s.append(nil)); err != nil {
+		return fmt.Errorf("boot record: %w", err)
 	}
 	return nil
 }

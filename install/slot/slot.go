@@ -78,6 +78,17 @@ func (i *Installer) Install(ctx context.Context, img install.Image) error {
 	return i.boot.Arm(ctx, other(b.Confirmed), img)
 }
 
+// Verify implements [install.Verifier].
+func (i *Installer) Verify(ctx context.Context, img install.Image) error {
+	b, err := i.boot.Boot(ctx)
+	if err != nil {
+		return err
+	}
+	target := other(b.Confirmed)
+	w := &writer{dev: i.slots[target], name: Name(target), img: img}
+	return w.verify(ctx, make([]byte, blockSize))
+}
+
 // Accept implements [install.Installer].
 func (i *Installer) Accept(ctx context.Context) error {
 	b, err := i.boot.Boot(ctx)

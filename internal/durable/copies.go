@@ -17,6 +17,7 @@ type state struct {
 	index  int   // the newest copy
 	newest frame // sequence number 0: never stored
 	blank  bool  // not even formatted
+	twin   bool  // both copies are valid and hold the same data
 }
 
 // load reads both copies. It writes nothing.
@@ -25,6 +26,8 @@ func (r *Record) load() (state, error) {
 		return state{}, fmt.Errorf("%w: %w", ErrPoisoned, r.poisoned)
 	}
 	var raw [2][]byte
+	var valid [2]bool
+	var data [2][]byte
 	var errs [2]error
 	s := state{index: -1}
 	for i, c := range r.copies {
@@ -39,11 +42,13 @@ func (r *Record) load() (state, error) {
 			errs[i] = err
 			continue
 		}
+		valid[i], data[i] = f.seq > 0, f.data
 		if s.index < 0 || f.seq > s.newest.seq {
 			s.index, s.newest = i, f
 		}
 	}
 	if s.index >= 0 {
+		s.twin = valid[0] && valid[1] && bytes.Equal(data[0], data[1])
 		return s, nil
 	}
 	if r.device && isBlank(raw[0]) && (isBlank(raw[1]) || isTornFormat(raw[1])) {

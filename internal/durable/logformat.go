@@ -57,10 +57,15 @@ func parseLog(b []byte) (recs [][]byte, tail position, err error) {
 	return recs, tail, nil
 }
 
+// searchBudget is what the search for a record behind damage may hash at the
+// least, in bytes.
+const searchBudget = 4 << 20
+
 // onlyTail returns nil if no valid frame follows the damage at p. The bytes it
-// hashes in the search are bounded by four times the size of the log.
+// hashes in the search are bounded; one torn record of a few kilobytes, whatever
+// it holds, stays below the bound.
 func onlyTail(b []byte, p position, damage error) error {
-	budget := 4 * int64(len(b))
+	budget := 4*int64(len(b)) + searchBudget
 	for off := p.off; off+headerSize <= int64(len(b)); off++ {
 		n, err := dataSize(b[off:], logMagic)
 		if err != nil {

@@ -228,7 +228,7 @@ func (v simFS) Lock(name string) (io.Closer, error) {
 			return ErrBusy
 		}
 		v.s.locks[ino] = true
-		lock = &simLock{v.s, ino}
+		lock = &simLock{s: v.s, ino: ino}
 		return nil
 	})
 	if err != nil {
@@ -238,16 +238,18 @@ func (v simFS) Lock(name string) (io.Closer, error) {
 }
 
 type simLock struct {
-	s   *Sim
-	ino inode
+	s      *Sim
+	ino    inode
+	closed bool
 }
 
 func (l *simLock) Close() error {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	if !l.s.locks[l.ino] {
+	if l.closed || !l.s.locks[l.ino] {
 		return fs.ErrClosed
 	}
+	l.closed = true
 	delete(l.s.locks, l.ino)
 	return nil
 }
