@@ -86,6 +86,9 @@ func (w *threeReleases) check(ctx context.Context, d *device, st firmament.Statu
 			return simfs.Violated("S2", "the confirmed image is that of release %d, %d is accepted", seq, st.Accepted.Sequence)
 		}
 	}
+	if st.State == install.Updated && st.Current != st.Accepted {
+		return simfs.Violated("S2", "release %d is Updated, %d is accepted", st.Current.Sequence, st.Accepted.Sequence)
+	}
 	count, err := d.counter.Value(ctx)
 	if err != nil || count != st.Accepted.Sequence {
 		return simfs.Violated("S4", "counter is %d, release %d is accepted: %w", count, st.Accepted.Sequence, err)
@@ -176,6 +179,8 @@ func TestM1_Reject(t *testing.T) {
 		case err != nil:
 		case sim.Acked("rejected") != nil && st.State != install.Rejected:
 			err = simfs.Violated("S3", "Reject returned, the state is %s", st.State)
+		case st.State == install.Trial && len(d.updater.Reports()) > 0:
+			err = simfs.Violated("S2", "the rejection is decided, and the image is on trial")
 		case st.State == install.Trial:
 			if err = d.updater.Reject(ctx, "unhealthy"); err == nil {
 				sim.Ack("rejected", true)

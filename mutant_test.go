@@ -45,7 +45,7 @@ func TestM2_Mutants(t *testing.T) {
 		{
 			Name: "acceptance not decided durably", File: "accept.go",
 			Old: "u.j.append(releaseRecord(kindAccept, st.Current))", New: "u.j.state.apply(releaseRecord(kindAccept, st.Current))",
-			Invariant: "S2|S4|S5",
+			Invariant: "S2|S4|S5|S8",
 		},
 		{
 			Name: "counter raised before the decision", File: "accept.go",
@@ -55,7 +55,7 @@ func TestM2_Mutants(t *testing.T) {
 		{
 			Name: "acceptance not finished after a cut", File: "accept.go",
 			Old: "\tif u.j.state.finishing {\n\t\tif err := u.finishAccept(ctx)", New: "\tif false {\n\t\tif err := u.finishAccept(ctx)",
-			Invariant: "S2|S5",
+			Invariant: "S2|S4|S5|S8",
 		},
 		{
 			Name: "boot record believed without checksum", File: "internal/durable/frame.go",
@@ -75,7 +75,7 @@ func TestM2_Mutants(t *testing.T) {
 		{
 			Name: "trial freed for another image taken for its acceptance", File: "install/machine.go",
 			Old: "if e.State == Staged {", New: "if e.State == Staged && m == nil {",
-			Package: ".", TestRun: "^TestM1_Supersede$", Invariant: "S2|S4|S5",
+			Package: ".", TestRun: "^TestM1_Supersede$", Invariant: "S2|S4|S5|S8",
 		},
 		{
 			Name: "image renamed by the next offer", File: "updater.go",
