@@ -125,7 +125,7 @@ func TestFetchChunkDelta(t *testing.T) {
 			t.Errorf("%s appeared", name)
 		}
 	}
-	out = firmctl(t, 0, append(basic, "--root", root, "--chunk-size", "16384", "--url", url+"new")...)
+	firmctl(t, 0, append(basic, "--root", root, "--chunk-size", "16384", "--url", url+"new")...)
 	wantFile(t, in("out"), image)
 
 	patch := firmctl(t, 0, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("patch"), "--memory-limit", "1MiB")
