@@ -46,7 +46,7 @@ func TestQuickstart(t *testing.T) {
 	})
 	t.Run("qemu", func(t *testing.T) {
 		if _, err := exec.LookPath(qemu); err != nil {
-			t.Skip(qemu + " is not installed")
+			t.Skip(qemu + " is not installed: apt-get install qemu-system-misc")
 		}
 		s := quickstart(t, os.Getenv("PATH"))
 		if s.Boots != qemu {
