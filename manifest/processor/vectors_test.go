@@ -6,6 +6,7 @@ package processor_test
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,6 +146,59 @@ func TestCMD_10_SeveredSection(t *testing.T) {
 	if err := start(t, v, d, manifest.SectionValidate); err != nil {
 		t.Error(err)
 	}
+}
+
+// Example 2, with its install section, and example 5: download, installation and secure boot of one image and of two.
+func TestExamples2And5(t *testing.T) {
+	whole := append(slices.Clone(update), manifest.SectionInvoke)
+	for name, want := range map[string][]string{
+		"example2": {"fetch 00 http://example.com/very/long/path/to/file/file.bin", "match 00", "match 00", "invoke 00 "},
+		"example5": {"fetch 00 http://example.com/file1.bin", "match 00", "fetch 01 http://example.com/file2.bin", "match 01",
+			"match 00", "match 01", "invoke 00 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDevice(2)
+			if err := start(t, example(t, "manifest/"+name+".cbor"), d, whole...); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, d.log); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Example 4: load from external storage. Its fetch has no image-size, which nothing relaxes, and its digests
+// are made up, so that no copy can have them: it is followed up to there.
+func TestExample4(t *testing.T) {
+	v := example(t, "manifest/example4.cbor")
+	contents := map[string]string{"00": "internal", "01": "external", "02": "ram"}
+	s := newStore(contents)
+	err := startOn(t, v, s, update...)
+	if e, ok := errors.AsType[*processor.Error](err); !ok || e.Section != manifest.SectionPayloadFetch || e.Command != manifest.DirectiveFetch {
+		t.Errorf("got %v, want an error of the fetch", err)
+	}
+	s.refused(t, err, processor.ErrParameter)
+	for _, section := range []manifest.Section{manifest.SectionInstall, manifest.SectionLoad} {
+		s.refused(t, startOn(t, v, s, section), manifest.ErrDigest)
+	}
+	err = startOn(t, v, s, manifest.SectionValidate)
+	if !errors.Is(err, manifest.ErrCondition) {
+		t.Errorf("validate: got %v", err)
+	}
+	s.refused(t, err, manifest.ErrDigest)
+	s.refused(t, startOn(t, v, s, manifest.SectionInvoke), manifest.ErrCondition)
+	for name, want := range contents {
+		if got := string(s.cells[name].content); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// startOn is start on a platform with contents.
+func startOn(tb testing.TB, v *manifest.Verified, s *store, sections ...manifest.Section) error {
+	tb.Helper()
+	return startWith(tb, v, processor.Options{Platform: s, Identity: identity}, sections...)
 }
 
 func TestExamplesForOthers(t *testing.T) {
