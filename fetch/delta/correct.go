@@ -94,7 +94,7 @@ func (c *corrector) byte(old []byte, new *byte, at uint32) {
 			2<<28 | v<<4 | lane,
 			2<<28 | v<<16 | top<<4 | lane,
 			2<<28 | v<<12 | uint32(c.lane[lane])<<4 | lane,
-			2<<28 | v<<16 | uint32(c.last)<<4 | c.carry<<3 | lane,
+			2<<28 | v<<16 | uint32(c.last)<<4 | c.carry<<3 | lane, // carry overlaps last: so version 1 has it
 		}
 		v = v<<1 | uint32(c.bit(int32(diff>>k&1), 5, &h))
 	}
