@@ -19,6 +19,8 @@
 //     has an effect left out: capabilities, parameters, identities, indices
 //     and budgets. An identity that is demanded only after a fetch is found
 //     here, before the fetch.
+//     Conditions on what the manifest itself has changed are taken to hold, so one
+//     whose alternatives depend on them may be refused although it could be run.
 //  3. Run does step 2 again and then runs the sections, the shared sequence
 //     before each.
 //

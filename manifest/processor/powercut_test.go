@@ -423,11 +423,6 @@ func TestM7_Mutants(t *testing.T) {
 			Invariant: "S3|S5",
 		},
 		{
-			Name: "a swap's traces not followed", File: "manifest/processor/content.go",
-			Old: "\t\tm.moves(source, key)\n", New: "",
-			Invariant: "S3|S5",
-		},
-		{
 			Name: "what a swap has moved matched again", File: "manifest/processor/condition.go",
 			Old: " || m.displaced(m.u.targets[c])", New: "",
 			Invariant: "S5",
