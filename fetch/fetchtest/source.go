@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Firmament Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fetchtest tests a fetch.Source of your own against what fetch.Source asks of it.
+// Package fetchtest has what tests of downloads need: [TestSource], the contract test for a fetch.Source of your own, and
+// [Server], a web server that lies, stalls and breaks off on command, for testing whatever downloads from one.
 package fetchtest
 
 import (

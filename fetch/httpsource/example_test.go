@@ -46,13 +46,13 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	var sink slot
+	var sink medium
 	_, err = fetcher.Fetch(context.Background(), resource, &sink)
 	var bad *fetch.DigestError
 	if errors.As(err, &bad) {
 		fmt.Println(errors.Is(err, fetch.ErrDigest), bad.Part, bad.Number)
 	}
-	fmt.Println(len(sink.medium), "verified bytes in the sink")
+	fmt.Println(sink.Offset(), "verified bytes in the sink")
 	// Output:
 	// true chunk 3
 	// 49152 verified bytes in the sink
