@@ -64,6 +64,9 @@ type Progress struct {
 	Done  int64  // verified bytes in the sink
 	Total int64  // signed size
 	Rate  int64  // bytes per second over the last second or so, 0 if not known yet
+
+	Way     Way   // set by a planner (package fetch/plan)
+	Network int64 // likewise: bytes that came over the network in this call
 }
 
 // Retry tells of a failure that will be tried again.

@@ -69,6 +69,12 @@ type Stats struct {
 	ResumedFrom int64 // offset at which the call began
 	// Checkpoint is why checkpoints were given up, nil if they were not. The download itself did not suffer.
 	Checkpoint error
+
+	// The rest is what a planner adds (package fetch/plan): a Fetcher alone knows one way.
+	Way       Way        // the last one taken
+	Network   int64      // bytes that came over the network, for whatever file
+	Reused    int64      // bytes of the payload that were made from images at hand
+	Fallbacks []Fallback // in order
 }
 
 // check refuses what cannot be fetched, before any request. The layout is zero without Chunks.

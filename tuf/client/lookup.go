@@ -75,19 +75,28 @@ func (c *Client) delegated(ctx context.Context, d tuf.Delegation) (*tuf.Targets,
 // Find refreshes the metadata, fetches a small target and returns its bytes once length and digests hold. Errors: as
 // Refresh and Target; tuf.ErrLength if the target is larger than Limits.Target; tuf.ErrHash.
 func (c *Client) Find(ctx context.Context, name string) ([]byte, error) {
+	data, _, err := c.FindCustom(ctx, name)
+	return data, err
+}
+
+// FindCustom is Find that returns what the metadata says of the target besides, too: its custom JSON object, nil if there is none.
+func (c *Client) FindCustom(ctx context.Context, name string) (data, custom []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := tuf.CheckPath(name); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.refresh(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, err := c.target(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c.fetch(ctx, file)
+	if data, err = c.fetch(ctx, file); err != nil {
+		return nil, nil, err
+	}
+	return data, file.Custom, nil
 }
 
 // fetch returns the verified bytes of a target that fits in memory.

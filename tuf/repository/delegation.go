@@ -4,6 +4,7 @@
 package repository
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -42,6 +43,10 @@ type Change struct {
 	Role   tuf.Role          // tuf.RoleTargets if empty
 	Add    map[string][]byte // targets by target path; those of the same path are replaced
 	Remove []string          // target paths that are withdrawn
+
+	// Custom sets what targets, added or there already, say of themselves beside length and hashes: a JSON object by target path, nil to take
+	// it away. A target that is added again without it has none.
+	Custom map[string]json.RawMessage
 
 	// Delegate adds delegations after those that there are, or replaces the one to the same role in its place. A role that is new and whose signers
 	// are in Options gets its first, empty metadata with it; of any other the delegate hands in its own (Accept).

@@ -91,7 +91,7 @@ func (e *edit) apply(ctx context.Context, c Change) error {
 	return e.d.buildDelegated(ctx, e.r, c.Role, m)
 }
 
-// change adds and removes targets.
+// change adds and removes targets, and sets what they say of themselves.
 func (e *edit) change(m *metadata.Metadata[metadata.TargetsType], c Change) error {
 	for name, data := range c.Add {
 		if err := tuf.CheckPath(name); err != nil {
@@ -105,6 +105,15 @@ func (e *edit) change(m *metadata.Metadata[metadata.TargetsType], c Change) erro
 			return fmt.Errorf("%w: %.200q in role %s", tuf.ErrTargetUnknown, name, c.Role)
 		}
 		delete(m.Signed.Targets, name)
+	}
+	for name, custom := range c.Custom {
+		file := m.Signed.Targets[name]
+		if file == nil {
+			return fmt.Errorf("%w: %.200q in role %s, to have a custom object", tuf.ErrTargetUnknown, name, c.Role)
+		}
+		if file.Custom = nil; custom != nil {
+			file.Custom = &custom
+		}
 	}
 	return nil
 }
