@@ -285,7 +285,7 @@ func (w *world) start(d *device, cacheDir string) error {
 	d.updater, err = firmament.New(firmament.Options{
 		Storage: d.sim.FS(), Finder: finder, Keys: keys, Policy: policy, Counter: d.counter,
 		Identity:  processor.Identity{VendorID: vendorID, ClassID: classID},
-		Component: component, Installer: inst,
+		Component: component, Installer: inst, Development: true,
 		Fetch:  fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1},
 		Events: func(e firmament.Event) { d.events = append(d.events, e) },
 	})

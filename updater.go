@@ -62,6 +62,9 @@ type Options struct {
 	Fetch fetch.Options // Source is required; Storage defaults to Options.Storage
 	Base  string        // absolute URL or path prefix that relative payload URIs are resolved against; optional
 
+	// Development accepts sample keys among Keys, whose secret halves are published (verify.Key.Published). For tests only.
+	Development bool
+
 	Events func(Event) // progress; called from the goroutine that does the work, must not block; optional
 }
 
@@ -91,8 +94,9 @@ type Updater struct {
 	fetcher *fetch.Fetcher
 }
 
-// New opens the updater in o.Storage. ErrOptions if o lacks something, ErrJournal if the journal cannot be trusted, an error
-// that wraps the storage's ErrBusy while another process holds the directory. Close it when done.
+// New opens the updater in o.Storage. ErrOptions if o lacks something, and with it verify.ErrPolicy if o trusts a sample key;
+// ErrJournal if the journal cannot be trusted; an error that wraps the storage's ErrBusy while another process holds the
+// directory. Close it when done.
 func New(o Options) (*Updater, error) {
 	base, err := o.check()
 	if err != nil {
@@ -179,6 +183,11 @@ func (o *Options) check() (*url.URL, error) {
 		return nil, missing("Fetch.Source")
 	case o.Identity.VendorID == (manifest.UUID{}) || o.Identity.ClassID == (manifest.UUID{}):
 		return nil, missing("Identity.VendorID or ClassID")
+	}
+	for _, e := range o.Keys.Lookup(nil) {
+		if e.Key.Published() && !e.Revoked && !o.Development {
+			return nil, fmt.Errorf("%w: %w: %v is a sample key, anybody can sign with it", ErrOptions, verify.ErrPolicy, e.Key)
+		}
 	}
 	if o.Target == "" {
 		o.Target = TargetPath(o.Identity.VendorID, o.Identity.ClassID, "stable")

@@ -200,7 +200,7 @@ func TestCBR_10_ParameterValues(t *testing.T) {
 		"version -1 first":    {wrap(28, arr(num(1), arr(num(-1)))), manifest.ErrMalformed},
 		"version -4":          {wrap(28, arr(num(1), arr(num(1), num(-4)))), manifest.ErrMalformed},
 		"two pre-releases":    {wrap(28, arr(num(1), arr(num(1), num(-1), num(-1)))), manifest.ErrMalformed},
-		"REG_22 version long": {wrap(28, arr(num(1), arr(slices.Repeat([][]byte{num(1)}, 17)...))), manifest.ErrLimit},
+		"REG-22 version long": {wrap(28, arr(num(1), arr(slices.Repeat([][]byte{num(1)}, 17)...))), manifest.ErrLimit},
 		"version trailing":    {wrap(28, arr(num(1), arr(num(1))), num(0)), manifest.ErrMalformed},
 		"wait for nothing":    {wrap(29, dict()), manifest.ErrMalformed},
 		"wait event 10":       {wrap(29, dict(num(10), num(0))), manifest.ErrUnsupported},
@@ -220,7 +220,7 @@ func TestCBR_10_ParameterValues(t *testing.T) {
 		"actor short uuid":    {metadata(num(8), tag(37, bstr(make([]byte, 15)))), manifest.ErrMalformed},
 		"actor with escape":   {metadata(num(8), tstr("a\x1b[2J")), manifest.ErrMalformed},
 		"actor twice":         {metadata(num(2), dict(num(1), num(0), num(1), num(0))), manifest.ErrMalformed},
-		"REG_29 actor tagged": {metadata(num(2), dict(tag(37, bstr(make([]byte, 16))), num(0), tag(37, bstr(make([]byte, 16))), num(0))), manifest.ErrMalformed},
+		"REG-29 actor tagged": {metadata(num(2), dict(tag(37, bstr(make([]byte, 16))), num(0), tag(37, bstr(make([]byte, 16))), num(0))), manifest.ErrMalformed},
 	})
 }
 

@@ -46,8 +46,8 @@ var (
 // Errors of running a manifest, returned by package manifest/processor.
 var (
 	// ErrSequence: the manifest's sequence number is lower than one already
-	// accepted.
-	ErrSequence = errors.New("sequence number too low")
+	// accepted, or further above it than is allowed.
+	ErrSequence = errors.New("sequence number not accepted")
 
 	// ErrNotApplicable: the manifest is for another vendor, class or device.
 	ErrNotApplicable = errors.New("not for this device")

@@ -151,6 +151,7 @@ func (c *changing) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// covers: REG-12, REG-13, REG-27
 func TestCMD_14_PrivateCopy(t *testing.T) {
 	b := seal(t, goodParts().manifest())
 	keys, policy := oneOf(t, signer.Public())

@@ -156,6 +156,8 @@ func TestVectorsRefused(t *testing.T) {
 
 // Every single-byte mutation and every truncation is refused, or
 // leaves all that is signed as it was.
+//
+// covers: REG-16
 func TestCBR_12_MutationsAndTruncations(t *testing.T) {
 	keys, policy := allKeys(t)
 	o := manifest.Options{Compat: manifest.CompatUncheckedDependency}

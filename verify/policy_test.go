@@ -20,6 +20,7 @@ func good(i int, kid string, groups ...string) verify.Signature {
 
 func failed(s verify.Signature, err error) verify.Signature { s.Err = err; return s }
 
+// covers: REG-01
 func TestCOS_08_Threshold(t *testing.T) {
 	revoked := good(2, "b", "author")
 	revoked.Entry.Revoked = true
@@ -67,6 +68,7 @@ func TestCOS_08_Threshold(t *testing.T) {
 	}
 }
 
+// covers: REG-02
 func TestThresholdNumbers(t *testing.T) {
 	for n, want := range map[int]error{0: verify.ErrPolicy, -1: verify.ErrPolicy, verify.MaxCandidates + 1: verify.ErrLimit} {
 		if p, err := verify.Threshold(n, ""); p != nil || !errors.Is(err, want) {

@@ -112,3 +112,47 @@ func TestManifestVerify(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be read is a failure for the caller, of every command that reads it.
+//
+// covers: REG-35
+func TestManifestParseFailures(t *testing.T) {
+	t.Chdir(files(t))
+	good := text(t, "manifest/example0.cbor")
+	for name, b := range map[string]string{"empty": "", "null": "\xf6", "map": "\xa0", "cut": good[:len(good)-1], "longer": good + "\x00", "text": "envelope"} {
+		if err := os.WriteFile("bad", []byte(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"verify", "--key", "suit-p256-public.pem", "bad"},
+			{"verify", "--key", "bad", "manifest/example0.cbor"},
+			{"inspect", "bad"},
+			{"run", "--out", "out", "--key", "suit-p256-public.pem", "bad"},
+			{"report", "--key", "suit-p256-public.pem", "--unsealed", "manifest/example0.cbor", "bad"},
+		} {
+			var stdout, stderr bytes.Buffer
+			if exit := run(t.Context(), append([]string{"manifest"}, args...), &stdout, &stderr); exit == 0 {
+				t.Errorf("%s: %v: exit 0: %s", name, args, &stdout)
+			}
+		}
+	}
+}
+
+// What inspect shows is marked as nobody's, before anything of it, and cannot dress itself up.
+func TestCMD_16_InspectSaysSo(t *testing.T) {
+	t.Chdir(files(t))
+	for _, name := range []string{"manifest/example0.cbor", "manifest/example0-unsigned.cbor", "manifest-esp256/example0.cbor", "manifest/example2.cbor"} {
+		var stdout, stderr bytes.Buffer
+		if exit := run(t.Context(), []string{"manifest", "inspect", name}, &stdout, &stderr); exit != 0 {
+			t.Fatalf("%s: exit %d: %s", name, exit, &stderr)
+		}
+		first, rest, _ := strings.Cut(stdout.String(), "\n")
+		if !strings.Contains(first, "NOT AUTHENTICATED") || strings.ContainsAny(rest, "\x1b\r\u202e") {
+			t.Errorf("%s: %q, then %q", name, first, rest)
+		}
+		stdout.Reset()
+		if exit := run(t.Context(), []string{"manifest", "inspect", "--json", name}, &stdout, &stderr); exit != 0 || !strings.Contains(stdout.String(), `"authenticated":false`) {
+			t.Errorf("%s: exit %d: %s", name, exit, &stdout)
+		}
+	}
+}

@@ -156,6 +156,12 @@ func (f *runFlags) memory() (*memdevice.Device, error) {
 // an identity, the conditions on it fail.
 func (f *runFlags) options(d *memdevice.Device, open func([]byte) (*manifest.Verified, error)) (o processor.Options, err error) {
 	o = processor.Options{Platform: d, Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke,
+		CheckURI: func(uri string) error {
+			if _, given := d.Payloads[uri]; given {
+				return nil // whatever it looks like, it is a file here
+			}
+			return processor.CheckURI(uri)
+		},
 		Dependencies: &processor.Dependencies{Open: open,
 			Floor: func(context.Context, manifest.ComponentID) (uint64, error) { return 0, nil }}}
 	for _, id := range []struct {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 func TestCMD_07_SequenceNumber(t *testing.T) {
@@ -24,7 +25,11 @@ func TestCMD_07_SequenceNumber(t *testing.T) {
 		{"equal", 7, 7, nil},
 		{"higher", 8, 7, nil},
 		{"zero, as in the examples", 0, 0, nil},
-		{"last but one", math.MaxUint64 - 1, 7, nil},
+		{"time in microseconds", 1_800_000_000_000_000, 0, nil},
+		{"far above", processor.DefaultSequenceJump + 7, 7, nil},
+		{"too far above", processor.DefaultSequenceJump + 8, 7, manifest.ErrSequence},
+		{"too far above, by policy", processor.DefaultSequenceJump + 8, 7, verify.ErrPolicy},
+		{"last but one", math.MaxUint64 - 1, math.MaxUint64 - 2, nil},
 		{"last: locks the device out for ever", math.MaxUint64, 7, manifest.ErrSequence},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -32,6 +37,44 @@ func TestCMD_07_SequenceNumber(t *testing.T) {
 			m.SequenceNumber = tt.number
 			o := processor.Options{Platform: newDevice(1), Identity: identity, SequenceFloor: tt.floor}
 			if _, err := processor.New(t.Context(), open(t, m), o); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// A jump above the limit needs the recovery role, and no role makes the last number usable.
+func TestCMD_07_SequenceJump(t *testing.T) {
+	keys, err := verify.NewKeySet(verify.Entry{Key: signer.Public(), Groups: []string{"author", "recovery"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		number   uint64
+		recovery string
+		want     error
+	}{
+		{"at the limit", 17, "", nil},
+		{"above it", 18, "", manifest.ErrSequence},
+		{"above it, signed by others", 18, "operator", manifest.ErrSequence},
+		{"above it, signed for recovery", 18, "recovery", nil},
+		{"last but one, signed for recovery", math.MaxUint64 - 1, "recovery", nil},
+		{"last, signed for recovery", math.MaxUint64, "recovery", manifest.ErrSequence},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := release(1, shared(), seq{index(0), get("u")}, nil)
+			m.SequenceNumber = tt.number
+			b, err := sign(t, manifest.Options{}, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := manifest.OpenBytes(b, keys, one(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := processor.Options{Platform: newDevice(1), Identity: identity, SequenceFloor: 7, SequenceJump: 10, Recovery: tt.recovery}
+			if _, err := processor.New(t.Context(), v, o); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})

@@ -92,7 +92,18 @@ func (m *machine) request(c int) (FetchRequest, error) {
 	if !ok && strings.HasPrefix(r.URI, "#") {
 		return r, fmt.Errorf("%w: uri %q names no integrated payload: %w", ErrParameter, r.URI, verify.ErrPolicy)
 	}
-	r.Integrated = data
+	if ok {
+		r.Integrated = data
+		return r, nil
+	}
+	if err := m.o.CheckURI(r.URI); err != nil {
+		return r, err
+	}
+	if r.Chunks != nil && r.Chunks.URI != "" {
+		if err := m.o.CheckURI(r.Chunks.URI); err != nil {
+			return r, fmt.Errorf("chunk index: %w", err)
+		}
+	}
 	return r, nil
 }
 

@@ -71,8 +71,10 @@
 //   - Fetch and image-match demand both image-digest and image-size; copy demands them of its
 //     component, or an image-match of its source.
 //   - Nothing is written into a component whose Linker says that it is in use.
+//   - Fetch goes where CheckURI lets it: not to files, to the device itself, or with credentials.
+//   - A sequence number far above the floor needs a signature of the recovery group.
 //
-// Compat relaxes the first and the last but one, for manifests like the drafts' examples.
+// Compat relaxes the first, and what is said about invoke and digests, for manifests like the drafts' examples.
 //
 // # Resuming
 //

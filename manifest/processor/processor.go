@@ -26,6 +26,18 @@ type Options struct {
 	// ComponentID. A lower one is refused; the same may be applied again.
 	SequenceFloor uint64
 
+	// SequenceJump bounds how far above its floor the sequence number of a manifest or dependency may be, so that one
+	// bad release cannot use up the numbers there are. Default: DefaultSequenceJump.
+	SequenceJump uint64
+
+	// Recovery is the group of keys (verify.Entry.Groups) of which one must have signed a manifest beyond
+	// SequenceJump. "": such a manifest is refused.
+	Recovery string
+
+	// CheckURI is asked about every URI that a payload or its chunk index is to be fetched from, before the first effect; payloads
+	// in the envelope excepted. Nil returns allow; other errors should wrap verify.ErrPolicy. Nil: the function CheckURI.
+	CheckURI func(uri string) error
+
 	// Dependencies open the manifests that the manifest depends on. Nil: a manifest with
 	// dependencies is refused.
 	Dependencies *Dependencies
@@ -119,7 +131,8 @@ type Processor struct {
 // New returns a processor for v, unless v is not for this device now. It has no
 // effects; conditions of the shared sequence may be put to the platform.
 //
-// Errors: manifest.ErrSequence below the floor, or if no later number exists;
+// Errors: manifest.ErrSequence below the floor, or if no later number exists, with verify.ErrPolicy
+// too far above it;
 // manifest.ErrUnsupported for dependencies without Options for them;
 // manifest.ErrComponent for a component that is unknown or cannot do what the shared
 // sequence asks; manifest.ErrNotApplicable if vendor, class or device are not this
@@ -152,7 +165,7 @@ func (o *Options) complete(v *manifest.Verified) error {
 	var none manifest.UUID
 	l := &o.Limits
 	switch {
-	case v == nil:
+	case v == nil || v.Digest().IsZero():
 		return fmt.Errorf("%w: no manifest", ErrOptions)
 	case o.Platform == nil:
 		return fmt.Errorf("%w: no platform", ErrOptions)
@@ -162,6 +175,10 @@ func (o *Options) complete(v *manifest.Verified) error {
 		return fmt.Errorf("%w: negative limit", ErrOptions)
 	case o.Dependencies != nil && (o.Dependencies.Open == nil || o.Dependencies.Floor == nil):
 		return fmt.Errorf("%w: dependencies without a way to open them, or without sequence floors", ErrOptions)
+	}
+	o.SequenceJump = orDefault(o.SequenceJump, DefaultSequenceJump)
+	if o.CheckURI == nil {
+		o.CheckURI = CheckURI
 	}
 	l.Commands = orDefault(l.Commands, DefaultCommands)
 	l.Depth = orDefault(l.Depth, DefaultDepth)

@@ -5,7 +5,6 @@ package processor
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
@@ -37,8 +36,8 @@ type target struct {
 // draft-ietf-suit-manifest-37, sections 6.1 and 6.2.
 func (p *Processor) newUnit(v *manifest.Verified, floor uint64) (*unit, error) {
 	u := &unit{p: p, v: v, m: v.Manifest(), targets: map[int]*target{}}
-	if n := u.m.SequenceNumber; n < floor || n == math.MaxUint64 {
-		return nil, fmt.Errorf("%w: expected %d to %d, seen %d", manifest.ErrSequence, floor, uint64(math.MaxUint64-1), n)
+	if err := p.checkSequence(v, floor); err != nil {
+		return nil, err
 	}
 	if len(u.m.Dependencies) > 0 && p.o.Dependencies == nil {
 		return nil, fmt.Errorf("%w: dependencies", manifest.ErrUnsupported)

@@ -212,6 +212,7 @@ func TestCOS_01_06_SignerHeaders(t *testing.T) {
 	}
 }
 
+// covers: REG-10
 func TestCOS_07_ManySigners(t *testing.T) {
 	keys := keySet(t, verify.Entry{Key: p256Key})
 	signer := append(unhex("8343a10126a0"), bstr([]byte{1})...)
