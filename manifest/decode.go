@@ -24,7 +24,8 @@ type decoder struct {
 // manifest reads the manifest of d.l, and the severable members that it
 // has the digests of.
 func (d *decoder) manifest() error {
-	p := &d.l.manifest.content
+	p := d.l.p
+	outer := p.Enter(d.l.manifest.content)
 	n, err := p.Map()
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
@@ -46,7 +47,7 @@ func (d *decoder) manifest() error {
 	if !seen[manifestVersion] || !seen[manifestSequenceNumber] || !seen[manifestCommon] {
 		return fmt.Errorf("manifest: %w", p.Refuse(0, ErrMalformed, "version, sequence number or common is missing"))
 	}
-	if err := p.Done(); err != nil {
+	if err := p.Leave(outer); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
 	// Only members that the manifest gave a digest for have been taken out.
@@ -99,8 +100,8 @@ func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
 
 // common reads SUIT_Common. It comes before every section (key order), so the
 // indices that there are are known when they are read.
-func (d *decoder) common(outer *cborstream.Parser) error {
-	p, err := outer.Wrapped()
+func (d *decoder) common(p *cborstream.Parser) error {
+	outer, err := enter(p)
 	if err != nil {
 		return err
 	}
@@ -116,15 +117,15 @@ func (d *decoder) common(outer *cborstream.Parser) error {
 		}
 		switch key {
 		case commonDependencies:
-			err = d.dependencies(&p)
+			err = d.dependencies(p)
 		case commonComponents:
-			err = d.components(&p)
+			err = d.components(p)
 		case commonShared:
 			if d.m.Components == nil && d.m.Dependencies == nil { // reported below
 				_, err = p.Raw()
 				break
 			}
-			d.m.Shared, err = d.wrappedSequence(&p, top|shared)
+			d.m.Shared, err = d.wrappedSequence(p, top|shared)
 		default:
 			err = p.Refuse(at, ErrUnsupported, "common member %d", key)
 		}
@@ -132,10 +133,10 @@ func (d *decoder) common(outer *cborstream.Parser) error {
 			return err
 		}
 	}
-	if err := p.Done(); err != nil {
+	if err := d.checkIdentifiers(p); err != nil {
 		return err
 	}
-	return d.checkIdentifiers(&p)
+	return p.Leave(outer)
 }
 
 // checkIdentifiers makes sure that there is something to act on, and that every
@@ -252,65 +253,58 @@ func (d *decoder) componentID(p *cborstream.Parser) (ComponentID, error) {
 // severable reads a member that is a byte string, or a digest of one that the
 // envelope may have.
 func (d *decoder) severable(p *cborstream.Parser, key Section) error {
-	content, digest, err := d.inlineOrSevered(p, int64(key))
-	if err != nil {
+	s := d.m.severable(key)
+	outer, here, err := d.inlineOrSevered(p, int64(key), &s.Digest)
+	if err != nil || !here {
 		return err
 	}
-	s := d.m.severable(key)
-	s.Digest = digest
-	if content.Content() != nil {
-		s.Sequence, err = d.wholeSequence(&content, top)
+	if s.Sequence, err = d.wholeSequence(p, top); err != nil {
+		return err
 	}
-	return err
+	return p.Leave(outer)
 }
 
 func (d *decoder) text(p *cborstream.Parser) error {
-	content, digest, err := d.inlineOrSevered(p, manifestText)
-	if err != nil {
+	outer, here, err := d.inlineOrSevered(p, manifestText, &d.m.Text.Digest)
+	if err != nil || !here {
 		return err
 	}
-	d.m.Text.Digest = digest
-	if content.Content() != nil {
-		d.m.Text.Texts, err = d.texts(&content)
+	if d.m.Text.Texts, err = d.texts(p); err != nil {
+		return err
 	}
-	return err
+	return p.Leave(outer)
 }
 
 func (d *decoder) coSWID(p *cborstream.Parser) error {
-	content, digest, err := d.inlineOrSevered(p, manifestCoSWID)
-	if err != nil {
+	outer, here, err := d.inlineOrSevered(p, manifestCoSWID, &d.m.CoSWID.Digest)
+	if err != nil || !here {
 		return err
 	}
-	d.m.CoSWID.Digest = digest
-	if content.Content() == nil {
-		return nil
-	}
-	if d.m.CoSWID.Raw, err = content.Foreign(); err != nil {
+	if d.m.CoSWID.Raw, err = p.Foreign(); err != nil {
 		return err
 	}
-	return content.Done()
+	return p.Leave(outer)
 }
 
-// inlineOrSevered reads a severable member. It returns the parser of its content, wherever
-// that is, without content if it is severed; and the digest if the member has one.
-func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64) (content cborstream.Parser, digest verify.Digest, err error) {
+// inlineOrSevered enters the content of a severable member, wherever that is, if it is here,
+// and reads the digest if the member has one.
+func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64, digest *verify.Digest) (outer cborstream.Outer, here bool, err error) {
 	at := p.Offset()
 	if kind, err := p.Peek(); err != nil || kind != cborstream.Array {
-		content, err = p.Wrapped()
-		return content, digest, err
+		outer, err = enter(p)
+		return outer, err == nil, err
 	}
 	if key == int64(SectionCandidateVerification) && !d.o.Compat.Has(CompatSeveredCandidateVerification) {
-		return content, digest, p.Refuse(at, ErrUnsupported, "severed candidate-verification")
+		return outer, false, p.Refuse(at, ErrUnsupported, "severed candidate-verification")
 	}
-	if digest, err = decodeDigest(p); err != nil {
-		return content, digest, err
+	if *digest, err = decodeDigest(p); err != nil {
+		return outer, false, err
 	}
 	m := &d.l.members[severableIndex(key)]
 	if m.encoded == nil {
-		return content, digest, nil
+		return outer, false, nil
 	}
-	content = p.Within(m.content)
-	err = m.matches(digest)
+	err = m.matches(*digest)
 	m.encoded = nil
-	return content, digest, err
+	return p.Within(m.content), err == nil, err
 }

@@ -18,15 +18,19 @@ const (
 )
 
 // wrappedSequence reads bstr .cbor SUIT_Command_Sequence.
-func (d *decoder) wrappedSequence(outer *cborstream.Parser, where place) (Sequence, error) {
-	p, err := outer.Wrapped()
+func (d *decoder) wrappedSequence(p *cborstream.Parser, where place) (Sequence, error) {
+	outer, err := enter(p)
 	if err != nil {
 		return nil, err
 	}
-	return d.wholeSequence(&p, where)
+	seq, err := d.wholeSequence(p, where)
+	if err != nil {
+		return nil, err
+	}
+	return seq, p.Leave(outer)
 }
 
-// wholeSequence reads the sequence that fills p, so that p's offsets are those
+// wholeSequence reads a sequence that fills the part that it is in, so that p's offsets are those
 // of Command.Offset.
 func (d *decoder) wholeSequence(p *cborstream.Parser, where place) (Sequence, error) {
 	n, err := p.Array()
@@ -50,7 +54,7 @@ func (d *decoder) wholeSequence(p *cborstream.Parser, where place) (Sequence, er
 		return nil, p.Refuse(0, ErrCommand, "%d components, but the section does not begin with %v",
 			len(d.m.Indices()), DirectiveSetComponentIndex)
 	}
-	return seq, p.Done()
+	return seq, nil
 }
 
 // several reports whether m has more than one index.

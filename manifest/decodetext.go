@@ -11,7 +11,7 @@ import (
 	"github.com/firmament-dev/firmament/internal/cborstream"
 )
 
-// texts reads the SUIT_Text_Map that fills p.
+// texts reads a SUIT_Text_Map.
 func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
 	n, err := p.Map()
 	if err != nil {
@@ -37,7 +37,7 @@ func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
 		text.Language = language
 		texts = append(texts, text)
 	}
-	return texts, p.Done()
+	return texts, nil
 }
 
 // validLanguage is tag38-ltag: [a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*

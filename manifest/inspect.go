@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -58,8 +59,8 @@ func (o Options) inspect(b []byte) (*Unverified, error) {
 	all := new(inspected)
 	u := &all.u
 	u.envelope.Options = o
-	l := layers{blocks: all.blocks[:0]}
-	if err := l.takeApart(b, &u.envelope.Options); err != nil {
+	l := layers{p: cborstream.New(b, envelopeLimits), blocks: all.blocks[:0]}
+	if err := l.takeApart(&u.envelope.Options); err != nil {
 		return nil, err
 	}
 	if err := l.decode(&u.envelope.Manifest, &u.envelope.Options, &all.room); err != nil {

@@ -13,6 +13,7 @@ import (
 // layers is an envelope taken apart, with nothing read inside the manifest and
 // the severable members: those wait until the manifest is authenticated.
 type layers struct {
+	p        *cborstream.Parser
 	signed   []byte        // content of the first byte string: the encoded SUIT_Digest
 	digest   verify.Digest // the same, decoded
 	blocks   [][]byte      // the authentication blocks
@@ -46,8 +47,11 @@ func severableIndex(key int64) int {
 // member is one byte string of the envelope.
 type member struct {
 	encoded []byte // with its head: what digests cover; nil if absent
-	content cborstream.Parser
+	content cborstream.Part
 }
+
+// envelopeLimits are those of a parser of envelopes.
+var envelopeLimits = cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems}
 
 // matches compares the member with its digest.
 func (m *member) matches(want verify.Digest) error {
@@ -57,9 +61,9 @@ func (m *member) matches(want verify.Digest) error {
 	return nil
 }
 
-// takeApart reads the outer layer of b, which it keeps references to.
-func (l *layers) takeApart(b []byte, o *Options) error {
-	p := cborstream.New(b, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems})
+// takeApart reads the outer layer of what l.p is a parser of, and keeps references to it.
+func (l *layers) takeApart(o *Options) error {
+	p := l.p
 	if err := l.takeTag(p, o); err != nil {
 		return fmt.Errorf("envelope tag: %w", err)
 	}
@@ -68,7 +72,7 @@ func (l *layers) takeApart(b []byte, o *Options) error {
 		return fmt.Errorf("envelope: %w", err)
 	}
 	for range n {
-		if err := l.takeMember(b, p, o); err != nil {
+		if err := l.takeMember(p, o); err != nil {
 			return err
 		}
 	}
@@ -95,7 +99,7 @@ func (l *layers) takeTag(p *cborstream.Parser, o *Options) error {
 	return err
 }
 
-func (l *layers) takeMember(b []byte, p *cborstream.Parser, o *Options) error {
+func (l *layers) takeMember(p *cborstream.Parser, o *Options) error {
 	at := p.Offset()
 	kind, err := p.Peek()
 	if err != nil {
@@ -116,24 +120,25 @@ func (l *layers) takeMember(b []byte, p *cborstream.Parser, o *Options) error {
 		return fmt.Errorf("envelope: %w", p.Refuse(at, ErrUnsupported, "member %d", key))
 	}
 	start := p.Offset()
-	content, err := p.Wrapped()
+	content, err := p.Part()
 	if err != nil {
 		return fmt.Errorf("envelope member %d: %w", key, err)
 	}
 	m := &l.manifest
 	switch {
 	case key == envelopeAuthentication:
-		return l.takeAuthentication(&content)
+		return l.takeAuthentication(p, content)
 	case place >= 0:
 		m = &l.members[place]
 	}
-	m.encoded, m.content = b[start:p.Offset()], content
+	m.encoded, m.content = p.Content()[start:p.Offset()], content
 	return nil
 }
 
 // takeAuthentication reads SUIT_Authentication: the digest, then the blocks,
 // each a tagged COSE object in a byte string, kept as they are.
-func (l *layers) takeAuthentication(p *cborstream.Parser) error {
+func (l *layers) takeAuthentication(p *cborstream.Parser, content cborstream.Part) error {
+	outer := p.Enter(content)
 	n, err := p.Array()
 	if err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
@@ -145,11 +150,7 @@ func (l *layers) takeAuthentication(p *cborstream.Parser) error {
 		}
 		return fmt.Errorf("authentication wrapper: %w", p.Refuse(0, class, "expected a digest and at most %d blocks, seen %d items", MaxAuthentications, n))
 	}
-	digest, err := p.Wrapped()
-	if err == nil {
-		l.signed = digest.Content()
-		l.digest, err = wholeDigest(&digest)
-	}
+	l.digest, l.signed, err = wrappedDigest(p)
 	if err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
 	}
@@ -160,7 +161,7 @@ func (l *layers) takeAuthentication(p *cborstream.Parser) error {
 		}
 		l.blocks = append(l.blocks, block)
 	}
-	if err := p.Done(); err != nil {
+	if err := p.Leave(outer); err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
 )
@@ -73,8 +74,8 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 	all := new(opened)
 	v := &all.v
 	v.options = o
-	l := layers{blocks: all.blocks[:0]}
-	if err := l.takeApart(b, &v.options); err != nil {
+	l := layers{p: cborstream.New(b, envelopeLimits), blocks: all.blocks[:0]}
+	if err := l.takeApart(&v.options); err != nil {
 		return nil, err
 	}
 	v.digest, v.payloads = l.digest, l.payloads

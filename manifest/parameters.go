@@ -50,11 +50,8 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 	case ParameterClassID:
 		params.ClassID, err = d.uuidSlab.put(decodeUUID(p))
 	case ParameterImageDigest:
-		content, err := p.Wrapped()
-		if err != nil {
-			return err
-		}
-		params.ImageDigest, err = d.digestSlab.put(wholeDigest(&content))
+		digest, _, err := wrappedDigest(p)
+		params.ImageDigest, err = d.digestSlab.put(digest, err)
 		return err
 	case ParameterUseBefore:
 		params.UseBefore, err = d.uintSlab.put(p.Uint())
@@ -88,11 +85,32 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 	case ParameterUpdatePriority:
 		params.UpdatePriority, err = pointer(p.Int())
 	case ParameterVersion:
-		params.Version, err = decodeWrapped(p, decodeVersionMatch)
+		outer, err := enter(p)
+		if err != nil {
+			return err
+		}
+		if params.Version, err = pointer(decodeVersionMatch(p)); err != nil {
+			return err
+		}
+		return p.Leave(outer)
 	case ParameterWaitInfo:
-		params.WaitInfo, err = decodeWrapped(p, decodeWaitInfo)
+		outer, err := enter(p)
+		if err != nil {
+			return err
+		}
+		if params.WaitInfo, err = pointer(decodeWaitInfo(p)); err != nil {
+			return err
+		}
+		return p.Leave(outer)
 	case ParameterComponentMetadata:
-		params.Metadata, err = decodeWrapped(p, decodeMetadata)
+		outer, err := enter(p)
+		if err != nil {
+			return err
+		}
+		if params.Metadata, err = pointer(decodeMetadata(p)); err != nil {
+			return err
+		}
+		return p.Leave(outer)
 	default:
 		return d.customParameter(params, p, at, key)
 	}
@@ -113,17 +131,13 @@ func (d *decoder) customParameter(params *Parameters, p *cborstream.Parser, at i
 
 func pointer[T any](v T, err error) (*T, error) { return &v, err }
 
-// decodeWrapped reads a byte string that decode reads all of.
-func decodeWrapped[T any](outer *cborstream.Parser, decode func(*cborstream.Parser) (T, error)) (*T, error) {
-	p, err := outer.Wrapped()
+// enter enters a byte string.
+func enter(p *cborstream.Parser) (cborstream.Outer, error) {
+	part, err := p.Part()
 	if err != nil {
-		return nil, err
+		return cborstream.Outer{}, err
 	}
-	v, err := decode(&p)
-	if err != nil {
-		return nil, err
-	}
-	return &v, p.Done()
+	return p.Enter(part), nil
 }
 
 func decodeArguments(p *cborstream.Parser) ([]byte, error) {
@@ -137,15 +151,14 @@ func decodeArguments(p *cborstream.Parser) ([]byte, error) {
 
 // decodeEncryptionInfo reads bstr .cbor COSE_Encrypt_Tagged. COSE does not sort its
 // header maps; what is in it is for package verify/cose.
-func decodeEncryptionInfo(outer *cborstream.Parser) ([]byte, error) {
-	at := outer.Offset()
-	p, err := outer.Wrapped()
+func decodeEncryptionInfo(p *cborstream.Parser) ([]byte, error) {
+	outer, err := enter(p)
 	if err != nil {
 		return nil, err
 	}
 	b := p.Content()
 	if len(b) > MaxEncryptionInfo {
-		return nil, outer.Refuse(at, ErrLimit, "encryption info of %d bytes, limit %d", len(b), MaxEncryptionInfo)
+		return nil, p.Refuse(0, ErrLimit, "encryption info of %d bytes, limit %d", len(b), MaxEncryptionInfo)
 	}
 	if len(b) < len(encryptedTag) || string(b[:len(encryptedTag)]) != encryptedTag {
 		return nil, p.Refuse(0, ErrMalformed, "encryption info is not a tagged COSE_Encrypt")
@@ -153,7 +166,7 @@ func decodeEncryptionInfo(outer *cborstream.Parser) ([]byte, error) {
 	if _, err := p.Foreign(); err != nil {
 		return nil, err
 	}
-	return b, p.Done()
+	return b, p.Leave(outer)
 }
 
 // decodePEN reads #6.112(bstr): the body of a BER relative object identifier.

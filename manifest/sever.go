@@ -156,13 +156,14 @@ func (m *Manifest) attach(member Section, content []byte, o *Options) error {
 	d := decoder{m: &after, o: o, commands: m.commandCount()}
 	switch member {
 	case MemberCoSWID:
-		if after.CoSWID.Raw, err = p.Foreign(); err == nil {
-			err = p.Done()
-		}
+		after.CoSWID.Raw, err = p.Foreign()
 	case MemberText:
 		after.Text.Texts, err = d.texts(p)
 	default:
 		after.severable(member).Sequence, err = d.wholeSequence(p, top)
+	}
+	if err == nil {
+		err = p.Done()
 	}
 	if err != nil {
 		return err

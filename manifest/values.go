@@ -46,13 +46,18 @@ func decodeDigest(p *cborstream.Parser) (verify.Digest, error) {
 	return d, nil
 }
 
-// wholeDigest reads a SUIT_Digest that fills p.
-func wholeDigest(p *cborstream.Parser) (verify.Digest, error) {
-	d, err := decodeDigest(p)
+// wrappedDigest reads bstr .cbor SUIT_Digest, and returns what is in the byte string, too.
+func wrappedDigest(p *cborstream.Parser) (d verify.Digest, encoded []byte, err error) {
+	part, err := p.Part()
 	if err != nil {
-		return verify.Digest{}, err
+		return d, nil, err
 	}
-	return d, p.Done()
+	outer := p.Enter(part)
+	encoded = p.Content()
+	if d, err = decodeDigest(p); err != nil {
+		return d, nil, err
+	}
+	return d, encoded, p.Leave(outer)
 }
 
 func appendDigest(b []byte, d verify.Digest) []byte {

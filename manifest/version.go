@@ -107,11 +107,15 @@ func decodeVersion(p *cborstream.Parser) ([]int64, error) {
 
 // decodeSetVersion reads suit-set-version.
 func decodeSetVersion(p *cborstream.Parser) ([]int64, error) {
-	v, err := decodeWrapped(p, decodeVersion)
+	outer, err := enter(p)
 	if err != nil {
 		return nil, err
 	}
-	return *v, nil
+	v, err := decodeVersion(p)
+	if err != nil {
+		return nil, err
+	}
+	return v, p.Leave(outer)
 }
 
 func (v *VersionMatch) append(b []byte) []byte {

@@ -38,8 +38,8 @@ func (e *Error) Error() string {
 // Unwrap returns the class of the refusal.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refuse ends parsing with an error of the caller's: the item at offset at, of this
-// parser's own data, is readable but not acceptable.
+// Refuse ends parsing with an error of the caller's: the item at offset at, of the
+// part that is being read, is readable but not acceptable.
 func (p *Parser) Refuse(at int, class error, format string, args ...any) error {
-	return p.fail(at, class, format, args...)
+	return p.fail(p.base+at, class, format, args...)
 }

@@ -4,7 +4,6 @@
 package cborstream
 
 import (
-	"encoding/binary"
 	"math"
 	"unicode/utf8"
 )
@@ -39,63 +38,74 @@ func (p *Parser) Peek() (Kind, error) {
 	return 0, p.fail(p.pos, ErrMalformed, "simple or floating-point value 0x%02x", first)
 }
 
-// head reads the head of the next item, which must be of kind want, and
-// returns its argument and where it began. The caller ends the item.
-func (p *Parser) head(want Kind) (arg uint64, start int, err error) {
-	kind, err := p.Peek()
-	if err != nil {
-		return 0, 0, err
-	}
-	start = p.pos
-	if kind != want {
-		return 0, start, p.fail(start, ErrMalformed, "expected %v, seen %v", want, kind)
-	}
-	if p.items <= 0 {
-		return 0, start, p.fail(start, ErrLimit, "too many items")
-	}
-	p.items--
-	if p.depth > 0 {
-		if f := &p.stack[p.outer+p.depth-1]; f.isMap && f.left%2 == 0 {
-			if kind == Map || kind == Bool || kind == Nil || (kind == Tag && !f.tags) || (kind == Array && p.cose) {
-				return 0, start, p.fail(start, ErrMalformed, "%v as map key", kind)
-			}
-			f.key = int32(start)
+// head reads the head of the next item, which must be of kind want, and returns
+// its argument. The caller ends the item.
+//
+// Most heads are short and no map keys; all else is for checkedHead.
+func (p *Parser) head(want Kind) (uint64, error) {
+	if at := p.pos; at < len(p.data) && p.items > 0 && !p.around.atKey && p.data[at]>>5 == byte(want) && want < Bool {
+		if arg := p.data[at] & 31; arg < 24 {
+			p.start, p.pos = at, at+1
+			p.items--
+			return uint64(arg), nil
 		}
 	}
-	arg, err = p.argument(start)
-	return arg, start, err
+	return p.checkedHead(want)
 }
 
-// argument reads the first byte and the up to eight bytes that follow it.
-func (p *Parser) argument(start int) (uint64, error) {
-	info := p.data[start] & 31
-	p.pos++
-	if info < 24 {
-		return uint64(info), nil
+func (p *Parser) checkedHead(want Kind) (uint64, error) {
+	kind, err := p.Peek()
+	if err != nil {
+		return 0, err
 	}
-	if kind := Kind(p.data[start] >> 5); info == 31 && Bytes <= kind && kind <= Map {
-		return 0, p.fail(start, ErrNotCanonical, "%v of indefinite length", kind)
+	p.start = p.pos
+	if kind != want {
+		return 0, p.fail(p.start, ErrMalformed, "expected %v, seen %v", want, kind)
+	}
+	if p.items <= 0 {
+		return 0, p.fail(p.start, ErrLimit, "too many items")
+	}
+	p.items--
+	if f := &p.around; f.atKey {
+		if kind == Map || kind == Bool || kind == Nil || (kind == Tag && !f.tags) || (kind == Array && p.cose) {
+			return 0, p.fail(p.start, ErrMalformed, "%v as map key", kind)
+		}
+		f.key = int32(p.start)
+	}
+	arg, next, err := p.argument(p.start)
+	p.pos = next
+	return arg, err
+}
+
+// argument reads the first byte of a head and the up to eight bytes that follow it.
+func (p *Parser) argument(at int) (arg uint64, next int, err error) {
+	info := p.data[at] & 31
+	next = at + 1
+	if info < 24 {
+		return uint64(info), next, nil
+	}
+	if kind := Kind(p.data[at] >> 5); info == 31 && Bytes <= kind && kind <= Map {
+		return 0, next, p.fail(at, ErrNotCanonical, "%v of indefinite length", kind)
 	}
 	if info > 27 {
-		return 0, p.fail(start, ErrMalformed, "reserved additional information %d", info)
+		return 0, next, p.fail(at, ErrMalformed, "reserved additional information %d", info)
 	}
 	width := 1 << (info - 24)
-	if len(p.data)-p.pos < width {
-		return 0, p.fail(start, ErrMalformed, "expected %d bytes of head, seen %d", width, len(p.data)-p.pos)
+	if len(p.data)-next < width {
+		return 0, next, p.fail(at, ErrMalformed, "expected %d bytes of head, seen %d", width, len(p.data)-next)
 	}
-	var buf [8]byte
-	copy(buf[8-width:], p.data[p.pos:p.pos+width])
-	arg := binary.BigEndian.Uint64(buf[:])
+	for _, b := range p.data[next : next+width] {
+		arg = arg<<8 | uint64(b)
+	}
 	if shortest := [...]uint64{24, 1 << 8, 1 << 16, 1 << 32}[info-24]; arg < shortest && !p.cose {
-		return 0, p.fail(start, ErrNotCanonical, "%d in %d bytes", arg, width)
+		return 0, next, p.fail(at, ErrNotCanonical, "%d in %d bytes", arg, width)
 	}
-	p.pos += width
-	return arg, nil
+	return arg, next + width, nil
 }
 
 // scalar reads an item that is nothing but its head.
 func (p *Parser) scalar(kind Kind) (uint64, error) {
-	arg, _, err := p.head(kind)
+	arg, err := p.head(kind)
 	if err != nil {
 		return 0, err
 	}
@@ -107,20 +117,16 @@ func (p *Parser) Uint() (uint64, error) { return p.scalar(Uint) }
 
 // Int reads an integer that fits in 64 bits with its sign.
 func (p *Parser) Int() (int64, error) {
-	kind, err := p.Peek()
-	if err != nil {
-		return 0, err
+	kind := Uint
+	if p.pos < len(p.data) && p.data[p.pos]>>5 == byte(Nint) {
+		kind = Nint
 	}
-	if kind != Nint {
-		kind = Uint
-	}
-	start := p.pos
 	arg, err := p.scalar(kind)
 	if err != nil {
 		return 0, err
 	}
 	if arg > math.MaxInt64 {
-		return 0, p.fail(start, ErrMalformed, "integer does not fit in 64 bits")
+		return 0, p.fail(p.start, ErrMalformed, "integer does not fit in 64 bits")
 	}
 	if kind == Nint {
 		return -1 - int64(arg), nil
@@ -138,17 +144,17 @@ func (p *Parser) Text() (string, error) {
 }
 
 func (p *Parser) content(kind Kind) ([]byte, error) {
-	n, start, err := p.head(kind)
+	n, err := p.head(kind)
 	if err != nil {
 		return nil, err
 	}
 	if n > uint64(len(p.data)-p.pos) {
-		return nil, p.fail(start, ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-p.pos)
+		return nil, p.fail(p.start, ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-p.pos)
 	}
 	end := p.pos + int(n)
 	b := p.data[p.pos:end:end]
 	if kind == Text && !utf8.Valid(b) {
-		return nil, p.fail(start, ErrMalformed, "text is not UTF-8")
+		return nil, p.fail(p.start, ErrMalformed, "text is not UTF-8")
 	}
 	p.pos = end
 	return b, p.done()
@@ -156,55 +162,55 @@ func (p *Parser) content(kind Kind) ([]byte, error) {
 
 // Array enters an array and returns how many items it has.
 func (p *Parser) Array() (int, error) {
-	n, start, err := p.head(Array)
+	n, err := p.head(Array)
 	if err != nil {
 		return 0, err
 	}
 	if p.cose && n > uint64(p.items) {
-		return 0, p.fail(start, ErrLimit, "array of %d items, %d left", n, p.items)
+		return 0, p.fail(p.start, ErrLimit, "array of %d items, %d left", n, p.items)
 	}
 	// Every item takes a byte at least.
 	if n > uint64(len(p.data)-p.pos) {
-		return 0, p.fail(start, ErrMalformed, "array of %d items in %d bytes", n, len(p.data)-p.pos)
+		return 0, p.fail(p.start, ErrMalformed, "array of %d items in %d bytes", n, len(p.data)-p.pos)
 	}
-	return int(n), p.push(start, int(n), false)
+	return int(n), p.push(int(n), false)
 }
 
 // Map enters a map and returns how many pairs it has. Keys are checked for
 // order and repetition as they are read.
 func (p *Parser) Map() (int, error) {
-	n, start, err := p.head(Map)
+	n, err := p.head(Map)
 	if err != nil {
 		return 0, err
 	}
 	if n > uint64(len(p.data)-p.pos)/2 {
-		return 0, p.fail(start, ErrMalformed, "map of %d pairs in %d bytes", n, len(p.data)-p.pos)
+		return 0, p.fail(p.start, ErrMalformed, "map of %d pairs in %d bytes", n, len(p.data)-p.pos)
 	}
-	return int(n), p.push(start, 2*int(n), true)
+	return int(n), p.push(2*int(n), true)
 }
 
 // TaggedMap is Map for one whose keys may be tagged.
 func (p *Parser) TaggedMap() (int, error) {
 	n, err := p.Map()
 	if err == nil && n > 0 {
-		p.stack[p.outer+p.depth-1].tags = true
+		p.around.tags = true
 	}
 	return n, err
 }
 
 // Tag reads a tag number; the next item is the tag's content.
 func (p *Parser) Tag() (uint64, error) {
-	n, start, err := p.head(Tag)
+	n, err := p.head(Tag)
 	if err != nil {
 		return 0, err
 	}
 	if p.cose {
-		return 0, p.fail(start, ErrMalformed, "tag %d, expected none", n)
+		return 0, p.fail(p.start, ErrMalformed, "tag %d, expected none", n)
 	}
 	if n == 2 || n == 3 {
-		return 0, p.fail(start, ErrNotCanonical, "bignum")
+		return 0, p.fail(p.start, ErrNotCanonical, "bignum")
 	}
-	return n, p.push(start, 1, false)
+	return n, p.push(1, false)
 }
 
 // Bool reads a boolean.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,21 +119,24 @@ func TestCBR_01_NestingThroughByteStrings(t *testing.T) {
 			b = append([]byte{0x81}, AppendBytes(nil, b)...)
 		}
 		p := New(b, roomy)
+		var outer []Outer
 		for range layers {
 			if _, err := p.Array(); err != nil {
 				return err
 			}
-			child, err := p.Wrapped()
+			part, err := p.Part()
 			if err != nil {
 				return err
 			}
-			if err := p.Done(); err != nil {
-				return err
-			}
-			p = &child
+			outer = append(outer, p.Enter(part))
 		}
 		if _, err := p.Uint(); err != nil {
 			return err
+		}
+		for _, o := range slices.Backward(outer) {
+			if err := p.Leave(o); err != nil {
+				return err
+			}
 		}
 		return p.Done()
 	}
@@ -153,12 +157,16 @@ func TestItemBudgetIsShared(t *testing.T) {
 	}
 	var last error
 	for range 2 {
-		child, err := p.Wrapped()
+		part, err := p.Part()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for child.Offset() < len(child.Content()) && last == nil {
-			_, last = child.Uint()
+		outer := p.Enter(part)
+		for p.Offset() < len(p.Content()) && last == nil {
+			_, last = p.Uint()
+		}
+		if last == nil {
+			last = p.Leave(outer)
 		}
 	}
 	var place *Error
@@ -250,6 +258,77 @@ func TestCBR_05_TrailingBytes(t *testing.T) {
 	}
 	if err := p.Done(); !errors.Is(err, ErrMalformed) {
 		t.Errorf("unfinished array: got %v, want ErrMalformed", err)
+	}
+}
+
+// A part is left when all of it has been read, and only then.
+func TestCBR_05_Parts(t *testing.T) {
+	for name, test := range map[string]struct {
+		in   string
+		want error
+		at   int
+	}{
+		"whole":      {"82 43 82 01 02 07", nil, 0},
+		"trailing":   {"82 43 81 01 02 07", ErrMalformed, 4},
+		"incomplete": {"82 43 83 01 02 07", ErrMalformed, 2},
+		"empty":      {"82 40 07", ErrMalformed, 2},
+	} {
+		p := New(unhex(t, test.in), roomy)
+		if _, err := p.Array(); err != nil {
+			t.Fatal(err)
+		}
+		part, err := p.Part()
+		if err != nil {
+			t.Fatal(err)
+		}
+		outer := p.Enter(part)
+		_, err = p.Raw()
+		if err == nil {
+			err = p.Leave(outer)
+		}
+		var place *Error
+		if !errors.Is(err, test.want) || (errors.As(err, &place) && place.Offset != test.at) {
+			t.Errorf("%s: got %v, want %v at byte %d", name, err, test.want, test.at)
+		}
+		if err != nil {
+			if _, again := p.Uint(); again != err {
+				t.Errorf("%s: goes on with %v", name, again)
+			}
+			continue
+		}
+		if n, err := p.Uint(); n != 7 || err != nil || p.Done() != nil {
+			t.Errorf("%s: after the part: %d, %v", name, n, err)
+		}
+	}
+	// An array that began in a part ends in it.
+	p := New(unhex(t, "82 42 82 01 02"), roomy)
+	p.Array()
+	part, _ := p.Part()
+	outer := p.Enter(part)
+	p.Array()
+	p.Uint()
+	if err := p.Leave(outer); !errors.Is(err, ErrMalformed) {
+		t.Errorf("left inside an array: %v", err)
+	}
+}
+
+// A parser that stays where it is made costs no allocation.
+func TestM5_ParserAllocatesNothing(t *testing.T) {
+	b := unhex(t, "82 44 82 01 81 02 a2 00 03 01 19 0100")
+	n := testing.AllocsPerRun(100, func() {
+		p := New(b, roomy)
+		p.Array()
+		part, _ := p.Part()
+		outer := p.Enter(part)
+		p.Raw()
+		p.Leave(outer)
+		p.Raw()
+		if err := p.Done(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
@@ -368,14 +447,15 @@ func TestOffsets(t *testing.T) {
 	if _, err := p.Array(); err != nil {
 		t.Fatal(err)
 	}
-	child, err := p.Wrapped()
+	part, err := p.Part()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := child.Uint(); err != nil || child.Offset() != 1 {
-		t.Fatalf("offset %d, %v; want 1", child.Offset(), err)
+	p.Enter(part)
+	if _, err := p.Uint(); err != nil || p.Offset() != 1 {
+		t.Fatalf("offset %d, %v; want 1", p.Offset(), err)
 	}
-	_, err = child.Uint()
+	_, err = p.Uint()
 	var place *Error
 	if !errors.As(err, &place) || place.Offset != 3 {
 		t.Errorf("got %v, want byte 3 of all", err)
@@ -450,7 +530,7 @@ func TestWithin(t *testing.T) {
 	if _, err := p.Array(); err != nil {
 		t.Fatal(err)
 	}
-	aside, err := p.Wrapped()
+	aside, err := p.Part()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,8 +540,8 @@ func TestWithin(t *testing.T) {
 	if k, err := p.Int(); err != nil || k != 0 {
 		t.Fatal(k, err)
 	}
-	child := p.Within(aside)
-	if _, err := child.Raw(); err != nil || child.Done() != nil {
+	outer := p.Within(aside)
+	if _, err := p.Raw(); err != nil || p.Leave(outer) != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []int64{3, 1, 4} {
@@ -474,10 +554,10 @@ func TestWithin(t *testing.T) {
 	}
 	p = New(unhex(t, "82 44 82 01 81 02 a2 00 03 01 04"), Limits{Size: 100, Depth: 3, Items: 100})
 	p.Array()
-	aside, _ = p.Wrapped()
+	aside, _ = p.Part()
 	p.Map()
-	child = p.Within(aside)
-	if _, err := child.Raw(); !errors.Is(err, ErrLimit) {
+	p.Within(aside)
+	if _, err := p.Raw(); !errors.Is(err, ErrLimit) {
 		t.Errorf("too deep there: got %v, want ErrLimit", err)
 	}
 }

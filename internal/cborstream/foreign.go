@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cborstream
+
+import "encoding/binary"
+
+// Foreign is Raw for an item by another specification: the keys of its maps can have any order.
+// None may be repeated within its map.
+func (p *Parser) Foreign() ([]byte, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	p.seen = make(map[string]struct{})
+	b, err := p.Raw()
+	p.seen = nil
+	return b, err
+}
+
+// checkForeignKey looks for the key just read among those of the same map, which its
+// place tells from other maps.
+func (p *Parser) checkForeignKey(f *frame) error {
+	id := binary.BigEndian.AppendUint32(nil, uint32(f.start))
+	arg, next, _ := p.argument(int(f.key))           // has been read before
+	id = appendHead(id, Kind(p.data[f.key]>>5), arg) // the shortest
+	id = append(id, p.data[next:p.pos]...)
+	if _, again := p.seen[string(id)]; again {
+		return p.fail(int(f.key), ErrMalformed, "map key repeated")
+	}
+	p.seen[string(id)] = struct{}{}
+	return nil
+}
+
+// Pair is a key and its value, both encoded.
+type Pair struct{ Key, Value []byte }
+
+// Pairs reads a map like Foreign and returns what is in it, in its order. Every item in it counts twice
+// against the limit.
+func (p *Parser) Pairs() ([]Pair, error) {
+	kind, err := p.Peek()
+	if err != nil {
+		return nil, err
+	}
+	if kind != Map {
+		return nil, p.fail(p.pos, ErrMalformed, "expected %v, seen %v", Map, kind)
+	}
+	start, level := p.pos, p.level
+	if _, err = p.Foreign(); err != nil {
+		return nil, err
+	}
+	n, first, err := p.argument(start)
+	if err != nil {
+		return nil, err
+	}
+	outer := p.Enter(Part{start: first, end: p.pos, level: level})
+	pairs := make([]Pair, n) // as many as have just been read
+	for i := range pairs {
+		if pairs[i].Key, err = p.Foreign(); err == nil {
+			pairs[i].Value, err = p.Foreign()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pairs, p.Leave(outer)
+}
+
+// COSE sets the rules of COSE for this input: heads need not be the shortest, there are no tags, map keys are integers
+// or strings, and an array that claims more items than the limit has left is ErrLimit, even if it is cut short. It is
+// for Foreign and Pairs, which tell keys apart by their values.
+func (p *Parser) COSE() { p.cose = true }
