@@ -25,13 +25,17 @@ func (m *Manifest) clone() Manifest {
 	c.Load = m.Load.clone()
 	c.Invoke = m.Invoke.clone()
 	c.Uninstall = m.Uninstall.clone()
-	c.DependencyResolution.Sequence = m.DependencyResolution.Sequence.clone()
-	c.CandidateVerification.Sequence = m.CandidateVerification.Sequence.clone()
-	c.CoSWID.Raw = slices.Clone(m.CoSWID.Raw)
-	c.PayloadFetch.Sequence = m.PayloadFetch.Sequence.clone()
-	c.Install.Sequence = m.Install.Sequence.clone()
-	c.Text.Texts = cloneTexts(m.Text.Texts)
+	c.DependencyResolution = m.DependencyResolution.clone()
+	c.PayloadFetch = m.PayloadFetch.clone()
+	c.CandidateVerification = m.CandidateVerification.clone()
+	c.Install = m.Install.clone()
+	c.CoSWID = SeverableCoSWID{slices.Clone(m.CoSWID.Raw), clonePointer(m.CoSWID.Digest)}
+	c.Text = SeverableText{cloneTexts(m.Text.Texts), clonePointer(m.Text.Digest)}
 	return c
+}
+
+func (s SeverableSequence) clone() SeverableSequence {
+	return SeverableSequence{s.Sequence.clone(), clonePointer(s.Digest)}
 }
 
 func (s Sequence) clone() Sequence {

@@ -11,21 +11,21 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// decoder reads one manifest into m. What it makes refers to the bytes read.
+// decoder reads one manifest into m. What it makes refers to the bytes read. The parser is no part
+// of it, so that both can stay on the stack.
 type decoder struct {
+	layers
 	m         *Manifest
 	o         *Options
-	l         *layers
 	commands  int // seen so far
 	textCount int // likewise
 	slabs
 }
 
-// manifest reads the manifest of d.l, and the severable members that it
+// readManifest reads the manifest that p has been taken apart for, and the severable members that it
 // has the digests of.
-func (d *decoder) manifest() error {
-	p := d.l.p
-	outer := p.Enter(d.l.manifest.content)
+func (d *decoder) readManifest(p *cborstream.Parser) error {
+	outer := p.Enter(d.manifest.content)
 	n, err := p.Map()
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
@@ -51,12 +51,12 @@ func (d *decoder) manifest() error {
 		return fmt.Errorf("manifest: %w", err)
 	}
 	// Only members that the manifest gave a digest for have been taken out.
-	for i, m := range d.l.members {
+	for i, m := range d.members {
 		if m.encoded != nil {
 			return fmt.Errorf("envelope member %d: %w: the manifest has none for it", severables[i], ErrDigest)
 		}
 	}
-	return checkFlow(d.m, d.o, d.l.payloads)
+	return checkFlow(d.m, d.o, d.payloads)
 }
 
 func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
@@ -288,7 +288,7 @@ func (d *decoder) coSWID(p *cborstream.Parser) error {
 
 // inlineOrSevered enters the content of a severable member, wherever that is, if it is here,
 // and reads the digest if the member has one.
-func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64, digest *verify.Digest) (outer cborstream.Outer, here bool, err error) {
+func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64, digest **verify.Digest) (outer cborstream.Outer, here bool, err error) {
 	at := p.Offset()
 	if kind, err := p.Peek(); err != nil || kind != cborstream.Array {
 		outer, err = enter(p)
@@ -297,14 +297,14 @@ func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64, digest *verif
 	if key == int64(SectionCandidateVerification) && !d.o.Compat.Has(CompatSeveredCandidateVerification) {
 		return outer, false, p.Refuse(at, ErrUnsupported, "severed candidate-verification")
 	}
-	if *digest, err = decodeDigest(p); err != nil {
+	if *digest, err = d.digestSlab.put(decodeDigest(p)); err != nil {
 		return outer, false, err
 	}
-	m := &d.l.members[severableIndex(key)]
+	m := &d.members[severableIndex(key)]
 	if m.encoded == nil {
 		return outer, false, nil
 	}
-	err = m.matches(*digest)
+	err = m.matches(**digest)
 	m.encoded = nil
 	return p.Within(m.content), err == nil, err
 }

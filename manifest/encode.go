@@ -48,10 +48,10 @@ func (m *Manifest) encode() ([]byte, error) {
 		return nil, err
 	}
 	for _, s := range members {
-		if s.digest.IsZero() {
+		if s.digest == nil {
 			add(s.key, cborstream.AppendBytes(nil, s.content))
 		} else {
-			add(s.key, appendDigest(nil, s.digest))
+			add(s.key, appendDigest(nil, *s.digest))
 		}
 	}
 	return appendPairs(nil, pairs), nil
@@ -60,7 +60,7 @@ func (m *Manifest) encode() ([]byte, error) {
 type severable struct {
 	key     int64
 	content []byte // nil if severed
-	digest  verify.Digest
+	digest  *verify.Digest
 }
 
 // encodeSeverables returns the severable members that m has, in key order.
@@ -87,7 +87,7 @@ func (m *Manifest) encodeSeverables() ([]severable, error) {
 				s.content = content
 			}
 		}
-		if s.content != nil || !s.digest.IsZero() {
+		if s.content != nil || s.digest != nil {
 			members = append(members, s)
 		}
 	}

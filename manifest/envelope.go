@@ -62,7 +62,7 @@ func (e *Envelope) Encode() ([]byte, error) {
 		{cborstream.AppendInt(nil, envelopeManifest), encoded},
 	}
 	for _, s := range members {
-		if !s.digest.IsZero() && s.content != nil {
+		if s.digest != nil && s.content != nil {
 			pairs = append(pairs, pair{cborstream.AppendInt(nil, s.key), cborstream.AppendBytes(nil, s.content)})
 		}
 	}

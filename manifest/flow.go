@@ -166,8 +166,8 @@ func (f *flow) checkPayload(p Payload, o *Options) error {
 		}
 		data := p.Data
 		if _, ok := f.m.Dependency(index); ok { // its digest is that of the manifest in it
-			l := layers{p: cborstream.New(data, envelopeLimits)}
-			if err := l.takeApart(o); err != nil {
+			var l layers
+			if err := l.takeApart(cborstream.New(data, envelopeLimits), o); err != nil {
 				return fmt.Errorf("dependency %d: %w", index, err)
 			}
 			data = l.manifest.encoded

@@ -49,9 +49,8 @@ func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 
 // inspected is one allocation for what most envelopes need.
 type inspected struct {
-	u      Unverified
-	room   room
-	blocks [2][]byte
+	u    Unverified
+	room room
 }
 
 // inspect keeps b.
@@ -59,16 +58,18 @@ func (o Options) inspect(b []byte) (*Unverified, error) {
 	all := new(inspected)
 	u := &all.u
 	u.envelope.Options = o
-	l := layers{p: cborstream.New(b, envelopeLimits), blocks: all.blocks[:0]}
-	if err := l.takeApart(&u.envelope.Options); err != nil {
+	p := cborstream.New(b, envelopeLimits)
+	d := decoder{m: &u.envelope.Manifest, o: &u.envelope.Options}
+	d.use(&all.room)
+	if err := d.takeApart(p, d.o); err != nil {
 		return nil, err
 	}
-	if err := l.decode(&u.envelope.Manifest, &u.envelope.Options, &all.room); err != nil {
+	if err := d.readManifest(p); err != nil {
 		return nil, err
 	}
-	u.digest = l.digest
-	u.envelope.Hash, u.envelope.Authentication, u.envelope.Payloads = l.digest.Hash(), l.blocks, l.payloads
-	u.envelope.Untagged = l.untagged
+	u.digest = d.digest
+	u.envelope.Hash, u.envelope.Authentication, u.envelope.Payloads = d.digest.Hash(), d.blocks, d.payloads
+	u.envelope.Untagged = d.untagged
 	return u, nil
 }
 

@@ -13,7 +13,6 @@ import (
 // layers is an envelope taken apart, with nothing read inside the manifest and
 // the severable members: those wait until the manifest is authenticated.
 type layers struct {
-	p        *cborstream.Parser
 	signed   []byte        // content of the first byte string: the encoded SUIT_Digest
 	digest   verify.Digest // the same, decoded
 	blocks   [][]byte      // the authentication blocks
@@ -61,9 +60,8 @@ func (m *member) matches(want verify.Digest) error {
 	return nil
 }
 
-// takeApart reads the outer layer of what l.p is a parser of, and keeps references to it.
-func (l *layers) takeApart(o *Options) error {
-	p := l.p
+// takeApart reads the outer layer of p's data, and keeps references to it.
+func (l *layers) takeApart(p *cborstream.Parser, o *Options) error {
 	if err := l.takeTag(p, o); err != nil {
 		return fmt.Errorf("envelope tag: %w", err)
 	}

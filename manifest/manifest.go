@@ -81,7 +81,7 @@ type Dependency struct {
 // SeverableSequence is a command sequence that may be kept out of the signed
 // manifest, with only its digest inside:
 //
-//   - absent: both zero,
+//   - absent: both nil,
 //   - in the manifest: only Sequence,
 //   - in the envelope, authenticated by the manifest's digest: both,
 //   - severed, to be had elsewhere: only Digest.
@@ -89,11 +89,11 @@ type Dependency struct {
 // draft-ietf-suit-manifest-37, section 8.5.
 type SeverableSequence struct {
 	Sequence Sequence
-	Digest   verify.Digest
+	Digest   *verify.Digest
 }
 
 // Severed reports whether the sequence exists but is not here.
-func (s SeverableSequence) Severed() bool { return s.Sequence == nil && !s.Digest.IsZero() }
+func (s SeverableSequence) Severed() bool { return s.Sequence == nil && s.Digest != nil }
 
 // SeverableCoSWID is suit-coswid: a Concise Software Identification Tag (RFC 9393) as
 // the bytes of one CBOR item. They are checked to be well-formed, without repeated map keys
@@ -102,7 +102,7 @@ func (s SeverableSequence) Severed() bool { return s.Sequence == nil && !s.Diges
 // draft-ietf-suit-update-management-14, section 3.2.
 type SeverableCoSWID struct {
 	Raw    []byte
-	Digest verify.Digest
+	Digest *verify.Digest
 }
 
 // Section returns the command sequence of s. It is false if the manifest has

@@ -61,9 +61,8 @@ func (o Options) OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) 
 
 // opened is one allocation for what most envelopes need.
 type opened struct {
-	v      Verified
-	room   room
-	blocks [2][]byte
+	v    Verified
+	room room
 }
 
 // open keeps b.
@@ -74,26 +73,21 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 	all := new(opened)
 	v := &all.v
 	v.options = o
-	l := layers{p: cborstream.New(b, envelopeLimits), blocks: all.blocks[:0]}
-	if err := l.takeApart(&v.options); err != nil {
+	p := cborstream.New(b, envelopeLimits)
+	d := decoder{m: &v.manifest, o: &v.options}
+	d.use(&all.room)
+	if err := d.takeApart(p, d.o); err != nil {
 		return nil, err
 	}
-	v.digest, v.payloads = l.digest, l.payloads
-	v.evidence = l.authenticate(keys)
+	v.digest, v.payloads = d.digest, d.payloads
+	v.evidence = d.authenticate(keys)
 	if err := judge(v.evidence, policy); err != nil {
 		return nil, err
 	}
-	if err := l.decode(&v.manifest, &v.options, &all.room); err != nil {
+	if err := d.readManifest(p); err != nil {
 		return nil, err
 	}
 	return v, nil
-}
-
-// decode reads the manifest into m, which is ready to be used if there is no error.
-func (l *layers) decode(m *Manifest, o *Options, r *room) error {
-	d := decoder{m: m, o: o, l: l}
-	d.use(r)
-	return d.manifest()
 }
 
 // authenticate checks every block over the encoded digest: COSE_Sign1, COSE_Sign, COSE_Mac0

@@ -20,7 +20,7 @@ const (
 
 // severableContent returns the encoding of a member, nil if it is not here, and where
 // its digest is.
-func (m *Manifest) severableContent(member Section) ([]byte, *verify.Digest, error) {
+func (m *Manifest) severableContent(member Section) ([]byte, **verify.Digest, error) {
 	switch member {
 	case MemberCoSWID:
 		return m.CoSWID.Raw, &m.CoSWID.Digest, nil
@@ -44,16 +44,21 @@ func (m *Manifest) severableContent(member Section) ([]byte, *verify.Digest, err
 // SeverableDigest returns the digest that m has of a severable member, the zero Digest if it has
 // none: the member is in the manifest itself, absent, or not severable.
 func (m *Manifest) SeverableDigest(member Section) verify.Digest {
+	var digest *verify.Digest
 	switch member {
 	case MemberCoSWID:
-		return m.CoSWID.Digest
+		digest = m.CoSWID.Digest
 	case MemberText:
-		return m.Text.Digest
+		digest = m.Text.Digest
+	default:
+		if s := m.severable(member); s != nil {
+			digest = s.Digest
+		}
 	}
-	if s := m.severable(member); s != nil {
-		return s.Digest
+	if digest == nil {
+		return verify.Digest{}
 	}
-	return verify.Digest{}
+	return *digest
 }
 
 // MakeSeverable keeps members out of the manifest: it will have their digests by h, and the
@@ -73,7 +78,8 @@ func (m *Manifest) MakeSeverable(h verify.Hash, members ...Section) error {
 		if err != nil {
 			return fmt.Errorf("make %v severable: %w", member, err)
 		}
-		*digest = verify.Sum(h, cborstream.AppendBytes(nil, content))
+		sum := verify.Sum(h, cborstream.AppendBytes(nil, content))
+		*digest = &sum
 	}
 	return nil
 }
@@ -89,7 +95,7 @@ func (m *Manifest) Sever(members ...Section) ([][]byte, error) {
 		case err != nil:
 		case content == nil:
 			err = fmt.Errorf("%w: it is not here", ErrComponent)
-		case digest.IsZero():
+		case *digest == nil:
 			err = fmt.Errorf("%w: the manifest has none for it", ErrDigest)
 		}
 		if err != nil {
@@ -147,8 +153,11 @@ func (m *Manifest) attach(member Section, content []byte, o *Options) error {
 	if len(content) > MaxEnvelopeSize {
 		return fmt.Errorf("%w: %d bytes", ErrLimit, len(content))
 	}
-	if want.IsZero() || verify.Sum(want.Hash(), cborstream.AppendBytes(nil, content)) != *want {
-		return fmt.Errorf("%w: expected %v", ErrDigest, *want)
+	if *want == nil {
+		return fmt.Errorf("%w: the manifest has none for it", ErrDigest)
+	}
+	if seen := verify.Sum((*want).Hash(), cborstream.AppendBytes(nil, content)); seen != **want {
+		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, **want, seen)
 	}
 	after := m.clone()
 	// As deep as the member is in an envelope.

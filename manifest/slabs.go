@@ -32,11 +32,14 @@ type room struct {
 	bools      [4]bool
 	strings    [1]string
 	ids        [1]ComponentID
-	parts      [2][]byte
+	parts      [1][]byte
+	blocks     [1][]byte
 }
 
-// use makes s take from r first.
-func (s *slabs) use(r *room) {
+// use makes d take from r first.
+func (d *decoder) use(r *room) {
+	d.blocks = r.blocks[:0]
+	s := &d.slabs
 	s.commandSlab.free = r.commands[:]
 	s.parametersSlab.free = r.parameters[:]
 	s.indexSlab.free = r.indices[:]

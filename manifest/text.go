@@ -13,11 +13,11 @@ import (
 // draft-ietf-suit-manifest-37, section 8.4.4.
 type SeverableText struct {
 	Texts  []Text // one per language, in the order of their encoding; Encode sorts them
-	Digest verify.Digest
+	Digest *verify.Digest
 }
 
 // Severed reports whether the text exists but is not here.
-func (t SeverableText) Severed() bool { return t.Texts == nil && !t.Digest.IsZero() }
+func (t SeverableText) Severed() bool { return t.Texts == nil && t.Digest != nil }
 
 // Text is what the manifest says in one language.
 type Text struct {

@@ -87,7 +87,7 @@ func TestParseDescription(t *testing.T) {
 	}
 	m := e.Manifest
 	shared := m.Shared[1].Parameters
-	if *shared.ImageSize != 8 || m.Install.Digest.IsZero() || string(m.Install.Sequence[4].Parameters.Content) != "note" || string(e.Payloads[0].Data) != "firmware" {
+	if *shared.ImageSize != 8 || m.Install.Digest == nil || string(m.Install.Sequence[4].Parameters.Content) != "note" || string(e.Payloads[0].Data) != "firmware" {
 		t.Errorf("got %+v", e)
 	}
 	files["firmware.bin"].Data = nil
