@@ -8,8 +8,11 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 )
 
+require github.com/x448/float16 v0.8.4 // indirect
+
 require (
 	filippo.io/mldsa v1.0.0 // indirect
+	github.com/fxamacker/cbor/v2 v2.10.0
 	github.com/google/go-containerregistry v0.20.7 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect

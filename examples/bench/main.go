@@ -31,7 +31,9 @@ type suite struct {
 }
 
 func suites() []suite {
-	return []suite{}
+	return []suite{
+		{"manifest", "SUIT: decoding, opening and running", manifestSuite},
+	}
 }
 
 // children are the measured sides that run as processes of their own, so that their CPU time and memory are theirs alone:

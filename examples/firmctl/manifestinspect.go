@@ -130,7 +130,7 @@ func manifestNodes(m *manifest.Manifest) []node {
 			add(s.String(), memberText(m, s, ok), commandNodes(seq)...)
 		}
 	}
-	if m.CoSWID.Raw != nil || !m.CoSWID.Digest.IsZero() {
+	if m.CoSWID.Raw != nil || m.CoSWID.Digest != nil {
 		add("coswid", memberText(m, manifest.MemberCoSWID, m.CoSWID.Raw != nil))
 	}
 	if m.Text.Texts != nil || m.Text.Severed() {
