@@ -62,7 +62,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.read(p)
-	if waited := b.gate.passed(b.ctx, n); waited != nil && err == nil {
+	if waited := b.gate.passed(b.ctx, n, len(p)); waited != nil && err == nil {
 		err = b.classify(waited)
 	}
 	return n, err

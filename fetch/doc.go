@@ -7,7 +7,8 @@
 // usually, the root of its chunk digests. [Fetcher.Fetch] reads it from a [Source] into a [Sink]. The source
 // is never trusted: it may stall, lie about ranges and sizes, change its mind between two requests, or serve an
 // attacker's bytes. The sink sees whole chunks, in order, each after its digest held; the first bad chunk and
-// everything after it never reach it.
+// everything after it never reach it. While the sink writes one chunk, the next is received and hashed. A sink that takes
+// chunks in any order, a [Scatterer], can have several ranges fetched at a time.
 //
 // # Parties
 //
@@ -24,7 +25,7 @@
 //
 // Within one call a broken connection is taken up where it broke, in the middle of a chunk if need be. Across
 // restarts a checkpoint names the verified offset; it is written after the sink was synced, so after a power cut at
-// any point it names bytes that are on the medium. A cut costs at most one chunk and one checkpoint
+// any point it names bytes that are on the medium. A cut costs at most one chunk per range in flight and one checkpoint
 // interval a second time. The checkpoint is an optimisation: a damaged, missing or foreign one means beginning at
 // zero, and a forged one is found by whoever reads the medium back against Resource.Digest (install.Writer.Finish).
 //
@@ -37,9 +38,11 @@
 //
 // Every request has a deadline for its answer, an idle timeout and a minimum rate over a window. Failures are
 // retried with exponential back-off and jitter; the budget of consecutive failures is filled up again by progress
-// only. A chunk or page with a wrong digest is asked for three times in all. Memory is one chunk and one page per level of
-// the page tree (at most eight), whatever the payload's size. Options.MaxRate and Options.MaxBytes keep a call below what the
-// connection may cost; a sink that is a [Reserver] is asked for room before the first request.
+// only. A chunk or page with a wrong digest is asked for three times in all. Memory is two chunks (one, if chunks exceed 1 MiB)
+// and one page per level of the page tree (at most eight) for each range in flight, whatever the payload's size.
+// Options.MaxRate, MaxBytes and Schedule keep a call below what the connection may cost, and out of the hours when it must not be
+// used; a sink that is a [Reserver] is asked for room before the first request. A deadline for the whole is the context's: what was
+// verified by then is kept.
 //
 // # Several places, and less to fetch
 //

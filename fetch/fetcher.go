@@ -66,10 +66,10 @@ func (f *Fetcher) Forget(res Resource) error {
 	if err != nil {
 		return err
 	}
-	if offset, _, err := c.load(); err == nil && offset == 0 {
+	if have, _, err := c.load(); err == nil && len(have) == 0 {
 		return nil
 	}
-	return c.store(0, "")
+	return c.store(nil, "")
 }
 
 func (f *Fetcher) acquire(ctx context.Context) error {

@@ -4,6 +4,7 @@
 package fetch_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -70,4 +71,60 @@ func TestNET_15_NoSpace(t *testing.T) {
 	if _, err := newFetcher(t, fetch.Options{Source: s}).Fetch(t.Context(), r.res, sink); err != nil || sink.asked != r.res.Size {
 		t.Errorf("error %v, %d bytes reserved", err, sink.asked)
 	}
+}
+
+// Nothing by day, a little at night: the call waits without a connection, and the wait costs no retry.
+func TestSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // which begins at midnight
+		r := newRelease(t, noise(1, 10*step))
+		night := func(now time.Time) fetch.Window {
+			if h := now.UTC().Hour(); h >= 1 && h < 23 {
+				return fetch.Window{Until: now.UTC().Truncate(24 * time.Hour).Add(23 * time.Hour)}
+			}
+			return fetch.Window{Rate: step / 1000} // the file takes 10,000 s
+		}
+		src := newServer(r)
+		var sink recorder
+		start := time.Now()
+		st, err := newFetcher(t, fetch.Options{Source: src, Schedule: night, OnRetry: func(r fetch.Retry) { t.Errorf("retry %+v", r) }}).Fetch(t.Context(), r.res, &sink)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink.holds(t, r.data)
+		balanced(t, st, r.res.Size)
+		if took := time.Since(start); took < 24*time.Hour+2000*time.Second || took > 25*time.Hour {
+			t.Errorf("took %v, want two nights", took)
+		}
+		if len(src.seen()) != 2 || src.seen()[1].validator == "" {
+			t.Errorf("requests %+v, want one for each night", src.seen())
+		}
+	})
+}
+
+// A window that never opens is waited for until the deadline, and a schedule that makes no sense is not asked in a loop.
+func TestScheduleNeverOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelease(t, noise(1, step))
+		asked := 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := newFetcher(t, fetch.Options{Source: newServer(r), Schedule: func(time.Time) fetch.Window { asked++; return fetch.Window{} }}).Fetch(ctx, r.res, &recorder{})
+		if !errors.Is(err, context.DeadlineExceeded) || asked > 61 {
+			t.Errorf("%v after asking %d times", err, asked)
+		}
+	})
+}
+
+func TestProgressTellsTimeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelease(t, noise(1, 100*step))
+		var at []fetch.Progress
+		_, err := newFetcher(t, fetch.Options{Source: newServer(r), MaxRate: step, OnProgress: func(p fetch.Progress) { at = append(at, p) }}).Fetch(t.Context(), r.res, &recorder{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := at[50]; p.Done != 50*step || p.Rate < step*9/10 || p.Rate > step*11/10 || p.Left < 45*time.Second || p.Left > 55*time.Second {
+			t.Errorf("halfway: %+v", p)
+		}
+	})
 }

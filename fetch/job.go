@@ -7,44 +7,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-
-	"github.com/firmament-dev/firmament/verify"
+	"sync/atomic"
 )
 
-// repairs is how often a chunk or page with a wrong digest is asked for again.
-const repairs = 2
+// Limits of what one call holds in memory and on the wire.
+const (
+	maxParallel  = 8
+	piece        = 8 << 20 // of a payload that is fetched in parallel; one request each
+	maxPipelined = 1 << 20 // larger chunks are not received ahead: two of them would be too much memory
+)
 
-// A job is one call of Fetch.
+// A job is one call of Fetch. Its lanes receive and verify; the sink, the checkpoint and the caller's functions belong to
+// the goroutine that called.
 //
-// Invariant: the sink holds off bytes, all verified (chunk mode) or all hashed (whole mode); buf holds the next
-// fill bytes of the current chunk, which nobody has verified yet.
+// Invariant: the sink holds the bytes in have, all verified (chunk mode) or all hashed (whole mode).
 type job struct {
 	o    *Options
 	res  *Resource
 	sink Sink
 
-	shown string // the URI, as it may be shown
+	shown   string // the URI, as it may be shown
+	whole   bool   // there are no chunk digests
+	layout  Layout
+	scatter Scatterer // the sink, if chunks come in any order
 
-	tree    *Tree     // chunk mode, else nil
-	hash    *hasher   // chunk mode
-	whole   hash.Hash // whole mode, else nil
-	payload remoteFile
-	pages   remoteFile
+	step      int64 // bytes per chunk, and per write
+	depth     int   // buffers per lane
+	lanes     int
+	gate      *gate
+	plan      *plan
+	blocks    chan block
+	validator string
 
-	step int64 // bytes per chunk, and per write
-	buf  []byte
-	fill int
-	off  int64
-	body *body // of the payload; nil between requests
-	skip int64 // bytes of body that the sink has already
+	have  spans
+	mark  mark
+	meter meter
+	count counters
+	stats Stats
+}
 
-	budget budget
-	high   int64 // the furthest that counted as progress
-	mark   mark
-	meter  meter
-	stats  Stats
+// counters are what lanes count.
+type counters struct {
+	fetched, discarded, pages, requests, restarts atomic.Int64
 }
 
 // newJob checks what can be checked without a request and without a change to the sink.
@@ -56,42 +61,36 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 	if sink == nil {
 		return nil, fmt.Errorf("no sink: %w", ErrResource)
 	}
-	j := &job{o: &f.o, res: res, sink: sink, shown: RedactURI(res.URI)}
-	gate := newGate(j.o)
-	j.payload = remoteFile{o: j.o, uri: res.URI, size: res.Size, gate: gate}
-	j.budget = budget{o: j.o, uri: res.URI}
-	if res.Chunks == nil {
+	j := &job{o: &f.o, res: res, sink: sink, shown: RedactURI(res.URI), layout: layout, lanes: 1, depth: 1, gate: newGate(&f.o), blocks: make(chan block)}
+	j.step, j.whole = layout.ChunkSize(), res.Chunks == nil
+	if j.whole {
 		if s, ok := sink.(Stager); !ok || !s.Staging() {
 			return nil, fmt.Errorf("no chunk digests, and the sink is not a staging place: %w", ErrResource)
 		}
-		j.step, j.whole = DefaultChunkSize, res.Digest.Hash().New()
-		return j, nil
+		j.step = DefaultChunkSize
+	} else if _, err := NewTree(layout, res.Chunks.Root, nil); err != nil {
+		return nil, err
+	} else if s, ok := sink.(Scatterer); ok && f.o.Parallel > 1 {
+		if _, ok := f.o.Source.(RangeSource); ok {
+			j.scatter, j.lanes = s, f.o.Parallel
+		}
 	}
-	j.step, j.hash = layout.ChunkSize(), newHasher()
-	j.pages = remoteFile{o: j.o, uri: res.pageURI(), size: layout.Bytes(), gate: gate}
-	j.tree, err = NewTree(layout, res.Chunks.Root, (*pageFetcher)(j))
-	return j, err
+	// Each lane may have one verified chunk that is not written yet. It counts as part of the interval.
+	if ahead := int64(j.lanes) * j.step; j.step <= maxPipelined && 4*ahead <= f.o.CheckpointEvery {
+		j.depth, j.mark.ahead = 2, ahead
+	}
+	return j, nil
 }
 
-func (j *job) run(ctx context.Context) (err error) {
+func (j *job) run(ctx context.Context) error {
 	j.mark.open(j)
 	if err := j.begin(); err != nil {
 		return err
 	}
-	defer j.drop()
 	j.progress()
-	j.buf = make([]byte, min(j.step, j.res.Size))
-	for j.off < j.res.Size {
-		if err := j.chunk(ctx); err != nil {
+	if j.have.bytes() < j.res.Size {
+		if err := j.collect(ctx); err != nil {
 			return errors.Join(err, j.mark.save(j))
-		}
-		if err := j.mark.due(j); err != nil {
-			return err
-		}
-	}
-	if j.whole != nil {
-		if err := j.checkWhole(); err != nil {
-			return err
 		}
 	}
 	return j.mark.save(j)
@@ -100,27 +99,29 @@ func (j *job) run(ctx context.Context) (err error) {
 // begin finds where to start: at the sink's own offset or at the checkpoint, whichever is further.
 func (j *job) begin() error {
 	resumer, canMove := j.sink.(Resumer)
-	if saved, stands := j.mark.saved, j.sink.Offset(); canMove && saved > stands {
-		if err := resumer.Resume(saved); err != nil {
-			j.mark.err = fmt.Errorf("resume sink at %d: %w", saved, err)
+	saved := j.mark.saved
+	if stands := j.sink.Offset(); canMove && saved.prefix() > stands {
+		if err := resumer.Resume(saved.prefix()); err != nil {
+			j.mark.err = fmt.Errorf("resume sink at %d: %w", saved.prefix(), err)
+			saved = nil
 			if j.sink.Offset() != stands {
-				return sinkError("resume", saved, err) // it moved to bytes that it could not vouch for
+				return sinkError("resume", j.mark.saved.prefix(), err) // it moved to bytes that it could not vouch for
 			}
 		}
 	}
-	j.off = j.sink.Offset()
-	if j.off < 0 || j.off > j.res.Size {
-		return fmt.Errorf("sink stands at %d of %d: %w", j.off, j.res.Size, ErrResource)
+	at := j.sink.Offset()
+	if at < 0 || at > j.res.Size {
+		return fmt.Errorf("sink stands at %d of %d: %w", at, j.res.Size, ErrResource)
 	}
-	start := j.off
-	if j.whole != nil {
+	start := at
+	if j.whole {
 		start = 0 // the running hash was not kept
 	} else if start < j.res.Size {
 		start -= start % j.step
 	}
-	if start != j.off {
+	if start != at {
 		if !canMove {
-			return fmt.Errorf("sink stands at %d and cannot go back to %d: %w", j.off, start, ErrResource)
+			return fmt.Errorf("sink stands at %d and cannot go back to %d: %w", at, start, ErrResource)
 		}
 		if err := resumer.Resume(start); err != nil {
 			return sinkError("resume", start, err)
@@ -131,9 +132,19 @@ func (j *job) begin() error {
 			return sinkError("reserve", j.res.Size, err)
 		}
 	}
-	j.off, j.high = start, start
-	j.mark.saved = min(j.mark.saved, start)
-	j.stats.Kept, j.stats.ResumedFrom = start, start
+	if start > 0 {
+		j.have = spans{{0, start}}
+	}
+	if j.scatter != nil {
+		for _, s := range saved {
+			if s.end > start && s.start > 0 {
+				s.start = max(s.start, start)
+				j.have = j.have.add(s)
+			}
+		}
+	}
+	j.mark.begin(j)
+	j.stats.Kept, j.stats.ResumedFrom = j.have.bytes(), start
 	return nil
 }
 
@@ -142,115 +153,106 @@ func sinkError(step string, offset int64, err error) error {
 	return fmt.Errorf("%s sink at %d: %w", step, offset, err)
 }
 
-// chunk brings the next chunk, or in whole mode the next block, into the sink.
-func (j *job) chunk(ctx context.Context) error {
-	var want verify.Digest
-	if j.tree != nil {
+// collect runs the lanes and puts what they bring into the sink. After an error of the sink nothing more is written; after
+// one of a lane, what the others have verified still is.
+func (j *job) collect(ctx context.Context) error {
+	pieces := int64(0)
+	if j.scatter != nil {
+		pieces = max(piece, j.step)
+	}
+	j.plan = newPlan(j.have, j.res.Size, pieces, j.lanes)
+	lanes := make([]*lane, j.lanes)
+	for i := range lanes {
 		var err error
-		if want, err = j.digest(ctx); err != nil {
+		if lanes[i], err = j.newLane(); err != nil {
 			return err
 		}
 	}
-	if err := j.receive(ctx); err != nil {
-		return err
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, l := range lanes {
+		go func() {
+			err := l.run(ctx)
+			j.blocks <- block{lane: l, end: true, err: err}
+		}()
 	}
-	p := j.buf[:j.need()]
-	if j.tree != nil {
-		if err := j.check(ctx, p, want); err != nil {
-			return err
+	var failed, broken error
+	for active := len(lanes); active > 0; {
+		b := <-j.blocks
+		var err error
+		switch {
+		case b.end:
+			active--
+			err = b.err
+		case b.retry != nil:
+			if j.o.OnRetry != nil {
+				j.o.OnRetry(*b.retry)
+			}
+		case broken != nil:
+			j.count.discarded.Add(int64(len(b.p)))
+		case b.rewind:
+			broken = j.rewind()
+			err = broken
+		default:
+			broken = j.write(b)
+			err = broken
 		}
+		if b.p != nil {
+			b.lane.free <- b.p[:cap(b.p)]
+		}
+		if err != nil && failed == nil {
+			failed = err
+			stop()
+		}
+	}
+	if failed == nil && j.have.prefix() != j.res.Size {
+		panic(fmt.Sprintf("fetch: lanes ended at %v of %d", j.have, j.res.Size))
+	}
+	return failed
+}
+
+// write puts a block into the sink.
+func (j *job) write(b block) error {
+	var n int
+	var err error
+	if j.scatter != nil {
+		n, err = j.scatter.WriteAt(b.p, b.at)
 	} else {
-		j.whole.Write(p)
+		n, err = j.sink.Write(b.p)
 	}
-	n, err := j.sink.Write(p)
-	if err == nil && n < len(p) {
+	if err == nil && n < len(b.p) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
 		j.mark.dead = true
-		return sinkError("write", j.off, err)
+		return sinkError("write", b.at, err)
 	}
-	j.off, j.fill = j.off+int64(n), 0
+	j.have = j.have.add(span{b.at, b.at + int64(n)})
+	j.validator = b.validator
 	j.progress()
+	return j.mark.due(j)
+}
+
+// rewind makes void what was written, in whole mode.
+func (j *job) rewind() error {
+	resumer, ok := j.sink.(Resumer)
+	if !ok {
+		return fmt.Errorf("server began again, and the sink cannot: %w", ErrResource)
+	}
+	if err := resumer.Resume(0); err != nil {
+		return sinkError("resume", 0, err)
+	}
+	j.have = nil
 	return nil
-}
-
-// need is the length of the current chunk.
-func (j *job) need() int { return int(min(j.step, j.res.Size-j.off)) }
-
-// check compares the chunk in p with its signed digest and, as long as it is wrong, asks for it again.
-func (j *job) check(ctx context.Context, p []byte, want verify.Digest) error {
-	for try := 0; ; try++ {
-		got := j.hash.sum(p)
-		if got == want {
-			return nil
-		}
-		j.fill = 0
-		j.stats.Discarded += int64(len(p))
-		bad := &DigestError{Part: "chunk", Number: j.off / j.step, Offset: j.off, Want: want, Got: got}
-		if r, ok := j.o.Source.(Rejecter); ok {
-			j.drop()
-			r.Reject(j.res.URI, j.off, int64(len(p)))
-		}
-		if try == repairs {
-			return bad
-		}
-		if err := j.readAt(ctx, &j.payload, p, j.off, &j.stats.Fetched); err != nil {
-			return fmt.Errorf("%w; asked for it again: %w", bad, err)
-		}
-	}
-}
-
-func (j *job) checkWhole() error {
-	got, err := verify.NewDigest(j.res.Digest.Hash(), j.whole.Sum(nil))
-	if err == nil && got != j.res.Digest {
-		err = &DigestError{Part: "payload", Want: j.res.Digest, Got: got}
-	}
-	return err
-}
-
-// readAt is remoteFile.readAt under the job's budget.
-func (j *job) readAt(ctx context.Context, f *remoteFile, p []byte, offset int64, count *int64) error {
-	for {
-		n, err := f.readAt(ctx, p, offset)
-		*count += n
-		if err == nil {
-			if count == &j.stats.Fetched {
-				j.stats.Discarded += n - int64(len(p))
-			}
-			return nil
-		}
-		if count == &j.stats.Fetched {
-			j.stats.Discarded += n
-		}
-		if err := j.budget.wait(ctx, err); err != nil {
-			return err
-		}
-	}
-}
-
-// digest returns the signed digest of the current chunk. A page that stays wrong ends the download.
-func (j *job) digest(ctx context.Context) (verify.Digest, error) {
-	for try := 0; ; try++ {
-		want, err := j.tree.Digest(ctx, j.off/j.step)
-		var bad *DigestError
-		if err == nil || try == repairs || !errors.As(err, &bad) {
-			return want, err
-		}
-	}
-}
-
-// pageFetcher reads pages over the network.
-type pageFetcher job
-
-func (p *pageFetcher) ReadPage(ctx context.Context, n int64, page []byte) error {
-	j := (*job)(p)
-	return j.readAt(ctx, &j.pages, page, n*PageSize, &j.stats.Pages)
 }
 
 // done completes the statistics.
 func (j *job) done() Stats {
-	j.stats.Requests = j.payload.requests + j.pages.requests
+	j.stats.Fetched = j.count.fetched.Load()
+	j.stats.Discarded = j.count.discarded.Load()
+	j.stats.Pages = j.count.pages.Load()
+	j.stats.Requests = int(j.count.requests.Load())
+	j.stats.Restarts = int(j.count.restarts.Load())
 	j.stats.Checkpoint = j.mark.err
 	return j.stats
 }

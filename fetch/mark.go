@@ -3,20 +3,24 @@
 
 package fetch
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A mark keeps the checkpoint during one call. Trouble with it never ends a download: it is remembered, and no
 // more checkpoints are written.
 type mark struct {
 	at    *checkpoint // nil: none
-	saved int64       // the offset it names
+	saved spans       // what it names
+	ahead int64       // bytes that may be verified and not written when the process dies
 	err   error
 	dead  bool // the sink failed: what it holds is unknown, so nothing more is promised
 }
 
 // open loads the checkpoint for the job's resource.
 func (m *mark) open(j *job) {
-	if j.o.Storage == nil || j.whole != nil {
+	if j.o.Storage == nil || j.whole {
 		return
 	}
 	at, err := openCheckpoint(j.o, j.res)
@@ -26,12 +30,20 @@ func (m *mark) open(j *job) {
 	}
 	m.at = at
 	// A damaged record is an offset of zero; it can be written over.
-	m.saved, j.payload.validator, _ = at.load()
+	m.saved, j.validator, _ = at.load()
 }
 
-// due saves when CheckpointEvery bytes are unsaved.
+// begin is told what the call begins with, which may be less than what was saved.
+func (m *mark) begin(j *job) {
+	if m.saved.bytes() > j.have.bytes() || j.scatter == nil && len(m.saved) > 1 {
+		m.saved = slices.Clone(j.have)
+	}
+}
+
+// due saves when CheckpointEvery bytes are unsaved, those included that are verified and not written.
 func (m *mark) due(j *job) error {
-	if m.at == nil || j.off-m.saved < j.o.CheckpointEvery || j.off == j.res.Size {
+	have := j.have.bytes()
+	if m.at == nil || have-m.saved.bytes() < j.o.CheckpointEvery-m.ahead || have == j.res.Size {
 		return nil
 	}
 	return m.save(j)
@@ -39,24 +51,30 @@ func (m *mark) due(j *job) error {
 
 // save syncs the sink and then, never before, writes the checkpoint. An error is the sink's.
 func (m *mark) save(j *job) error {
-	if m.dead || j.off == 0 {
+	if m.dead || len(j.have) == 0 {
 		return nil
 	}
-	if m.at != nil && m.saved == j.off {
+	if m.at != nil && slices.Equal(m.saved, j.have) {
 		return nil
 	}
 	if err := j.sink.Sync(); err != nil {
 		m.dead = true
-		return sinkError("sync", j.off, err)
+		return sinkError("sync", j.have.prefix(), err)
+	}
+	if j.scatter != nil && j.sink.Offset() != j.have.prefix() {
+		if err := j.scatter.Resume(j.have.prefix()); err != nil {
+			m.dead = true
+			return sinkError("resume", j.have.prefix(), err)
+		}
 	}
 	if m.at == nil {
 		return nil
 	}
-	if err := m.at.store(j.off, j.payload.validator); err != nil {
+	if err := m.at.store(j.have, j.validator); err != nil {
 		m.at, m.err = nil, err
 		return nil
 	}
-	m.saved = j.off
+	m.saved = slices.Clone(j.have)
 	return nil
 }
 
@@ -73,11 +91,16 @@ func (j *job) progress() {
 		return
 	}
 	now, m := time.Now(), &j.meter
+	fetched, have := j.count.fetched.Load(), j.have.bytes()
 	if m.since.IsZero() {
 		m.since = now
 	} else if d := now.Sub(m.since); d >= time.Second {
-		m.rate = int64(float64(j.stats.Fetched-m.bytes) / d.Seconds())
-		m.since, m.bytes = now, j.stats.Fetched
+		m.rate = int64(float64(fetched-m.bytes) / d.Seconds())
+		m.since, m.bytes = now, fetched
 	}
-	j.o.OnProgress(Progress{URI: j.shown, Done: j.off, Total: j.res.Size, Rate: m.rate})
+	p := Progress{URI: j.shown, Done: have, Total: j.res.Size, Rate: m.rate}
+	if m.rate > 0 {
+		p.Left = time.Duration(float64(p.Total-p.Done) / float64(m.rate) * float64(time.Second)).Round(time.Second)
+	}
+	j.o.OnProgress(p)
 }

@@ -24,7 +24,8 @@ type Options struct {
 	Storage Storage
 	// Checkpoint is the name in Storage, by default "fetch". Two Fetchers do not share one.
 	Checkpoint string
-	// CheckpointEvery is how many verified bytes may be unsaved, by default 1 MiB. It is rounded up to whole chunks.
+	// CheckpointEvery is how many verified bytes may be unsaved, by default 1 MiB. It is rounded up to whole chunks. With less than four
+	// chunks for each range in flight, chunks are not received ahead of writing.
 	// Every checkpoint syncs the sink, so small values cost wear and time.
 	CheckpointEvery int64
 
@@ -32,8 +33,18 @@ type Options struct {
 	// MinRate does not count as a stall: only waiting for the server does.
 	MaxRate int64
 	// MaxBytes is how many bytes a call may take from its sources, page file and what has to be fetched twice included;
-	// beyond it is ErrBudget. 0 is no limit.
+	// beyond it is ErrBudget; with Parallel, up to a chunk per range earlier. 0 is no limit.
 	MaxBytes int64
+
+	// Schedule is asked what may be taken when, such as nothing on working days and a little at night. It is given the system's
+	// time, and asked often, from any goroutine, so it should be quick. Outside its windows a call waits, without
+	// a connection and at no cost to the retry budget. Nil is no limit; MaxRate holds beside it.
+	Schedule func(now time.Time) Window
+
+	// Parallel is how many ranges of a payload are fetched at a time, at most 8, if the Source is a RangeSource, the Sink a Scatterer, and the
+	// Resource has Chunks; otherwise, and by default, 1. It costs memory, and helps where one connection cannot use the
+	// line. A server that does not serve ranges is read in one stream.
+	Parallel int
 
 	// ResponseTimeout bounds the time from a request to the end of its answer's header, redirects included; by default 30 s.
 	ResponseTimeout time.Duration
@@ -52,7 +63,7 @@ type Options struct {
 	// MaxRetryAfter caps what a server may ask for with Retry-After, by default 5 min.
 	MaxRetryAfter time.Duration
 
-	// OnProgress is called at the start and after every verified chunk. OnRetry is called before every wait. Both
+	// OnProgress is called at the start and after every verified chunk that was written. OnRetry is called before every wait. Both
 	// are called from Fetch's goroutine and may be nil.
 	OnProgress func(Progress)
 	OnRetry    func(Retry)
@@ -64,9 +75,17 @@ type Progress struct {
 	Done  int64  // verified bytes in the sink
 	Total int64  // signed size
 	Rate  int64  // bytes per second over the last second or so, 0 if not known yet
+	// Left is how long the rest takes at that rate, 0 if not known yet.
+	Left time.Duration
 
 	Way     Way   // set by a planner (package fetch/plan)
 	Network int64 // likewise: bytes that came over the network in this call
+}
+
+// A Window is what a Schedule allows.
+type Window struct {
+	Rate  int64     // bytes per second; 0 is nothing, negative is no limit
+	Until time.Time // with a Rate of 0, when to ask again
 }
 
 // Retry tells of a failure that will be tried again.
@@ -84,6 +103,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Checkpoint == "" {
 		o.Checkpoint = "fetch"
+	}
+	if o.Parallel < 0 || o.Parallel > maxParallel {
+		return o, fmt.Errorf("parallel %d, at most %d: %w", o.Parallel, maxParallel, ErrResource)
 	}
 	if o.CheckpointEvery < 0 || o.MinRate < 0 || o.Retries < 0 || o.MaxRate < 0 || o.MaxBytes < 0 {
 		return o, fmt.Errorf("negative CheckpointEvery, MinRate, MaxRate, MaxBytes or Retries: %w", ErrResource)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // A remoteFile is one file on the server, through all the requests that are made for it. What it remembers lets each
@@ -19,7 +20,7 @@ type remoteFile struct {
 	validator string // of the last answer
 	noRanges  bool   // a range went wrong: ask for the whole file
 	gate      *gate  // shared by the files of one call
-	requests  int
+	requests  *atomic.Int64
 }
 
 // open asks for the file from offset on, or for length bytes if length is not zero. The body begins at offset or,
@@ -32,7 +33,7 @@ func (f *remoteFile) open(ctx context.Context, offset, length int64) (*body, err
 	if offset == 0 && length == 0 {
 		validator = "" // any version will do
 	}
-	f.requests++
+	f.requests.Add(1)
 	b, err := open(ctx, f.o, f.uri, offset, length, validator)
 	if err != nil {
 		f.noRanges = errors.Is(err, ErrRange)

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/firmament-dev/firmament/verify"
@@ -27,7 +28,8 @@ type Chunks struct {
 	URI  string        // of the page file; "" means the payload's URI with ".chunks" appended to its path
 }
 
-// A Sink takes verified bytes in order; install.Writer is one. Methods are called from one goroutine.
+// A Sink takes verified bytes in order; install.Writer is one. Methods are called from the goroutine that called Fetch. A Source is read from other
+// goroutines at the same time: one that reads what the sink writes must be able to.
 type Sink interface {
 	// Offset is the position of the next byte: 0, or what the sink kept of this very resource.
 	Offset() int64
@@ -43,6 +45,15 @@ type Resumer interface {
 	// Resume moves Offset to offset: forward to bytes that a checkpoint says are on the medium, or back. When it
 	// returns an error, Offset is what it was.
 	Resume(offset int64) error
+}
+
+// A Scatterer is a Sink that takes chunks in any order, so that several ranges can be fetched at a time (Options.Parallel). Fetch then
+// calls WriteAt instead of Write, with one whole verified chunk and its offset, at or after Offset, each once. WriteAt does not move Offset: Fetch
+// does, with Resume, after a Sync, when everything up to there was written. What was synced beyond Offset must outlive a
+// power cut, too.
+type Scatterer interface {
+	Resumer
+	io.WriterAt
 }
 
 // A Reserver is a Sink that can make sure of its space. Reserve is called with the resource's size before the first request of a

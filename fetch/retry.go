@@ -16,6 +16,7 @@ type budget struct {
 	o        *Options
 	uri      string
 	failures int
+	notify   func(Retry) // nil: Options.OnRetry
 }
 
 func (b *budget) reset() { b.failures = 0 }
@@ -31,19 +32,19 @@ func (b *budget) wait(ctx context.Context, err error) error {
 	if b.failures == b.o.Retries {
 		return fmt.Errorf("gave up after %d attempts without progress: %w", b.failures+1, err)
 	}
-	pause := b.pause(err)
+	wait := b.pause(err)
 	b.failures++
-	if b.o.OnRetry != nil {
-		b.o.OnRetry(Retry{URI: RedactURI(b.uri), Err: err, Left: b.o.Retries - b.failures, Wait: pause})
+	notify := b.notify
+	if notify == nil {
+		notify = b.o.OnRetry
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if notify != nil {
+		notify(Retry{URI: RedactURI(b.uri), Err: err, Left: b.o.Retries - b.failures, Wait: wait})
+	}
+	if pause(ctx, wait) != nil {
 		return cancelled(ctx)
 	}
+	return nil
 }
 
 // cancelled is the error of a context that is done, with its cause if it has another one.

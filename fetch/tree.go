@@ -104,7 +104,12 @@ func newHasher() *hasher { return &hasher{h: sha256.New()} }
 func (h *hasher) sum(p []byte) verify.Digest {
 	h.h.Reset()
 	h.h.Write(p)
-	d, err := verify.NewDigest(verify.SHA256, h.h.Sum(h.out[:0]))
+	return h.digest(h.h)
+}
+
+// digest returns what a SHA-256 has come to.
+func (h *hasher) digest(of hash.Hash) verify.Digest {
+	d, err := verify.NewDigest(verify.SHA256, of.Sum(h.out[:0]))
 	if err != nil {
 		panic(err) // 32 bytes are a SHA-256 digest
 	}

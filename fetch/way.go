@@ -61,6 +61,6 @@ func (f *Fetcher) Saved(ctx context.Context, res Resource) (int64, error) {
 	if err != nil {
 		return 0, nil // Fetch does without one, too
 	}
-	offset, _, _ := c.load() // a damaged one stands for 0
-	return offset, nil
+	have, _, _ := c.load() // a damaged one stands for 0
+	return have.prefix(), nil
 }

@@ -136,7 +136,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	bar := cli.NewBar(c.people, "fetch")
 	o.OnProgress = func(p fetch.Progress) { bar.Set(p.Done, p.Total) }
-	found := min(part.kept, res.Size)
+	found := min(part.kept.Load(), res.Size)
 	f.built = found > 0
 	fetcher, err := fetch.New(o)
 	if err != nil {
@@ -195,8 +195,8 @@ func (f *fetchFlags) openSeeds(part *partFile) (seeds []chunk.Seed, index *chunk
 	if index, err = readIndex(f.index); err != nil {
 		return nil, nil, done, err
 	}
-	if part.kept > 0 {
-		x, err := chunk.BuildIndex(io.NewSectionReader(part, 0, part.kept))
+	if kept := part.kept.Load(); kept > 0 {
+		x, err := chunk.BuildIndex(io.NewSectionReader(part, 0, kept))
 		if err != nil {
 			return nil, nil, done, err
 		}
@@ -263,7 +263,7 @@ type prefix struct {
 }
 
 func (s *prefix) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
-	kept := min(s.part.kept, s.size)
+	kept := min(s.part.kept.Load(), s.size)
 	if uri != s.uri || offset >= kept {
 		return s.Source.Open(ctx, uri, offset, validator)
 	}

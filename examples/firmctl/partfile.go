@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 )
@@ -19,7 +20,7 @@ type partFile struct {
 	*os.File
 	name   string // the final one
 	offset int64
-	kept   int64 // bytes that are there: from an earlier run, or written in this one
+	kept   atomic.Int64 // bytes that are there: from an earlier run, or written in this one
 }
 
 // openPart opens the part for name.
@@ -41,7 +42,9 @@ func openPart(name string) (*partFile, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &partFile{File: f, name: name, kept: st.Size()}, nil
+	p := &partFile{File: f, name: name}
+	p.kept.Store(st.Size())
+	return p, nil
 }
 
 func (p *partFile) Offset() int64 { return p.offset }
@@ -50,7 +53,7 @@ func (p *partFile) Staging() bool { return true }
 func (p *partFile) Write(b []byte) (int, error) {
 	n, err := p.WriteAt(b, p.offset)
 	p.offset += int64(n)
-	p.kept = max(p.kept, p.offset)
+	p.kept.Store(max(p.kept.Load(), p.offset))
 	return n, err
 }
 

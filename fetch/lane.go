@@ -1,0 +1,332 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package fetch
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// repairs is how often a chunk or page with a wrong digest is asked for again.
+const repairs = 2
+
+// A lane receives pieces of the payload, chunk after chunk, verifies each, and hands it to the job. It runs in a
+// goroutine of its own, so that receiving and hashing one chunk overlap with writing the one before.
+//
+// Invariant: everything of the lane's piece before off was handed on; buf holds the next fill bytes of the current
+// chunk, which went through sum and which nobody has verified yet.
+type lane struct {
+	j *job
+
+	tree    *Tree // chunk mode, else nil
+	sum     hash.Hash
+	hash    *hasher
+	payload remoteFile
+	pages   remoteFile
+	budget  budget
+
+	free chan []byte // buffers that the job is done with
+	buf  []byte
+	fill int
+	off  int64
+	end  int64 // of the piece
+	body *body // of the payload; nil between requests
+	skip int64 // bytes of body that are not wanted again
+	high int64 // the furthest that counted as progress
+}
+
+// A block is what a lane tells the job.
+type block struct {
+	lane *lane
+
+	at int64
+	p  []byte // verified bytes from at on, or nil
+	// validator is that of the version they are from.
+	validator string
+
+	rewind bool   // whole mode: the server began again, and what was written is void
+	retry  *Retry // a failure that will be tried again
+	end    bool   // the lane has ended
+	err    error  // why, if not because everything is done
+}
+
+// newLane returns a lane that stands nowhere yet.
+func (j *job) newLane() (*lane, error) {
+	l := &lane{j: j, hash: newHasher(), free: make(chan []byte, j.depth)}
+	l.payload = remoteFile{o: j.o, uri: j.res.URI, size: j.res.Size, validator: j.validator, gate: j.gate, requests: &j.count.requests}
+	l.budget = budget{o: j.o, uri: j.res.URI, notify: func(r Retry) { j.blocks <- block{lane: l, retry: &r} }}
+	for range j.depth {
+		l.free <- nil // made when first needed
+	}
+	if j.whole {
+		l.sum = j.res.Digest.Hash().New()
+		return l, nil
+	}
+	l.sum = sha256.New()
+	l.pages = remoteFile{o: j.o, uri: j.res.pageURI(), size: j.layout.Bytes(), gate: j.gate, requests: &j.count.requests}
+	var err error
+	l.tree, err = NewTree(j.layout, j.res.Chunks.Root, (*pageFetcher)(l))
+	return l, err
+}
+
+// errAlone says that the server does not serve ranges, and that another lane goes on without them.
+var errAlone = errors.New("server without ranges")
+
+// run works on pieces until there are none.
+func (l *lane) run(ctx context.Context) error {
+	defer l.drop()
+	for {
+		from, to, ok := l.j.plan.take()
+		if !ok {
+			return nil
+		}
+		if l.body != nil && from != l.off {
+			l.drop()
+		}
+		l.off, l.end, l.high = from, to, from
+		for l.off < l.end {
+			if err := l.chunk(ctx); err == errAlone {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		if l.j.whole {
+			return l.checkWhole()
+		}
+		if l.j.plan.pieces() {
+			l.drop() // it ends here
+		}
+	}
+}
+
+// chunk brings the next chunk, or in whole mode the next block.
+func (l *lane) chunk(ctx context.Context) error {
+	var want verify.Digest
+	if l.tree != nil {
+		var err error
+		if want, err = l.digest(ctx); err != nil {
+			return err
+		}
+	}
+	if l.buf == nil {
+		if l.buf = <-l.free; l.buf == nil {
+			l.buf = make([]byte, min(l.j.step, l.j.res.Size))
+		}
+	}
+	if l.tree != nil {
+		l.sum.Reset()
+	}
+	if err := l.receive(ctx); err != nil {
+		return err
+	}
+	p := l.buf[:l.need()]
+	if l.tree != nil {
+		if err := l.check(ctx, p, want); err != nil {
+			return err
+		}
+	}
+	l.j.blocks <- block{lane: l, at: l.off, p: p, validator: l.payload.validator}
+	l.off, l.fill, l.buf = l.off+int64(len(p)), 0, nil
+	return nil
+}
+
+// need is the length of the current chunk.
+func (l *lane) need() int { return int(min(l.j.step, l.j.res.Size-l.off)) }
+
+// check compares the chunk in p, which went through sum, with its signed digest and, as long as it is wrong, asks for it again.
+func (l *lane) check(ctx context.Context, p []byte, want verify.Digest) error {
+	got := l.hash.digest(l.sum)
+	for try := 0; ; try++ {
+		if got == want {
+			return nil
+		}
+		l.fill = 0
+		l.j.count.discarded.Add(int64(len(p)))
+		bad := &DigestError{Part: "chunk", Number: l.off / l.j.step, Offset: l.off, Want: want, Got: got}
+		if r, ok := l.j.o.Source.(Rejecter); ok {
+			l.drop()
+			r.Reject(l.j.res.URI, l.off, int64(len(p)))
+		}
+		if try == repairs {
+			return bad
+		}
+		n, err := l.readAt(ctx, &l.payload, p, l.off)
+		l.j.count.fetched.Add(n)
+		if err != nil {
+			l.j.count.discarded.Add(n)
+			return fmt.Errorf("%w; asked for it again: %w", bad, err)
+		}
+		l.j.count.discarded.Add(n - int64(len(p)))
+		got = l.hash.sum(p)
+	}
+}
+
+func (l *lane) checkWhole() error {
+	got, err := verify.NewDigest(l.j.res.Digest.Hash(), l.sum.Sum(nil))
+	if err == nil && got != l.j.res.Digest {
+		err = &DigestError{Part: "payload", Want: l.j.res.Digest, Got: got}
+	}
+	return err
+}
+
+// digest returns the signed digest of the current chunk. A page that stays wrong ends the download.
+func (l *lane) digest(ctx context.Context) (verify.Digest, error) {
+	for try := 0; ; try++ {
+		want, err := l.tree.Digest(ctx, l.off/l.j.step)
+		var bad *DigestError
+		if err == nil || try == repairs || !errors.As(err, &bad) {
+			return want, err
+		}
+	}
+}
+
+// readAt is remoteFile.readAt under the lane's budget. It returns how many bytes arrived in all attempts.
+func (l *lane) readAt(ctx context.Context, f *remoteFile, p []byte, offset int64) (arrived int64, err error) {
+	for {
+		if _, err := l.j.gate.hold(ctx); err != nil {
+			return arrived, err
+		}
+		n, err := f.readAt(ctx, p, offset)
+		arrived += n
+		if err == nil {
+			return arrived, nil
+		}
+		if err := l.budget.wait(ctx, err); err != nil {
+			return arrived, err
+		}
+	}
+}
+
+// pageFetcher reads pages over the network.
+type pageFetcher lane
+
+func (p *pageFetcher) ReadPage(ctx context.Context, n int64, page []byte) error {
+	l := (*lane)(p)
+	arrived, err := l.readAt(ctx, &l.pages, page, n*PageSize)
+	l.j.count.pages.Add(arrived)
+	return err
+}
+
+// receive fills buf with the current chunk over as many requests as it takes and the budget allows.
+func (l *lane) receive(ctx context.Context) error {
+	for l.fill < l.need() {
+		held, err := l.j.gate.hold(ctx)
+		if held {
+			l.drop() // after a night, nobody is at the other end
+		}
+		if err == nil {
+			if err = l.more(ctx); err == nil {
+				continue
+			}
+		}
+		l.drop()
+		if err != errAlone {
+			err = l.budget.wait(ctx, err)
+		}
+		if err != nil {
+			l.j.count.discarded.Add(int64(l.fill))
+			l.fill = 0
+			return err
+		}
+	}
+	return nil
+}
+
+// more reads what is there.
+func (l *lane) more(ctx context.Context) error {
+	if l.body == nil {
+		if err := l.open(ctx); err != nil {
+			return err
+		}
+	}
+	if l.skip > 0 {
+		n, err := l.body.Read(l.buf[:min(l.skip, int64(len(l.buf)))])
+		l.skip -= int64(n)
+		l.j.count.fetched.Add(int64(n))
+		l.j.count.discarded.Add(int64(n))
+		return early(err)
+	}
+	n, err := l.body.Read(l.buf[l.fill:l.need()])
+	l.sum.Write(l.buf[l.fill : l.fill+n]) // at once, while it is in the processor's cache
+	l.fill += n
+	l.j.count.fetched.Add(int64(n))
+	l.advance()
+	if err == io.EOF && l.fill == l.need() {
+		l.drop() // whether it was too early shows at the next chunk
+		return nil
+	}
+	return early(err)
+}
+
+// advance fills the budget up again when the lane got further than ever by a smallest chunk, or to a chunk's end.
+// Less does not count: a server must not be able to keep a device busy for a byte per connection, nor by beginning
+// again and again.
+func (l *lane) advance() {
+	at := l.off + int64(l.fill)
+	if at >= l.high+MinChunkSize || at > l.high && l.fill == l.need() {
+		l.high = at
+		l.budget.reset()
+	}
+}
+
+// open asks for the rest of the piece. In buf may be the beginning of a chunk; it is kept if the body continues it. That
+// both are of one version is not sure, but the chunk's digest decides.
+func (l *lane) open(ctx context.Context) error {
+	at := l.off + int64(l.fill)
+	if l.j.whole && l.payload.validator == "" && at > 0 {
+		// Nothing would tell another version, and its digest only at the very end.
+		l.rewind()
+		at = 0
+	}
+	length := l.end - at
+	if l.end == l.j.res.Size {
+		length = 0
+	}
+	b, err := l.payload.open(ctx, at, length)
+	if err != nil {
+		return err
+	}
+	l.body, l.skip = b, 0
+	if b.Offset == at {
+		return nil
+	}
+	l.j.count.restarts.Add(1)
+	if l.j.whole {
+		l.rewind()
+		return nil
+	}
+	if !l.j.plan.alone(l.off, l.end) {
+		return errAlone
+	}
+	l.end = l.j.plan.rest(l.end)
+	l.j.count.discarded.Add(int64(l.fill))
+	l.fill, l.skip = 0, l.off
+	l.sum.Reset()
+	return nil
+}
+
+// rewind goes back to the first byte, in whole mode.
+func (l *lane) rewind() {
+	l.j.count.discarded.Add(l.off + int64(l.fill))
+	if l.off > 0 {
+		l.j.blocks <- block{lane: l, rewind: true}
+	}
+	l.off, l.fill = 0, 0
+	l.sum.Reset()
+}
+
+// drop closes the body, if one is open.
+func (l *lane) drop() {
+	if l.body != nil {
+		l.body.close()
+		l.body = nil
+	}
+}
