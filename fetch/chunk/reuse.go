@@ -4,9 +4,11 @@
 package chunk
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"github.com/firmament-dev/firmament/fetch"
@@ -31,30 +33,37 @@ type Reuse struct {
 	uri    string
 	index  *Index
 	seeds  []Seed
-	where  map[[32]byte]place
+	where  []place // by the number of the wanted chunk
 
 	reused, fetched atomic.Int64
 	requests        atomic.Int64
 }
 
+// A place is where a seed claims to have a chunk; the zero value is nowhere.
 type place struct {
-	seed   int
+	seed   *Seed
 	offset int64
 }
 
 // NewReuse returns a Reuse for the payload at uri, which index describes. Of two seeds that hold a chunk the first is used.
 func NewReuse(origin fetch.Source, uri string, index *Index, seeds ...Seed) *Reuse {
-	r := &Reuse{origin: origin, uri: uri, index: index, seeds: seeds, where: map[[32]byte]place{}}
-	wanted := make(map[[32]byte]int64, index.Chunks())
-	for n := range index.Chunks() {
-		_, length, id := index.Chunk(n)
-		wanted[id] = length
+	r := &Reuse{origin: origin, uri: uri, index: index, seeds: slices.Clone(seeds), where: make([]place, index.Chunks())}
+	// The wanted chunks by their names: a map would take several times as much memory, and a device has little.
+	order := make([]int32, index.Chunks())
+	for n := range order {
+		order[n] = int32(n)
 	}
-	for i, s := range seeds {
+	slices.SortFunc(order, func(a, b int32) int { return bytes.Compare(index.ids[a][:], index.ids[b][:]) })
+	for i := range r.seeds {
+		s := &r.seeds[i]
 		for n := range s.Index.Chunks() {
 			offset, length, id := s.Index.Chunk(n)
-			if _, known := r.where[id]; !known && wanted[id] == length {
-				r.where[id] = place{i, offset}
+			at, _ := slices.BinarySearchFunc(order, id, func(n int32, id [32]byte) int { return bytes.Compare(index.ids[n][:], id[:]) })
+			for ; at < len(order) && index.ids[order[at]] == id; at++ {
+				wanted := int(order[at])
+				if _, want, _ := index.Chunk(wanted); r.where[wanted].seed == nil && want == length {
+					r.where[wanted] = place{s, offset}
+				}
 			}
 		}
 	}
@@ -74,20 +83,20 @@ func (r *Reuse) Stats() ReuseStats {
 }
 
 // Missing returns how many bytes of the payload no seed claims to have: what a download will cost if they tell the truth.
-func (r *Reuse) Missing() int64 {
+func (r *Reuse) Missing() int64 { return r.MissingFrom(0) }
+
+// MissingFrom is Missing for the payload from offset on.
+func (r *Reuse) MissingFrom(offset int64) int64 {
 	var missing int64
-	for n := range r.index.Chunks() {
-		if _, length, id := r.index.Chunk(n); !r.claimed(id) {
-			missing += length
+	for n := r.index.at(offset); n < r.index.Chunks(); n++ {
+		if begin, length, _ := r.index.Chunk(n); !r.claimed(n) {
+			missing += begin + length - max(begin, offset)
 		}
 	}
 	return missing
 }
 
-func (r *Reuse) claimed(id [32]byte) bool {
-	_, ok := r.where[id]
-	return ok
-}
+func (r *Reuse) claimed(n int) bool { return r.where[n].seed != nil }
 
 // Open implements fetch.Source. The payload's stream has no validator: its parts may be of different versions, and only digests can tell.
 func (r *Reuse) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
@@ -183,17 +192,17 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 // next finds the chunk at b.at in a seed, or opens the range up to the next chunk that a seed claims.
 func (b *reuseBody) next() error {
 	n := b.r.index.at(b.at)
-	offset, length, id := b.r.index.Chunk(n)
-	if chunk, ok := b.seed(length, id); ok {
+	offset, length, _ := b.r.index.Chunk(n)
+	if chunk, ok := b.seed(n); ok {
 		b.chunk = chunk[b.at-offset:]
 		return nil
 	}
 	b.end = offset + length
 	for n++; n < b.r.index.Chunks(); n++ {
-		_, length, id := b.r.index.Chunk(n)
-		if b.r.claimed(id) {
+		if b.r.claimed(n) {
 			break
 		}
+		_, length, _ := b.r.index.Chunk(n)
 		b.end += length
 	}
 	s, err := b.r.OpenRange(b.ctx, b.r.uri, b.at, b.end-b.at, "")
@@ -212,17 +221,18 @@ func (b *reuseBody) next() error {
 	return nil
 }
 
-// seed reads a chunk from the seed that claims to have it.
-func (b *reuseBody) seed(length int64, id [32]byte) ([]byte, bool) {
-	at, ok := b.r.where[id]
-	if !ok {
+// seed reads chunk n from the seed that claims to have it.
+func (b *reuseBody) seed(n int) ([]byte, bool) {
+	if !b.r.claimed(n) {
 		return nil, false
 	}
+	at := b.r.where[n]
+	_, length, id := b.r.index.Chunk(n)
 	if int64(cap(b.buf)) < length {
 		b.buf = make([]byte, length)
 	}
 	p := b.buf[:length]
-	if err := readAt(b.r.seeds[at.seed].Image, p, at.offset); err != nil {
+	if err := readAt(at.seed.Image, p, at.offset); err != nil {
 		return nil, false
 	}
 	return p, b.r.index.sum(p) == id

@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/firmament-dev/firmament/fetch"
+)
+
+// A meter is the network: every byte of a call comes through it, whatever file it is of, is counted, and held to the caller's budget and rate.
+type meter struct {
+	fetch.Source
+	rate, most int64 // 0: no limit
+
+	mu       sync.Mutex
+	spent    int64
+	requests int
+	free     time.Time // when the bytes so far are paid for
+}
+
+// Open implements fetch.Source.
+func (m *meter) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
+	m.asked()
+	s, err := m.Source.Open(ctx, uri, offset, validator)
+	return m.metered(ctx, s, err)
+}
+
+// OpenRange implements fetch.RangeSource.
+func (m *meter) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
+	r, ok := m.Source.(fetch.RangeSource)
+	if !ok || length == 0 {
+		return m.Open(ctx, uri, offset, validator)
+	}
+	m.asked()
+	s, err := r.OpenRange(ctx, uri, offset, length, validator)
+	return m.metered(ctx, s, err)
+}
+
+// Reject implements fetch.Rejecter.
+func (m *meter) Reject(uri string, offset, length int64) {
+	if r, ok := m.Source.(fetch.Rejecter); ok {
+		r.Reject(uri, offset, length)
+	}
+}
+
+func (m *meter) asked() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.requests++
+}
+
+func (m *meter) metered(ctx context.Context, s *fetch.Stream, err error) (*fetch.Stream, error) {
+	if err == nil && s != nil && s.Body != nil {
+		s.Body = &meteredBody{s.Body, m, ctx}
+	}
+	return s, err
+}
+
+// total is how many bytes came so far.
+func (m *meter) total() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.spent
+}
+
+// left is what the budget has left, or -1 without one.
+func (m *meter) left() int64 {
+	if m.most == 0 {
+		return -1
+	}
+	return m.most - m.total()
+}
+
+type meteredBody struct {
+	io.ReadCloser
+	m   *meter
+	ctx context.Context
+}
+
+func (b *meteredBody) Read(p []byte) (int, error) {
+	if b.m.rate > 0 { // in quarters of a second, so that the pauses are short
+		p = p[:min(int64(len(p)), max(b.m.rate/4, 1))]
+	}
+	if left := b.m.left(); left == 0 && len(p) > 0 {
+		return 0, fmt.Errorf("%d bytes taken: %w", b.m.most, fetch.ErrBudget)
+	} else if left > 0 {
+		p = p[:min(int64(len(p)), left)]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if waited := b.m.pay(b.ctx, n); err == nil {
+		err = waited
+	}
+	return n, err
+}
+
+// pay accounts for n bytes and waits until the rate allows more.
+func (m *meter) pay(ctx context.Context, n int) error {
+	m.mu.Lock()
+	m.spent += int64(n)
+	if m.rate == 0 || n == 0 {
+		m.mu.Unlock()
+		return nil
+	}
+	now := time.Now()
+	if m.free.Before(now) {
+		m.free = now
+	}
+	m.free = m.free.Add(time.Duration(float64(n) / float64(m.rate) * float64(time.Second)))
+	pause := m.free.Sub(now)
+	m.mu.Unlock()
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

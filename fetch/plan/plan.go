@@ -1,0 +1,354 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+
+	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/delta"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// A Planner says what the device allows. The zero value is usable. It keeps no state and is safe for concurrent use; two calls with one checkpoint
+// must not run at once.
+type Planner struct {
+	MaxMemory int64 // bytes of buffers for a delta; default delta.DefaultMemory
+	MaxIndex  int64 // bytes of an index, and of each one that is made of a seed; default 1 MiB, at most MaxIndexSize
+}
+
+// A BudgetError says that no way that is left fits in what is left of Options.MaxBytes. It is fetch.ErrBudget. What was verified is kept.
+type BudgetError struct {
+	Way    fetch.Way // the cheapest
+	Needed int64     // bytes that it would take
+	Left   int64
+}
+
+// Error tells what is needed and what is left.
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("plan: the cheapest way (%v) takes %d bytes, %d are left of the budget", e.Way, e.Needed, e.Left)
+}
+
+// Unwrap returns fetch.ErrBudget.
+func (e *BudgetError) Unwrap() error { return fetch.ErrBudget }
+
+// Fetch is fetch.Fetcher.Fetch under o, in the cheapest way that help allows; see the package comment. Memory is that of the Fetcher, and of one delta (MaxMemory) or three
+// indexes (MaxIndex). A resource without chunk digests is fetched whole.
+//
+// o.MaxBytes and o.MaxRate are about what comes over the network. Of the Stats, Requests and Network count all files, the others the payload as it reached the writer.
+//
+// Errors: those of Fetcher.Fetch, for the last way that was taken, and *BudgetError. What was wrong with the ways before it is in Stats.Fallbacks.
+func (p Planner) Fetch(ctx context.Context, o fetch.Options, res fetch.Resource, help fetch.Help, sink fetch.Sink) (fetch.Stats, error) {
+	p.MaxMemory = cmp.Or(p.MaxMemory, delta.DefaultMemory)
+	p.MaxIndex = min(cmp.Or(p.MaxIndex, 1<<20), MaxIndexSize)
+	r := &run{p: p, o: o, res: res, help: help, sink: sink, net: &meter{Source: o.Source, rate: o.MaxRate, most: o.MaxBytes}}
+	if o.MaxRate > 0 && o.MaxRate/2 < cmp.Or(o.MinRate, 1024) {
+		r.o.MinRate = max(o.MaxRate/2, 1) // what is held back here is no stall
+	}
+	if r.o.MaxBytes, r.o.MaxRate = 0, 0; o.OnProgress != nil {
+		r.o.OnProgress = func(p fetch.Progress) {
+			p.Way, p.Network = r.stats.Way, r.net.total()
+			o.OnProgress(p)
+		}
+	}
+	err := r.fetch(ctx)
+	r.stats.Network, r.stats.Requests = r.net.total(), r.net.requests
+	return r.stats, err
+}
+
+// A run is one call of Fetch.
+type run struct {
+	p    Planner
+	o    fetch.Options // the writer's
+	res  fetch.Resource
+	help fetch.Help
+	sink fetch.Sink
+	net  *meter
+
+	ways  []way // that were not tried yet
+	stats fetch.Stats
+}
+
+// A way is one way to the payload.
+type way interface {
+	way() fetch.Way
+	// cost is how many bytes of the network the payload takes from offset at on, its chunk digests left out.
+	cost(at int64) int64
+	// least is what it takes at least: the same, unless that is a guess.
+	least(at int64) int64
+	// prepare does what takes time, and returns the source that the writer is to read from.
+	prepare(ctx context.Context) (fetch.Source, error)
+	// left returns why another way is to be tried after the writer failed with err, nil if that would not help.
+	left(err error) error
+	// reused is how many bytes came from images at hand, of those that the way made.
+	reused(made int64) int64
+}
+
+func (r *run) fetch(ctx context.Context) error {
+	if r.o.Source == nil {
+		return fmt.Errorf("planner without a source: %w", fetch.ErrResource)
+	}
+	at, err := r.at(ctx)
+	if err != nil {
+		return err
+	}
+	r.ways = append(r.ways, fullWay{r})
+	if r.res.Chunks != nil && at < r.res.Size {
+		if err := r.offered(ctx, at); err != nil {
+			return err
+		}
+	}
+	for first := true; ; first = false {
+		w, err := r.choose(ctx)
+		if err != nil {
+			return err
+		}
+		source, err := w.prepare(ctx)
+		if err == nil {
+			var why error
+			if why, err = r.take(ctx, w, source, first); err == nil || why == nil {
+				return err
+			}
+			err = why
+		}
+		if ctx.Err() != nil || w.way() == fetch.WayFull {
+			return err
+		}
+		r.leave(w.way(), err)
+	}
+}
+
+// at is how much of the payload need not be fetched.
+func (r *run) at(ctx context.Context) (int64, error) {
+	at := r.sinkOffset()
+	if _, ok := r.sink.(fetch.Resumer); !ok {
+		return at, nil
+	}
+	o := r.o
+	o.Source = r.net
+	f, err := fetch.New(o)
+	if err != nil {
+		return 0, err
+	}
+	saved, err := f.Saved(ctx, r.res)
+	return min(max(at, saved), r.res.Size), err
+}
+
+func (r *run) sinkOffset() int64 {
+	if r.sink == nil {
+		return 0 // the writer refuses
+	}
+	return r.sink.Offset()
+}
+
+// offered adds the ways that are offered for the resource and possible here.
+func (r *run) offered(ctx context.Context, at int64) error {
+	offers, err := Parse(r.help.Offers)
+	if err != nil {
+		r.leave(fetch.WayNone, err)
+		return nil
+	}
+	p := offers.Find(r.res.Digest, r.res.Size)
+	if p == nil {
+		return nil
+	}
+	running, err := r.identify(ctx, p)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		r.leave(fetch.WayDelta, err)
+	}
+	for _, d := range p.Deltas {
+		if d.From != running || running == (Old{}) {
+			continue
+		}
+		if err := r.delta(d); err != nil {
+			r.leave(fetch.WayDelta, err)
+		}
+	}
+	if p.Index != nil && (r.help.Running != nil || len(r.help.Seeds) > 0) {
+		if err := r.chunks(*p.Index, running, at); err != nil {
+			r.leave(fetch.WayChunks, err)
+		}
+	}
+	return nil
+}
+
+// delta adds a delta from the image that runs.
+func (r *run) delta(d Delta) (err error) {
+	if d.Memory > r.p.MaxMemory {
+		return fmt.Errorf("%d bytes, at most %d allowed: %w", d.Memory, r.p.MaxMemory, delta.ErrMemory)
+	}
+	if d.URI, err = r.resolve(d.URI); err == nil {
+		r.ways = append(r.ways, &deltaWay{r: r, d: d})
+	}
+	return err
+}
+
+// chunks adds the way by chunks. If the offer does not say what the image that runs has, an index is tried that takes little.
+func (r *run) chunks(x Index, running Old, at int64) (err error) {
+	if x.Size > r.p.MaxIndex {
+		return fmt.Errorf("index of %d bytes, at most %d allowed: %w", x.Size, r.p.MaxIndex, delta.ErrMemory)
+	}
+	w := &chunksWay{r: r, x: x, missing: -1}
+	for _, f := range x.From {
+		if f.From == running {
+			w.missing = min(f.Bytes, r.res.Size)
+		}
+	}
+	if w.missing < 0 && x.Size > (r.res.Size-at)/8 {
+		return errNothing
+	}
+	if w.x.URI, err = r.resolve(x.URI); err == nil {
+		r.ways = append(r.ways, w)
+	}
+	return err
+}
+
+func (r *run) resolve(uri string) (string, error) {
+	if r.help.Resolve == nil {
+		return uri, nil
+	}
+	return r.help.Resolve(uri)
+}
+
+// identify says which of the old images that p names is the one that runs: it is read once, as far as the largest of them reaches. delta.ErrBase if it is none.
+func (r *run) identify(ctx context.Context, p *Payload) (Old, error) {
+	var old []Old
+	for _, d := range p.Deltas {
+		old = append(old, d.From)
+	}
+	if p.Index != nil {
+		for _, f := range p.Index.From {
+			old = append(old, f.From)
+		}
+	}
+	if len(old) == 0 || r.help.Running == nil {
+		return Old{}, nil
+	}
+	slices.SortFunc(old, func(a, b Old) int { return cmp.Compare(a.Size, b.Size) })
+	h, at, buf := sha256.New(), int64(0), make([]byte, 64<<10)
+	for _, o := range old {
+		if o.Size > r.help.Running.Size() {
+			break
+		}
+		for at < o.Size {
+			if err := ctx.Err(); err != nil {
+				return Old{}, err
+			}
+			n, err := r.help.Running.ReadAt(buf[:min(int64(len(buf)), o.Size-at)], at)
+			h.Write(buf[:n])
+			if at += int64(n); n == 0 {
+				return Old{}, fmt.Errorf("read the running image at %d: %w", at, cmp.Or(err, io.ErrNoProgress))
+			}
+		}
+		got, err := verify.NewDigest(verify.SHA256, h.Sum(nil))
+		if err != nil || got == o.Digest {
+			return o, err
+		}
+	}
+	return Old{}, fmt.Errorf("the running image is none of the %d that something is offered from: %w", len(old), delta.ErrBase)
+}
+
+// choose takes the cheapest way out of those that are left. What does not fit in the budget is not begun.
+func (r *run) choose(ctx context.Context) (way, error) {
+	at, err := r.at(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i, w := range r.ways {
+		if w.cost(at) < r.ways[n].cost(at) {
+			n = i
+		}
+	}
+	w := r.ways[n]
+	if err := r.affords(w, at); err != nil {
+		return nil, err
+	}
+	r.ways = slices.Delete(r.ways, n, n+1)
+	return w, nil
+}
+
+// affords is a *BudgetError if w does not fit in the budget.
+func (r *run) affords(w way, at int64) error {
+	left := r.net.left()
+	if left < 0 || at == r.res.Size {
+		return nil
+	}
+	needed := w.least(at)
+	if r.res.Chunks != nil {
+		needed += r.pages(at)
+	}
+	if needed > left {
+		return &BudgetError{w.way(), needed, left}
+	}
+	return nil
+}
+
+// pages is how much of the page file is needed from offset at on, at most.
+func (r *run) pages(at int64) int64 {
+	l, err := fetch.NewLayout(r.res.Size, r.res.Chunks.Size)
+	if err != nil {
+		return 0 // the writer refuses
+	}
+	leaves := (l.Chunks()-1)/fetch.PageDigests - at/r.res.Chunks.Size/fetch.PageDigests + 1
+	return min(l.Pages(), leaves*2+int64(l.Levels())) * fetch.PageSize
+}
+
+// take lets the writer go on with w. why is set if another way is to be tried.
+func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) (why, err error) {
+	o := r.o
+	o.Source = source
+	f, err := fetch.New(o)
+	if err != nil {
+		return nil, err
+	}
+	r.stats.Way = w.way()
+	s, err := f.Fetch(ctx, r.res, r.sink)
+	if r.stats.Fetched += s.Fetched; first {
+		r.stats.Kept, r.stats.ResumedFrom = s.Kept, s.ResumedFrom
+	}
+	r.stats.Discarded += s.Discarded
+	r.stats.Pages += s.Pages
+	r.stats.Restarts += s.Restarts
+	r.stats.Checkpoint = errors.Join(r.stats.Checkpoint, s.Checkpoint)
+	r.stats.Reused += w.reused(r.sinkOffset() - s.ResumedFrom)
+	if err == nil {
+		return nil, nil
+	}
+	return w.left(err), err
+}
+
+func (r *run) leave(w fetch.Way, why error) {
+	r.stats.Fallbacks = append(r.stats.Fallbacks, fetch.Fallback{Way: w, Err: why})
+}
+
+// share is n * part / whole, rounded up; part is at most whole.
+func share(n, part, whole int64) int64 {
+	hi, lo := bits.Mul64(uint64(n), uint64(part))
+	q, rest := bits.Div64(hi, lo, uint64(whole))
+	if rest > 0 {
+		q++
+	}
+	return int64(q)
+}
+
+// fullWay is the payload itself.
+type fullWay struct{ r *run }
+
+func (w fullWay) way() fetch.Way                                { return fetch.WayFull }
+func (w fullWay) cost(at int64) int64                           { return w.r.res.Size - at }
+func (w fullWay) least(at int64) int64                          { return w.cost(at) }
+func (w fullWay) prepare(context.Context) (fetch.Source, error) { return w.r.net, nil }
+func (w fullWay) left(error) error                              { return nil }
+func (w fullWay) reused(int64) int64                            { return 0 }
