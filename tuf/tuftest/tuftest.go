@@ -1,26 +1,46 @@
 // SPDX-FileCopyrightText: The Firmament Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tuftest is a repository for tests that can be right or wrong in any way: it signs anything with any key, and
+// Package tuftest is a TUF repository for tests that can be right or wrong in any way: it signs anything with any key, and
 // serves it from memory, with faults. Metadata is assembled by hand here, by no code that the library uses to write it.
 //
-// A Repo is a client.Remote. Its keys are the same in every run and known to everybody: use it in tests only. Misuse panics.
-// A Repo is not safe for concurrent use.
+// # Making a repository
+//
+// New returns a small valid one. Change its fields, then Publish the roles that are to have a next version, or Put the one that is to be
+// replaced. What the fields cannot say, Edit can: it changes the signed part of a role just before it is signed. Signers lets others sign than
+// those who should. Files, in the end, holds the bytes that are served; any of them can be replaced, also by one that Sign or
+// Envelope made of nothing.
+//
+// # Serving it
+//
+// A Repo is a client.Remote, an http.Handler, and an http.RoundTripper that needs no network:
+//
+//	client.New(client.Options{Remote: repo, …})           // tuf/client itself
+//	httptest.NewServer(repo)                              // anything that speaks HTTP
+//	httpsource.New(&http.Client{Transport: repo})         // the same without sockets
+//
+// The second and the third serve below any path that ends before "metadata" and "targets". The first and the third wait on timers
+// alone, so that inside testing/synctest a server that stalls for an hour costs nothing.
+//
+// # Faults
+//
+// Spoil makes answers wrong: Stall, Truncate, Drip, Claim (a wrong length), Endless, Status (404, 500), Swap and Stale, or a Fault of one's
+// own. Honest ends that. Requests tells what was asked for.
+//
+// Keys are the same in every run and known to everybody: use it in tests only. Misuse panics. Serving is safe for concurrent use; change
+// fields and publish while no request is under way.
 package tuftest
 
 import (
-	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/url"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -28,26 +48,31 @@ import (
 // Repo is the repository. Change its fields, then publish. Zero entries of the maps mean: the keys of New, threshold 1,
 // signed by the listed keys, expiring a day after Now.
 type Repo struct {
-	Now        time.Time
-	Version    map[tuf.Role]int64
-	Expires    map[tuf.Role]time.Time
+	Now        time.Time                    // moves only when a test moves it
+	Version    map[tuf.Role]int64           // last published
+	Expires    map[tuf.Role]time.Time       // of what is published next
 	Keys       map[tuf.Role][]verify.Signer // listed in root
-	Signers    map[tuf.Role][]verify.Signer // who signs, if not Keys
-	Thresholds map[tuf.Role]any
-	Targets    map[string][]byte
+	Signers    map[tuf.Role][]verify.Signer // who signs, if not Keys; an empty list is nobody
+	Thresholds map[tuf.Role]any             // anything that JSON has: 2, 0, "two"
+	Targets    map[string][]byte            // by target path, the files of the top-level targets role
 
 	// Delegated roles are published under their names as roles, after they have Keys. DelegatedTargets are their files, Delegations the
 	// "delegations" objects of any targets role; Delegate fills them in.
 	DelegatedTargets map[tuf.Role]map[string][]byte
 	Delegations      map[tuf.Role]map[string]any
 
-	Hashes bool // list lengths and digests in timestamp and snapshot
-	Edit   func(role tuf.Role, signed map[string]any)
+	Hashes     bool          // list lengths and digests in timestamp and snapshot
+	Algorithms []verify.Hash // of the digests of targets, SHA-256 if empty; a target is served under each
+	Plain      bool          // no consistent snapshots: file names carry neither versions nor digests, except root's
+	Edit       func(role tuf.Role, signed map[string]any)
 
-	Files    map[string][]byte // what is served, by the name that a client asks for
-	Fault    func(name string, data []byte, err error) ([]byte, error)
-	Requests []string
+	Files    map[string][]byte                                         // what is served, by the name that a client.Remote is asked for
+	Fault    func(name string, data []byte, err error) ([]byte, error) // if not nil, has the last word on what Get returns
+	Patience time.Duration                                             // how long Get takes at most, ten seconds if zero
+	Requests []string                                                  // names asked for, in order
 
+	mu      sync.Mutex
+	faults  []spoilt
 	oldRoot []verify.Signer // who must sign the next root too
 }
 
@@ -65,7 +90,7 @@ func New() *Repo {
 		DelegatedTargets: map[tuf.Role]map[string][]byte{}, Delegations: map[tuf.Role]map[string]any{},
 	}
 	for i, role := range topLevel {
-		r.Keys[role] = []verify.Signer{testkeys.Ed25519(i)}
+		r.Keys[role] = []verify.Signer{Ed25519(i)}
 	}
 	r.Publish(tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp)
 	return r
@@ -101,11 +126,14 @@ func (r *Repo) Put(role tuf.Role) []byte {
 
 // Name is where the present version of a role is served.
 func (r *Repo) Name(role tuf.Role) string {
-	if role == tuf.RoleTimestamp {
-		return "metadata/timestamp.json"
+	if role == tuf.RoleTimestamp || r.Plain && role != tuf.RoleRoot {
+		return "metadata/" + url.PathEscape(string(role)) + ".json"
 	}
 	return fmt.Sprintf("metadata/%d.%s.json", r.Version[role], url.PathEscape(string(role)))
 }
+
+// Past returns what is served now, to be served again later: see Stale, or assign it to Files.
+func (r *Repo) Past() map[string][]byte { return maps.Clone(r.Files) }
 
 // Root returns a published root.
 func (r *Repo) Root(version int) []byte {
@@ -127,7 +155,7 @@ func (r *Repo) signers(role tuf.Role) []verify.Signer {
 		signers = slices.Clone(r.Keys[role])
 		if role == tuf.RoleRoot {
 			for _, old := range r.oldRoot {
-				if !slices.ContainsFunc(signers, func(s verify.Signer) bool { return s.Public() == old.Public() }) {
+				if !slices.ContainsFunc(signers, func(s verify.Signer) bool { return ID(s) == ID(old) }) {
 					signers = append(signers, old)
 				}
 			}
@@ -172,14 +200,31 @@ func (r *Repo) Signed(role tuf.Role) map[string]any {
 		}
 		targets := map[string]any{}
 		for name, data := range files {
-			sum := verify.Sum(verify.SHA256, data)
-			targets[name] = map[string]any{"length": len(data), "hashes": map[string]any{"sha256": hex.EncodeToString(sum.Bytes())}}
-			dir, file := path.Split(name)
-			r.Files[fmt.Sprintf("targets/%s%x.%s", dir, sum.Bytes(), file)] = data
+			targets[name] = map[string]any{"length": len(data), "hashes": r.store(name, data)}
 		}
 		signed["targets"] = targets
 	}
 	return signed
+}
+
+// store serves a target, and returns its "hashes".
+func (r *Repo) store(name string, data []byte) map[string]any {
+	algorithms := r.Algorithms
+	if len(algorithms) == 0 {
+		algorithms = []verify.Hash{verify.SHA256}
+	}
+	hashes := map[string]any{}
+	for _, h := range algorithms {
+		sum := verify.Sum(h, data)
+		hashes[h.String()] = hex.EncodeToString(sum.Bytes())
+		if dir, file := path.Split(name); !r.Plain {
+			r.Files[fmt.Sprintf("targets/%s%x.%s", dir, sum.Bytes(), file)] = data
+		}
+	}
+	if r.Plain {
+		r.Files["targets/"+name] = data
+	}
+	return hashes
 }
 
 func (r *Repo) fillRoot(signed map[string]any) {
@@ -188,8 +233,8 @@ func (r *Repo) fillRoot(signed map[string]any) {
 		list := r.Keys[role]
 		ids := []any{}
 		for _, s := range list {
-			keys[KeyID(s.Public())] = KeyJSON(s.Public())
-			ids = append(ids, KeyID(s.Public()))
+			keys[ID(s)] = keyJSON(keyOf(s))
+			ids = append(ids, ID(s))
 		}
 		threshold := r.Thresholds[role]
 		if threshold == nil {
@@ -197,54 +242,7 @@ func (r *Repo) fillRoot(signed map[string]any) {
 		}
 		roles[string(role)] = map[string]any{"keyids": ids, "threshold": threshold}
 	}
-	signed["consistent_snapshot"], signed["keys"], signed["roles"] = true, keys, roles
-}
-
-// Delegate lets from delegate to a role: it appends d, which may lack name, keyids and threshold, to from's delegations, and gives the role
-// a key of its own if it has none. It publishes nothing.
-func (r *Repo) Delegate(from tuf.Role, to string, d map[string]any) {
-	role := tuf.Role(to)
-	if r.Keys[role] == nil {
-		r.Keys[role] = []verify.Signer{testkeys.Ed25519(1000 + len(r.Keys))}
-	}
-	if r.DelegatedTargets[role] == nil {
-		r.DelegatedTargets[role] = map[string][]byte{}
-	}
-	all := r.delegations(from)
-	entry := map[string]any{"name": to, "threshold": 1, "terminating": false, "keyids": r.list(all, r.Keys[role])}
-	maps.Copy(entry, d)
-	roles, _ := all["roles"].([]any)
-	all["roles"] = append(roles, entry)
-}
-
-// DelegateBins lets from delegate everything to 2^bits succinct roles, which share one key. It returns their names.
-func (r *Repo) DelegateBins(from tuf.Role, prefix string, bits int) []tuf.Role {
-	key := []verify.Signer{testkeys.Ed25519(999)}
-	all := r.delegations(from)
-	all["succinct_roles"] = map[string]any{"bit_length": bits, "name_prefix": prefix, "threshold": 1, "keyids": r.list(all, key)}
-	var names []tuf.Role
-	for i := range 1 << bits {
-		name := tuf.Role(tuf.BinName(prefix, bits, uint32(i)))
-		r.Keys[name], r.DelegatedTargets[name] = key, map[string][]byte{}
-		names = append(names, name)
-	}
-	return names
-}
-
-func (r *Repo) delegations(from tuf.Role) map[string]any {
-	if r.Delegations[from] == nil {
-		r.Delegations[from] = map[string]any{"keys": map[string]any{}}
-	}
-	return r.Delegations[from]
-}
-
-func (r *Repo) list(delegations map[string]any, signers []verify.Signer) []any {
-	ids := []any{}
-	for _, s := range signers {
-		delegations["keys"].(map[string]any)[KeyID(s.Public())] = KeyJSON(s.Public())
-		ids = append(ids, KeyID(s.Public()))
-	}
-	return ids
+	signed["consistent_snapshot"], signed["keys"], signed["roles"] = !r.Plain, keys, roles
 }
 
 func (r *Repo) metaFile(role tuf.Role) map[string]any {
@@ -255,69 +253,4 @@ func (r *Repo) metaFile(role tuf.Role) map[string]any {
 		meta["hashes"] = map[string]any{"sha256": hex.EncodeToString(verify.Sum(verify.SHA256, data).Bytes())}
 	}
 	return meta
-}
-
-// Get serves Files; it is the Remote of tuf/client.
-func (r *Repo) Get(ctx context.Context, name string, max int64) ([]byte, error) {
-	r.Requests = append(r.Requests, name)
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	data, ok := r.Files[name]
-	var err error
-	if !ok {
-		err = fmt.Errorf("get %s: %w", name, fs.ErrNotExist)
-	}
-	if r.Fault != nil {
-		data, err = r.Fault(name, data, err)
-	}
-	return slices.Clone(data), err
-}
-
-// KeyID is the key id that this package gives a key. It is not the specification's hash: a client must not care.
-func KeyID(k verify.Key) string { return hex.EncodeToString(k.ID().Bytes()) }
-
-// KeyJSON is the KEY object of a public key.
-func KeyJSON(k verify.Key) map[string]any {
-	key, err := tuf.KeyOf(k)
-	if err != nil {
-		panic(err)
-	}
-	kind, scheme, public := key.KeyVal()
-	return map[string]any{"keytype": kind, "scheme": scheme, "keyval": map[string]any{"public": public}}
-}
-
-// Signature is one entry of "signatures".
-func Signature(signed any, s verify.Signer) map[string]any {
-	text, err := json.Marshal(signed)
-	if err != nil {
-		panic(err)
-	}
-	canonical, err := tuf.Canonical(text)
-	if err != nil {
-		panic(err)
-	}
-	sig, err := s.Sign(context.Background(), canonical)
-	if err != nil {
-		panic(err)
-	}
-	return map[string]any{"keyid": KeyID(s.Public()), "sig": hex.EncodeToString(sig)}
-}
-
-// Sign makes a metadata file, indented so that it is not in canonical form.
-func Sign(signed any, signers ...verify.Signer) []byte {
-	signatures := []any{}
-	for _, s := range signers {
-		signatures = append(signatures, Signature(signed, s))
-	}
-	return Envelope(signed, signatures)
-}
-
-// Envelope makes a metadata file out of its parts.
-func Envelope(signed any, signatures any) []byte {
-	data, err := json.MarshalIndent(map[string]any{"signed": signed, "signatures": signatures}, "", " ")
-	if err != nil {
-		panic(err)
-	}
-	return data
 }
