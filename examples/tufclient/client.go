@@ -60,7 +60,7 @@ func (c *command) open(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := clock(ctx)
+	now, err := c.clock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (c *command) open(ctx context.Context) (*client.Client, error) {
 	})
 }
 
-// clock is the time, as faketime has it if it is there.
+// clock is the time, as faketime(1) has it if it is there.
 func clock(ctx context.Context) (time.Time, error) {
 	if os.Getenv("FAKETIME") == "" {
 		return time.Now(), nil
@@ -124,7 +124,7 @@ func (c *command) target(ctx context.Context, t *client.Client, name string) err
 			return nil
 		}
 	}
-	temp, err := os.CreateTemp(c.own(), "download-")
+	temp, err := os.CreateTemp(c.targetDir, ".unverified-") // the metadata may be on another file system
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 )
@@ -31,7 +32,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(ctx, os.Args[1:], clock); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "tufclient:", err)
 		os.Exit(1)
 	}
@@ -39,13 +40,14 @@ func main() {
 
 // A command is one command line.
 type command struct {
+	clock                    func(context.Context) (time.Time, error)
 	metadataDir, metadataURL string
 	targetDir, targetURL     string
 	targets                  []string
 }
 
-func run(ctx context.Context, args []string) error {
-	var c command
+func run(ctx context.Context, args []string, clock func(context.Context) (time.Time, error)) error {
+	c := command{clock: clock}
 	fs := flag.NewFlagSet("tufclient", flag.ContinueOnError)
 	fs.SetOutput(os.Stderr)
 	fs.Usage = func() {
