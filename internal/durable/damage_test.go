@@ -419,3 +419,65 @@ func FuzzLog(f *testing.F) {
 		}
 	})
 }
+
+func TestPendingDiscard(t *testing.T) {
+	fsys := simfs.NewSim(simfs.Options{}).FS()
+	if err := durable.WriteFile(fsys, "state", []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := durable.Create(fsys, "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write([]byte("new")); err != nil || p.Size() != 3 {
+		t.Fatal(err, p.Size())
+	}
+	if err := p.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := fsys.ReadDir(".")
+	if err != nil || len(names) != 1 {
+		t.Errorf("left over: %v, %v", names, err)
+	}
+	if data, err := durable.ReadFile(fsys, "state", 10); err != nil || string(data) != "old" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if _, err := durable.Create(fsys, "state.1.tmp"); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("temporary name: %v", err)
+	}
+}
+
+func TestLoadRecord(t *testing.T) {
+	sim := simfs.NewSim(simfs.Options{})
+	fsys := sim.FS()
+	if _, _, err := durable.LoadRecord(fsys, "r", 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no record: %v", err)
+	}
+	r, err := durable.OpenRecord(fsys, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := durable.LoadRecord(fsys, "r", 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("never stored: %v", err)
+	}
+	if err := r.Store([]byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	for known, want := range map[uint64]int{0: 1, 1: 0} {
+		before := sim.Ops()
+		if data, seq, err := durable.LoadRecord(fsys, "r", known); err != nil || string(data) != "one" || seq != 1 {
+			t.Errorf("%q, %d, %v", data, seq, err)
+		}
+		if got := sim.Ops() - before; got != want {
+			t.Errorf("known %d: %d operations, want %d", known, got, want)
+		}
+	}
+	for _, name := range []string{"r.0", "r.1"} {
+		if err := durable.WriteFile(fsys, name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := durable.LoadRecord(fsys, "r", 0); !errors.Is(err, durable.ErrCorrupt) {
+		t.Errorf("damaged: %v", err)
+	}
+}

@@ -141,6 +141,29 @@ func openAtomicFile(s *simfs.Sim) (store, error) {
 	return atomicFile{s.FS(), "dir/state"}, durable.MkdirAll(s.FS(), "dir")
 }
 
+// pendingFile is an atomic file whose content arrives in pieces, and is looked at before it is kept.
+type pendingFile struct{ atomicFile }
+
+func (f pendingFile) save(v uint64) error {
+	p, err := durable.Create(f.fsys, f.name)
+	if err != nil {
+		return err
+	}
+	data := value(v)
+	seen := make([]byte, len(data))
+	_, err1 := p.Write(data[:500])
+	_, err2 := p.Write(data[500:])
+	_, err3 := p.ReadAt(seen, 0)
+	if err := errors.Join(err1, err2, err3); err != nil || !bytes.Equal(seen, data) {
+		return errors.Join(err, p.Discard())
+	}
+	return p.Commit()
+}
+
+func openPendingFile(s *simfs.Sim) (store, error) {
+	return pendingFile{atomicFile{s.FS(), "dir/state"}}, durable.MkdirAll(s.FS(), "dir")
+}
+
 type record struct{ *durable.Record }
 
 func (r record) load() (uint64, error) {
@@ -223,6 +246,10 @@ func explore(t *testing.T, w simfs.Workload, o simfs.ExploreOptions) {
 
 func TestSTO_01_AtomicFile(t *testing.T) {
 	explore(t, workload(openAtomicFile, nil), simfs.ExploreOptions{})
+}
+
+func TestSTO_01_PendingFile(t *testing.T) {
+	explore(t, workload(openPendingFile, nil), simfs.ExploreOptions{})
 }
 
 func TestSTO_01_Record(t *testing.T) {

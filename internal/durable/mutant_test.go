@@ -17,6 +17,7 @@ func TestMutants(t *testing.T) {
 	}
 	const (
 		file    = "^TestSTO_01_AtomicFile$"
+		pending = "^TestSTO_01_PendingFile$"
 		record  = "^TestSTO_01_Record$"
 		device  = "^TestSTO_01_DeviceRecord$"
 		log     = "^TestSTO_01_Log$"
@@ -59,6 +60,22 @@ func TestMutants(t *testing.T) {
 			Name: "new directory not synced", File: "file.go",
 			Old: "return fsys.SyncDir(parent)", New: "return nil",
 			TestRun: file, Invariant: "S3",
+		},
+		{
+			Name: "pending file not synced", File: "pending.go",
+			Old: "err = p.f.Sync()", New: "err = nil",
+			TestRun: pending, Invariant: "S2|S3",
+		},
+		{
+			Name: "pending file: directory not synced", File: "pending.go",
+			Old: "return p.fsys.SyncDir(path.Dir(p.name))", New: "_ = path.Dir\n\treturn nil",
+			TestRun: pending, Invariant: "S3",
+		},
+		{
+			Name: "pending file written in place", File: "pending.go",
+			Old:     "f, temp, err := createTemp(fsys, name)",
+			New:     "temp := name\n\tf, err := fsys.OpenFile(name, 0x42)",
+			TestRun: pending, Invariant: "S2|S3",
 		},
 		{
 			Name: "record copy not synced", File: "region.go",

@@ -108,6 +108,29 @@ func (r *Record) Load() (data []byte, seq uint64, err error) {
 	return s.newest.data, s.newest.seq, nil
 }
 
+// LoadRecord returns what a record in files holds without opening it. It writes nothing, and syncs only the copy that it returns, unless the
+// caller knows that sequence number already: a process that was killed may have left it written and not yet durable. Errors: as
+// Load; [fs.ErrNotExist] also if there is no record.
+func LoadRecord(fsys simfs.FS, name string, known uint64) (data []byte, seq uint64, err error) {
+	r := &Record{name: name, copies: [2]region{&fileRegion{fsys, name + ".0"}, &fileRegion{fsys, name + ".1"}}}
+	_, err0 := r.copies[0].read()
+	_, err1 := r.copies[1].read()
+	if errors.Is(err0, fs.ErrNotExist) && errors.Is(err1, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("load record %s: %w", name, fs.ErrNotExist)
+	}
+	s, err := r.load()
+	switch {
+	case err == nil && s.newest.seq == 0:
+		err = fmt.Errorf("never stored: %w", fs.ErrNotExist)
+	case err == nil && s.newest.seq != known:
+		err = r.copies[s.index].sync()
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("load record %s: %w", name, err)
+	}
+	return s.newest.data, s.newest.seq, nil
+}
+
 // Store replaces the record. The new one is durable when Store returns nil.
 // After an error the old one is, unless power failed as well: then it may be
 // either.
