@@ -41,6 +41,7 @@ func Canonical(data []byte) ([]byte, error) {
 type canonicaliser struct {
 	in      []byte
 	pos     int
+	base    int64 // where in begins, for messages
 	out     []byte
 	members []member // of all objects that are open, innermost last
 }
@@ -48,7 +49,9 @@ type canonicaliser struct {
 // member is where one "name":value stands in out; name ends before its closing quote.
 type member struct{ start, nameEnd, end int32 }
 
-func (c *canonicaliser) fail(what string) error { return malformed("%s at byte %d", what, c.pos) }
+func (c *canonicaliser) fail(what string) error {
+	return malformed("%s at byte %d", what, c.base+int64(c.pos))
+}
 
 func (c *canonicaliser) space() {
 	for c.pos < len(c.in) {
@@ -231,9 +234,13 @@ func (c *canonicaliser) sort(members []member) error {
 	return nil
 }
 
-// compare orders two members by their names' characters; an escape in a canonical name stands for the character after it.
+// compare orders two members by their names.
 func (c *canonicaliser) compare(a, b member) int {
-	x, y := c.out[a.start+1:a.nameEnd], c.out[b.start+1:b.nameEnd]
+	return compareNames(c.out[a.start+1:a.nameEnd], c.out[b.start+1:b.nameEnd])
+}
+
+// compareNames orders two canonical names, without their quotes, by the characters; an escape stands for the character after it.
+func compareNames(x, y []byte) int {
 	for len(x) > 0 && len(y) > 0 {
 		if x[0] == '\\' {
 			x = x[1:]
@@ -270,8 +277,13 @@ func (c *canonicaliser) text() error {
 		case b < 0x20:
 			return c.fail("control character in a string")
 		case b < utf8.RuneSelf:
-			c.out = append(c.out, b)
-			c.pos++
+			start := c.pos
+			for c.pos++; c.pos < len(c.in); c.pos++ {
+				if b := c.in[c.pos]; b == '"' || b == '\\' || b < 0x20 || b >= utf8.RuneSelf {
+					break
+				}
+			}
+			c.out = append(c.out, c.in[start:c.pos]...)
 		default:
 			r, n := utf8.DecodeRune(c.in[c.pos:])
 			if r == utf8.RuneError && n == 1 {

@@ -21,6 +21,12 @@
 // signatures hold. Signers are counted by public key, never by key id. Keys of unknown type are ignored, so a root
 // may list one beside the keys that count.
 //
+// Targets metadata may be larger than a device's memory. It is read from an io.ReaderAt in blocks, twice: first for the grammar, the
+// canonical form and the digests, in which its signatures are verified; then for what it says. What stays in memory is the header, the
+// delegations, a digest per block and where some entries begin; a look-up reads a block or two and compares them with their digests. Files
+// of up to 8 MiB may have their members in any order; in a larger one the target paths must be sorted, as canonical form has them.
+// All of that can be put away as an index (Targets.Index), which a device that can authenticate it uses instead of verifying again.
+//
 // Set holds the trusted metadata and applies the client workflow of section 5. Its errors name the attack: ErrRollback, ErrFreeze,
 // ErrMixAndMatch, ErrThreshold (arbitrary software), ErrLength (endless data).
 //

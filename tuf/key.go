@@ -9,8 +9,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -128,29 +126,20 @@ func (k Key) KeyVal() (keyType, scheme, public string) {
 // Verify checks a signature over message as metadata carries it: ASN.1 DER for ECDSA, with SHA-256 on P-256 and SHA-384 on P-384;
 // RSASSA-PSS with SHA-256 and any length of salt; the bytes as they are for the others. Errors: verify.ErrSignature, verify.ErrAlgorithm for the zero Key.
 func (k Key) Verify(message, sig []byte) error {
-	var ok bool
 	switch k.scheme {
-	case SchemeP384:
-		public, err := x509.ParsePKIXPublicKey([]byte(k.der))
-		sum := sha512.Sum384(message)
-		key, is := public.(*ecdsa.PublicKey)
-		ok = err == nil && is && ecdsa.VerifyASN1(key, sum[:], sig)
-	case SchemeRSAPSS:
-		public, err := x509.ParsePKIXPublicKey([]byte(k.der))
-		sum := sha256.Sum256(message)
-		key, is := public.(*rsa.PublicKey)
-		ok = err == nil && is && rsa.VerifyPSS(key, crypto.SHA256, sum[:], sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto}) == nil
-	default:
-		key, err := verify.ParsePublicKeyPEM(k.PEM())
-		if err != nil {
+	case SchemeP384, SchemeRSAPSS:
+		c := k.check(sig)
+		if c == nil {
 			return fmt.Errorf("verify with %q key: %w", k.scheme, verify.ErrAlgorithm)
 		}
-		return key.VerifySignature(message, sig)
+		c.Write(message)
+		return c.Verify()
 	}
-	if !ok {
-		return fmt.Errorf("%s key %v: %w", k.scheme, k.ID(), verify.ErrSignature)
+	key, err := verify.ParsePublicKeyPEM(k.PEM())
+	if err != nil {
+		return fmt.Errorf("verify with %q key: %w", k.scheme, verify.ErrAlgorithm)
 	}
-	return nil
+	return key.VerifySignature(message, sig)
 }
 
 // parseKeys reads the keys of root or of a delegation, by the key id given. The id is a label here: thresholds count public

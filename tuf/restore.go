@@ -3,7 +3,11 @@
 
 package tuf
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
 
 // RestoreTimestamp puts back timestamp metadata that an earlier update accepted. It is verified with the keys of the
 // trusted root; it may have expired, it then still tells which versions are older.
@@ -35,20 +39,33 @@ func (s *Set) RestoreSnapshot(data []byte) error {
 }
 
 // RestoreTargets puts back targets metadata that an earlier update accepted, after RestoreSnapshot. It may be expired
-// or older than what the snapshot lists. Errors: ErrMalformed, ErrThreshold.
+// or older than what the snapshot lists. It keeps data and reads from it. Errors: ErrMalformed, ErrThreshold.
 func (s *Set) RestoreTargets(data []byte) error {
-	old, err := s.openTargets(data, MetaFile{})
-	if err != nil {
-		return err
+	return s.RestoreTargetsFile(bytes.NewReader(data), int64(len(data)))
+}
+
+// RestoreTargetsFile is RestoreTargets for a file that is not held in memory; see UpdateTargetsFile.
+func (s *Set) RestoreTargetsFile(r io.ReaderAt, size int64) error {
+	old, err := openTargets(s.root.roles[RoleTargets], RoleTargets, r, size, s.listedTargets(), false)
+	if err == nil {
+		s.restoreTargets(old)
 	}
+	return err
+}
+
+func (s *Set) restoreTargets(old *Targets) {
 	s.targets, s.targetsAs = old, MetaFile{}
-	if s.snapshot != nil {
-		listed := s.snapshot.meta[RoleTargets.Filename()]
-		if listed.Version == old.version && listed.check(data) == nil {
-			s.targetsAs = listed
-		}
+	if listed := s.listedTargets(); old.is(listed) {
+		s.targetsAs = listed
 	}
-	return nil
+}
+
+// listedTargets is what the held snapshot lists for the top-level targets metadata.
+func (s *Set) listedTargets() MetaFile {
+	if s.snapshot == nil {
+		return MetaFile{}
+	}
+	return s.snapshot.meta[RoleTargets.Filename()]
 }
 
 func (s *Set) openTimestamp(data []byte) (*Timestamp, error) {
@@ -57,10 +74,6 @@ func (s *Set) openTimestamp(data []byte) (*Timestamp, error) {
 
 func (s *Set) openSnapshot(data []byte, listed MetaFile) (*Snapshot, error) {
 	return open(s.root.roles[RoleSnapshot], RoleSnapshot, data, listed, parseSnapshot)
-}
-
-func (s *Set) openTargets(data []byte, listed MetaFile) (*Targets, error) {
-	return open(s.root.roles[RoleTargets], RoleTargets, data, listed, parseTargets)
 }
 
 // open compares a file with its listing (the zero MetaFile lists nothing), verifies it with the keys that its parent gives the role and only

@@ -114,13 +114,15 @@ func (r *Root) Keys(role Role) []Key {
 // distinct returns the keys by key id in ascending order of the id, each once.
 func (k *roleKeys) distinct() []Key {
 	var keys []Key
-	for _, id := range slices.Sorted(maps.Keys(k.keys)) {
+	for _, id := range sortedKeys(k.keys) {
 		if !slices.Contains(keys, k.keys[id]) {
 			keys = append(keys, k.keys[id])
 		}
 	}
 	return keys
 }
+
+func sortedKeys(keys map[string]Key) []string { return slices.Sorted(maps.Keys(keys)) }
 
 func parseRoot(signed value) (*Root, error) {
 	r := &Root{roles: make(map[Role]*roleKeys)}

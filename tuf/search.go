@@ -4,8 +4,10 @@
 package tuf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 )
@@ -90,7 +92,7 @@ func (d Delegation) Open(data []byte) (*Targets, error) {
 	if d.signers == nil {
 		return nil, errOrder
 	}
-	return open(d.signers, Role(d.name), data, MetaFile{}, parseTargets)
+	return openTargets(d.signers, Role(d.name), bytes.NewReader(data), int64(len(data)), MetaFile{}, true)
 }
 
 // DelegatedMeta is what the current snapshot lists for a delegated role.
@@ -111,15 +113,20 @@ func (s *Set) DelegatedMeta(role string) (MetaFile, error) {
 }
 
 // OpenDelegated verifies metadata of a delegated role as the current snapshot lists it and as d demands, with every check that the
-// top-level targets metadata undergoes. It keeps nothing.
+// top-level targets metadata undergoes. What it returns keeps data; the Set keeps nothing.
 //
 // Errors: ErrDelegation, ErrMixAndMatch, ErrMalformed, ErrThreshold, ErrFreeze.
 func (s *Set) OpenDelegated(d Delegation, data []byte, at time.Time) (*Targets, error) {
+	return s.OpenDelegatedFile(d, bytes.NewReader(data), int64(len(data)), at)
+}
+
+// OpenDelegatedFile is OpenDelegated for a file that is not held in memory; see UpdateTargetsFile.
+func (s *Set) OpenDelegatedFile(d Delegation, r io.ReaderAt, size int64, at time.Time) (*Targets, error) {
 	listed, err := s.DelegatedMeta(d.name)
 	if err != nil {
 		return nil, err
 	}
-	t, err := open(d.signers, Role(d.name), data, listed, parseTargets)
+	t, err := openTargets(d.signers, Role(d.name), r, size, listed, true)
 	if err != nil {
 		return nil, err
 	}

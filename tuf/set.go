@@ -4,8 +4,10 @@
 package tuf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -159,15 +161,22 @@ func (s *Set) checkSnapshotVersions(next *Snapshot) error {
 	return next.follows(s.snapshot)
 }
 
-// UpdateTargets takes the top-level targets metadata that the trusted snapshot lists. The snapshot must be current.
+// UpdateTargets takes the top-level targets metadata that the trusted snapshot lists. The snapshot must be current. It keeps data and reads
+// from it.
 //
 // Errors: ErrMixAndMatch, ErrMalformed, ErrThreshold, ErrFreeze. Sections 5.6.1 to 5.6.5.
 func (s *Set) UpdateTargets(data []byte, at time.Time) error {
+	return s.UpdateTargetsFile(bytes.NewReader(data), int64(len(data)), at)
+}
+
+// UpdateTargetsFile is UpdateTargets for a file of any size that is not held in memory: the size bytes of r, which are read twice now, and in part
+// whenever a target is looked up. Should r return other bytes then, the look-up fails with ErrCache.
+func (s *Set) UpdateTargetsFile(r io.ReaderAt, size int64, at time.Time) error {
 	if !s.SnapshotCurrent() {
 		return errOrder
 	}
-	listed := s.snapshot.meta[RoleTargets.Filename()]
-	next, err := s.openTargets(data, listed)
+	listed := s.listedTargets()
+	next, err := openTargets(s.root.roles[RoleTargets], RoleTargets, r, size, listed, true)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,14 @@ package tuf
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"sort"
@@ -19,84 +21,90 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// Targets is verified targets metadata: the files that may be installed. It is immutable. It keeps the signed bytes
-// and where each entry begins in them, not a structure per target.
+// Targets is verified targets metadata: the files that may be installed. It is immutable and safe for concurrent use. It keeps neither
+// the file nor a structure per target, but the digests of the file's blocks and where some entries begin: what it is asked for it reads again, from
+// bytes that have to be those that were verified.
 //
 // TUF 1.0.34, section 4.5. Search follows its delegations.
 type Targets struct {
 	header
-	list    value   // the TARGETS object, sorted by target path
-	entries []int32 // where in list each "path":{…} begins
+	role   Role
+	keys   [sha256.Size]byte // with which it was verified
+	head   value             // the signed part without the targets
+	blocks *blocks           // the file
+	sorted *blocks           // what is read in its place, if its members were not in order
+	count  int
+	marks  []mark
 
 	delegations delegations
 }
 
+// mark is where an entry begins.
+type mark struct {
+	path string
+	at   int64
+}
+
 // Len is the number of targets listed.
-func (t *Targets) Len() int { return len(t.entries) }
+func (t *Targets) Len() int { return t.count }
 
-// Paths returns the target paths in ascending order. They are the signer's text: use them as file names only after
-// CheckPath.
-func (t *Targets) Paths() []string {
-	paths := make([]string, len(t.entries))
-	for i := range t.entries {
-		paths[i], _ = t.entry(i)
-	}
-	return paths
-}
-
-// Target returns the entry of a target path in this metadata alone, or ErrTargetUnknown. Cost: logarithmic in the number of targets.
-func (t *Targets) Target(name string) (TargetFile, error) {
-	i := sort.Search(len(t.entries), func(i int) bool {
-		at, _ := t.entry(i)
-		return at >= name
-	})
-	if i < len(t.entries) {
-		if at, v := t.entry(i); at == name {
-			return parseTargetFile(at, v)
+// All iterates the targets in ascending order of their paths, until the first error. Paths are the signer's text: use them as file names only after
+// CheckPath. Errors: ErrCache if the file is no longer what was verified.
+func (t *Targets) All() iter.Seq2[TargetFile, error] {
+	return func(yield func(TargetFile, error) bool) {
+		if len(t.marks) == 0 {
+			return
+		}
+		if err := t.from(0, func(file TargetFile) bool { return yield(file, nil) }); err != nil {
+			yield(TargetFile{}, err)
 		}
 	}
-	return TargetFile{}, fmt.Errorf("%w: %.200q", ErrTargetUnknown, name)
 }
 
-func (t *Targets) entry(i int) (string, value) {
-	v := t.list[t.entries[i]:]
-	n := v.textLength()
-	return v[:n].unquoted(), v[n+1:][:v[n+1:].length()]
-}
-
-func parseTargets(signed value) (*Targets, error) {
-	t := &Targets{}
-	var err error
-	t.header, err = parseHeader(signed, RoleTargets, func(name string, v value) (err error) {
-		switch name {
-		case "delegations":
-			t.delegations, err = parseDelegations(v)
-			return err
-		case "targets":
-		default:
-			return nil
-		}
-		if err := v.object("targets"); err != nil {
-			return err
-		}
-		t.list = v
-		at := int32(1)
-		for path, entry := range v.members() {
-			if _, err := parseTargetFile(path, entry); err != nil {
-				return err
+// Target returns the entry of a target path in this metadata alone. It reads a small part of the file. Errors: ErrTargetUnknown; ErrCache
+// if that part is no longer what was verified.
+func (t *Targets) Target(name string) (found TargetFile, err error) {
+	listed := false
+	i := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].path > name }) - 1
+	if i >= 0 {
+		err = t.from(i, func(file TargetFile) bool {
+			if listed = file.Path == name; listed {
+				found = file
 			}
-			t.entries = append(t.entries, at)
-			at += int32(value(v[at:]).textLength() + 1 + len(entry) + 1)
+			return file.Path < name
+		})
+	}
+	if err == nil && !listed {
+		err = fmt.Errorf("%w: %.200q", ErrTargetUnknown, name)
+	}
+	return found, err
+}
+
+// errStop ends the reading of entries early.
+var errStop = errors.New("stop")
+
+// from reads entries from a mark on, until yield returns false.
+func (t *Targets) from(mark int, yield func(TargetFile) bool) error {
+	file := t.blocks
+	if t.sorted != nil {
+		file = t.sorted
+	}
+	s := newScanner(file.reader(), t.marks[mark].at)
+	err := s.members("targets", true, func(name value, _ int64) error {
+		v, err := s.canonical(3)
+		if err != nil {
+			return err
 		}
-		return nil
+		file, err := parseTargetFile(name.unquoted(), v)
+		if err == nil && !yield(file) {
+			err = errStop
+		}
+		return err
 	})
-	if err != nil {
-		return nil, err
+	if errors.Is(err, errStop) {
+		return nil
 	}
-	if t.list == nil {
-		return nil, malformed("targets: missing")
-	}
-	return t, nil
+	return err
 }
 
 // TargetFile is what trusted targets metadata says of one file. Length is in bytes; Digests has at least one entry

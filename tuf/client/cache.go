@@ -21,7 +21,8 @@ import (
 type cache struct {
 	fsys   simfs.FS
 	limits Limits
-	record *durable.Record
+	record *durable.Record // nil until something is to be stored
+	tidied bool            // what power cuts left was removed
 	state  state
 	seq    uint64 // of the record that state was read from
 	dirty  bool   // files were written since the record was
@@ -62,22 +63,26 @@ func (c *cache) lock() (unlock func() error, err error) {
 	}, nil
 }
 
-// open reads the record, and reports whether the directory is still as this process left it after a complete update.
+// open reads the record, and reports whether the directory is still as this process left it after a complete update. It writes nothing: a start
+// that finds nothing new costs the medium one sync.
 func (c *cache) open() (same bool, err error) {
-	if c.record == nil {
+	if !c.tidied {
 		if err := durable.RemoveTemps(c.fsys, "."); err != nil {
 			return false, cacheError("remove temporary files", err)
 		}
-		if c.record, err = c.openRecord(); err != nil {
+		c.tidied = true
+	}
+	data, seq, err := durable.LoadRecord(c.fsys, recordName, c.seq)
+	if errors.Is(err, durable.ErrCorrupt) {
+		if err = c.openRecord(); err != nil {
 			return false, cacheError("open state", err)
 		}
+		data, seq, err = c.record.Load()
 	}
-	data, seq, err := c.record.Load()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		data, seq = nil, 0
 	case err != nil:
-		c.record = nil
 		return false, cacheError("load state", err)
 	}
 	timestamp := c.read(tuf.RoleTimestamp.Filename(), tuf.RoleTimestamp)
@@ -97,29 +102,35 @@ func (c *cache) open() (same bool, err error) {
 	return false, nil
 }
 
-// openRecord starts a new record if both copies of the old one are damaged, which no power cut does. The versions and the clock
-// floor in it are then lost; the metadata files still have theirs.
-func (c *cache) openRecord() (*durable.Record, error) {
-	record, err := durable.OpenRecord(c.fsys, "state")
+const recordName = "state"
+
+// openRecord opens the record for writing. It starts a new one if both copies of the old one are damaged, which no power cut does. The
+// versions and the clock floor in it are then lost; the metadata files still have theirs.
+func (c *cache) openRecord() error {
+	record, err := durable.OpenRecord(c.fsys, recordName)
 	if err == nil {
 		_, _, err = record.Load()
 	}
-	if !errors.Is(err, durable.ErrCorrupt) {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
+	if errors.Is(err, durable.ErrCorrupt) {
+		for _, name := range []string{recordName + ".0", recordName + ".1"} {
+			if err := c.fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
-		return record, err
+		record, err = durable.OpenRecord(c.fsys, recordName)
 	}
-	for _, name := range []string{"state.0", "state.1"} {
-		if err := c.fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return durable.OpenRecord(c.fsys, "state")
+	c.record = record
+	return nil
 }
 
 func (c *cache) store(next state) error {
 	data, err := json.Marshal(next)
+	if err == nil && c.record == nil {
+		err = c.openRecord()
+	}
 	if err == nil {
 		err = c.record.Store(data)
 	}

@@ -15,7 +15,8 @@ import (
 // Client is a device's view of one repository. It is safe for concurrent use; calls that reach a Remote wait
 // for each other.
 type Client struct {
-	o Options
+	o     Options
+	first *tuf.Set // the provisioned root alone
 
 	mu        sync.Mutex
 	cache     cache
@@ -32,10 +33,11 @@ func New(o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if _, err := tuf.OpenRoot(o.Root); err != nil {
+	first, err := tuf.NewSet(o.Root)
+	if err != nil {
 		return nil, err
 	}
-	c := &Client{o: o, cache: cache{fsys: o.Storage, limits: o.Limits}}
+	c := &Client{o: o, first: first, cache: cache{fsys: o.Storage, limits: o.Limits}}
 	for _, r := range append([]Remote{o.Remote}, o.Mirrors...) {
 		c.remotes = append(c.remotes, &mirror{Remote: r})
 	}

@@ -4,12 +4,12 @@
 package client
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/tuf"
 )
@@ -25,23 +25,33 @@ const delegatedPrefix = "role-"
 // maxDelegatedFiles bounds the delegated files in a cache: looking up many targets of a repository with many bins must not fill the medium.
 const maxDelegatedFiles = 256
 
-// writeDelegated keeps a verified file of a delegated role. It is verified again whenever it is read, so it is no part of the
-// state that the record describes; while another process refreshes, it is not kept.
-func (c *cache) writeDelegated(name string, data []byte) error {
-	unlock, err := c.lock()
-	if errors.Is(err, simfs.ErrBusy) {
-		return nil
+// keepDelegated keeps a verified file of a delegated role. It is judged again whenever it is read, so it is no part of the
+// state that the record describes. One that is in memory is not kept while another process refreshes.
+func (c *Client) keepDelegated(ctx context.Context, b *body, t *tuf.Targets) error {
+	unlock := func() error { return nil }
+	if b.pending == nil {
+		var err error
+		unlock, err = c.cache.lock()
+		if errors.Is(err, simfs.ErrBusy) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	names := c.delegatedFiles()
+	names := c.cache.delegatedFiles()
 	for len(names) >= maxDelegatedFiles {
-		_ = c.fsys.Remove(names[0])
+		_ = c.cache.fsys.Remove(names[0])
+		_ = c.cache.fsys.Remove(indexName(names[0]))
 		names = names[1:]
 	}
-	_, err = durable.ReadFile(c.fsys, name, c.limits.Targets)
-	return errors.Join(c.replace(name, data, err), unlock())
+	dirty := c.cache.dirty
+	err := c.cache.keep(b)
+	c.cache.dirty = dirty
+	if err == nil {
+		c.writeIndex(ctx, b.name, t)
+	}
+	return errors.Join(err, unlock())
 }
 
 func (c *cache) delegatedFiles() (files []string) {
@@ -70,6 +80,7 @@ func (c *cache) prune(s *tuf.Snapshot) {
 	for _, name := range files {
 		if !listed[name] {
 			_ = c.fsys.Remove(name)
+			_ = c.fsys.Remove(indexName(name))
 		}
 	}
 }

@@ -21,7 +21,8 @@
 //
 // Options.Storage holds the exact bytes that were verified: timestamp.json, snapshot.json, targets.json, and every root that
 // followed the provisioned one as N.root.json; the dual record "state"; and the file "lock". Nothing is written that is not
-// verified, and a file that did not change is not written again. Every file is written atomically and each by itself, so a power
+// verified, with one exception: targets metadata longer than Limits.Memory, from a Remote that is a Streamer, is in a temporary file while
+// it is verified, and is read in part when a target is looked up. A file that did not change is not written again. Every file is written atomically and each by itself, so a power
 // cut leaves a mixture of old and new files, every one of them verified; they are verified again when they are read:
 //
 //   - The chain of roots is walked again from the provisioned one, so a restart never trusts an older root. The record
@@ -29,6 +30,9 @@
 //   - Any other file that is missing, damaged, expired or older than the record says is fetched again.
 //   - The metadata of delegated roles, as far as it was asked for, is in role-<SHA-256 of the name>.json, at most 256 files. It is verified against
 //     the delegator at hand whenever it is read.
+//   - With Options.Seal there is beside each file of targets metadata an index of it, NAME.index, under a MAC. With it a start
+//     reads of the file what a look-up needs and verifies no signature on it; each block that is read is compared by digest. An index serves
+//     only the keys with which the file was verified, and what was altered or does not fit is as good as absent.
 //   - The record keeps the version numbers and the keys that were in force, so that a rollback is recognised without the
 //     files, and so that the files are forgotten when root revokes a key (fast-forward attack), also if power
 //     failed in between.

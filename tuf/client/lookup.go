@@ -33,43 +33,48 @@ func (c *Client) target(ctx context.Context, name string) (tuf.TargetFile, error
 		return tuf.TargetFile{}, fmt.Errorf("%w: %q: metadata has not been refreshed", tuf.ErrTargetUnknown, name)
 	}
 	limits := tuf.SearchLimits{Roles: c.o.Limits.Delegations, Depth: c.o.Limits.Depth}
-	return c.set.Targets().Search(name, limits, func(d tuf.Delegation) (*tuf.Targets, error) { return c.delegated(ctx, d) })
+	file, err := c.set.Targets().Search(name, limits, func(d tuf.Delegation) (*tuf.Targets, error) { return c.delegated(ctx, d) })
+	if errors.Is(err, tuf.ErrCache) {
+		// A file that was verified is not there any more as it was: the next Refresh looks at all of them anew.
+		c.set, c.ready = nil, false
+		err = errors.Join(err, c.cache.dropIndexes())
+	}
+	return file, err
 }
 
-// delegated returns the metadata of a role as d demands it. The cached file is verified each time, because it was stored under
+// delegated returns the metadata of a role as d demands it. The cached file is judged each time, because it was stored under
 // the role's name by whichever delegator led there first.
 func (c *Client) delegated(ctx context.Context, d tuf.Delegation) (*tuf.Targets, error) {
 	listed, err := c.set.DelegatedMeta(d.Name())
 	if err != nil {
 		return nil, err
 	}
-	file, role := delegatedFile(d.Name()), tuf.Role(d.Name())
-	if data := c.cache.read(file, role); data != nil {
-		if t, err := c.set.OpenDelegated(d, data, c.at); err == nil {
+	file := delegatedFile(d.Name())
+	if b := c.cache.body(file); b != nil {
+		if t, err := c.openDelegated(ctx, d, b, c.at); err == nil {
 			return t, nil
 		}
 	}
-	limit, err := c.limit(role, listed)
+	limit, err := c.limit(tuf.Role(d.Name()), listed)
 	if err != nil {
 		return nil, err
 	}
-	// The name on the wire is one element of a path, whatever the role is called.
-	name := url.PathEscape(d.Name()) + ".json"
-	if c.set.Root().ConsistentSnapshot() {
-		name = fmt.Sprintf("%d.%s", listed.Version, name)
-	}
-	var data []byte
 	var t *tuf.Targets
+	var b *body
 	err = c.each(ctx, func(r Remote) (err error) {
-		if data, err = get(ctx, r, "metadata/"+name, limit); err == nil {
-			t, err = c.set.OpenDelegated(d, data, c.at)
+		// The name on the wire is one element of a path, whatever the role is called.
+		if b, err = c.download(ctx, r, c.remoteName(url.PathEscape(d.Name()), listed), file, limit, c.cache.lock); err != nil {
+			return err
+		}
+		if t, err = c.set.OpenDelegatedFile(d, b, b.size, c.at); err != nil {
+			err = errors.Join(err, b.discard())
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return t, c.cache.writeDelegated(file, data)
+	return t, c.keepDelegated(ctx, b, t)
 }
 
 // Find refreshes the metadata, fetches a small target and returns its bytes once length and digests hold. Errors: as
@@ -90,6 +95,11 @@ func (c *Client) FindCustom(ctx context.Context, name string) (data, custom []by
 		return nil, nil, err
 	}
 	file, err := c.target(ctx, name)
+	if errors.Is(err, tuf.ErrCache) { // once more, without what was damaged
+		if err = c.refresh(ctx); err == nil {
+			file, err = c.target(ctx, name)
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -32,6 +32,7 @@ type Limits struct {
 	Snapshot  int64 // bytes, 2 MiB
 	Targets   int64 // bytes of one role's targets metadata, 8 MiB
 	Target    int64 // bytes of a target that Find holds in memory, 1 MiB
+	Memory    int64 // bytes of targets metadata that are held in memory, 1 MiB; a longer file is read from the cache in part
 	Roots     int   // root rotations in one refresh, 256; the next refresh goes on from there
 
 	Delegations int // delegated roles that the search for one target visits, 32
@@ -53,6 +54,11 @@ type Options struct {
 	// Mirrors are asked when Remote fails, lies or stalls; whoever failed least often is asked first. What one of them delivered and was
 	// verified is kept when the next one takes over.
 	Mirrors []Remote
+
+	// Seal, if not nil, is a key of the device's own, such as one in a secure element, that whoever can write Storage does not have. With it, a start
+	// does not verify again the targets metadata that an earlier one verified: what it then knew is kept beside the file under a MAC, and what
+	// is read of the file is still compared by digest. Without it, every start verifies every signature.
+	Seal verify.Macer
 
 	// Floor, if not nil, is raised with each update to a number made of the versions of root and timestamp, so that neither goes back
 	// even if the whole cache is lost. It belongs to this Client alone.
@@ -79,7 +85,7 @@ func (o *Options) validate() error {
 	for _, field := range []struct {
 		value    *int64
 		fallback int64
-	}{{&l.Root, 512 << 10}, {&l.Timestamp, 16 << 10}, {&l.Snapshot, 2 << 20}, {&l.Targets, 8 << 20}, {&l.Target, 1 << 20}} {
+	}{{&l.Root, 512 << 10}, {&l.Timestamp, 16 << 10}, {&l.Snapshot, 2 << 20}, {&l.Targets, 8 << 20}, {&l.Target, 1 << 20}, {&l.Memory, 1 << 20}} {
 		if *field.value < 0 {
 			return fmt.Errorf("tuf client: negative limit %d", *field.value)
 		}

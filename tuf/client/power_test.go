@@ -4,8 +4,10 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -25,6 +27,12 @@ import (
 type served struct {
 	files map[string][]byte
 	now   time.Time
+}
+
+// Open makes it a Streamer.
+func (s served) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	data, err := s.Get(ctx, name, 0)
+	return io.NopCloser(bytes.NewReader(data)), err
 }
 
 func (s served) Get(_ context.Context, name string, max int64) ([]byte, error) {
@@ -59,15 +67,22 @@ func history() (root []byte, stages []served, stale served) {
 	return r.Root(1), stages, served{clone(r.Files), r.Now}
 }
 
-func poweredClient(s *simfs.Sim, root []byte, from served, clock time.Time) (*client.Client, error) {
-	return client.New(client.Options{
+func poweredClient(s *simfs.Sim, root []byte, from served, clock time.Time, mode string) (*client.Client, error) {
+	o := client.Options{
 		Root: root, Remote: from, Storage: s.FS(), Now: func() time.Time { return clock }, BuildTime: tuftest.Start.AddDate(-1, 0, 0),
-	})
+	}
+	modes[mode](&o)
+	return client.New(o)
 }
 
 // TestTUF_23_PowerCut: power fails at every operation of a device's first refresh, of an update and of the recovery from a
 // fast-forward attack, and again during what follows.
-func TestTUF_23_PowerCut(t *testing.T) {
+func TestTUF_23_PowerCut(t *testing.T) { powerCut(t, "memory", 3000) }
+
+// The same where targets metadata goes to the medium before it is verified, and what was verified is remembered under a seal.
+func TestTUF_23_PowerCutSealedMedium(t *testing.T) { powerCut(t, "sealed, medium", 1500) }
+
+func powerCut(t *testing.T, mode string, second int) {
 	root, stages, stale := history()
 	published := map[string]bool{}
 	for _, stage := range append(stages, stale) {
@@ -79,11 +94,15 @@ func TestTUF_23_PowerCut(t *testing.T) {
 	}
 	last := stages[len(stages)-1]
 	refresh := func(s *simfs.Sim, from served, clock time.Time) error {
-		c, err := poweredClient(s, root, from, clock)
+		c, err := poweredClient(s, root, from, clock, mode)
 		if err != nil {
 			return err
 		}
-		return c.Refresh(context.Background())
+		if err := c.Refresh(context.Background()); err != nil {
+			return err
+		}
+		_, err = c.Target(context.Background(), "fw/a.suit")
+		return err
 	}
 	table := simfs.Explore(t, simfs.Workload{
 		Run: func(s *simfs.Sim) error {
@@ -116,7 +135,7 @@ func TestTUF_23_PowerCut(t *testing.T) {
 			s.Ack("stage", len(stages)-1)
 			return onlyPublished(s.FS(), published)
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(), Seed: 23})
+	}, simfs.ExploreOptions{SecondTotal: powerBudget(second), Seed: 23})
 	t.Logf("\n%s", table)
 	for _, cell := range table.Empty() {
 		switch kind, _, _ := strings.Cut(cell, "/"); kind {
@@ -127,11 +146,11 @@ func TestTUF_23_PowerCut(t *testing.T) {
 }
 
 // powerBudget bounds the second faults; FIRMAMENT_EXPLORE=all examines every one.
-func powerBudget() int {
+func powerBudget(second int) int {
 	if os.Getenv("FIRMAMENT_EXPLORE") == "all" {
 		return 0
 	}
-	return 3000
+	return second
 }
 
 // isFault tells an injected failure of the medium from a verdict on metadata.

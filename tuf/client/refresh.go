@@ -22,8 +22,9 @@ func (c *Client) load() error {
 	if same && c.set != nil {
 		return nil
 	}
-	c.set, err = tuf.NewSet(c.o.Root)
-	return err
+	set := *c.first
+	c.set = &set
+	return nil
 }
 
 // updateRoot walks the chain of roots (section 5.3), through the cache and, where that ends, the Remote.
@@ -62,14 +63,14 @@ func (c *Client) updateRoot(ctx context.Context, r Remote, floor versions) error
 		return err
 	}
 	if first || c.set.Root().Version() != before {
-		c.restore(timestamp)
+		c.restore(ctx, timestamp)
 	}
 	return nil
 }
 
 // restore puts back what earlier updates accepted. What does not verify, or no longer, is passed over: it will be
 // fetched and replaced.
-func (c *Client) restore(timestamp int64) {
+func (c *Client) restore(ctx context.Context, timestamp int64) {
 	floor := c.cache.state.Floor
 	floor.Timestamp = max(floor.Timestamp, timestamp)
 	c.set.SetFloor(floor)
@@ -77,12 +78,13 @@ func (c *Client) restore(timestamp int64) {
 		role tuf.Role
 		put  func([]byte) error
 	}{
-		{tuf.RoleTimestamp, c.set.RestoreTimestamp}, {tuf.RoleSnapshot, c.set.RestoreSnapshot}, {tuf.RoleTargets, c.set.RestoreTargets},
+		{tuf.RoleTimestamp, c.set.RestoreTimestamp}, {tuf.RoleSnapshot, c.set.RestoreSnapshot},
 	} {
 		if data := c.cache.read(step.role.Filename(), step.role); data != nil {
 			_ = step.put(data)
 		}
 	}
+	c.restoreTargets(ctx)
 }
 
 // updateRoles is sections 5.4 to 5.6. Each file is written as soon as it is verified, and only then.
@@ -101,37 +103,64 @@ func (c *Client) updateRoles(ctx context.Context, r Remote, at time.Time) error 
 		}
 	}
 	if !c.set.SnapshotCurrent() {
-		if err := c.updateListed(ctx, r, at, tuf.RoleSnapshot, c.set.Timestamp().Snapshot(), c.set.UpdateSnapshot); err != nil {
+		if err := c.updateSnapshot(ctx, r, at); err != nil {
 			return err
 		}
 	}
 	if !c.set.TargetsCurrent() {
-		listed, _ := c.set.Snapshot().Meta(tuf.RoleTargets.Filename())
-		if err := c.updateListed(ctx, r, at, tuf.RoleTargets, listed, c.set.UpdateTargets); err != nil {
+		if err := c.updateTargets(ctx, r, at); err != nil {
 			return err
 		}
 	}
 	return c.set.Check(at)
 }
 
-// updateListed fetches, verifies and writes a file that its parent lists.
-func (c *Client) updateListed(ctx context.Context, r Remote, at time.Time, role tuf.Role, listed tuf.MetaFile, update func([]byte, time.Time) error) error {
-	limit, err := c.limit(role, listed)
+func (c *Client) updateSnapshot(ctx context.Context, r Remote, at time.Time) error {
+	listed := c.set.Timestamp().Snapshot()
+	limit, err := c.limit(tuf.RoleSnapshot, listed)
 	if err != nil {
 		return err
 	}
-	name := role.Filename()
+	data, err := get(ctx, r, c.remoteName(string(tuf.RoleSnapshot), listed), limit)
+	if err != nil {
+		return err
+	}
+	if err := c.set.UpdateSnapshot(data, at); err != nil {
+		return err
+	}
+	return c.cache.write(tuf.RoleSnapshot.Filename(), data)
+}
+
+func (c *Client) updateTargets(ctx context.Context, r Remote, at time.Time) error {
+	listed, _ := c.set.Snapshot().Meta(tuf.RoleTargets.Filename())
+	limit, err := c.limit(tuf.RoleTargets, listed)
+	if err != nil {
+		return err
+	}
+	name := tuf.RoleTargets.Filename()
+	b, err := c.download(ctx, r, c.remoteName(string(tuf.RoleTargets), listed), name, limit, locked)
+	if err != nil {
+		return err
+	}
+	if err := c.set.UpdateTargetsFile(b, b.size, at); err != nil {
+		return errors.Join(err, b.discard())
+	}
+	if err := c.cache.keep(b); err != nil {
+		return err
+	}
+	c.writeIndex(ctx, name, c.set.Targets())
+	return nil
+}
+
+// locked is for a caller who holds the lock anyway.
+func locked() (func() error, error) { return func() error { return nil }, nil }
+
+// remoteName is what the Remote calls the metadata of a role, whose name is one element of a path by now.
+func (c *Client) remoteName(role string, listed tuf.MetaFile) string {
 	if c.set.Root().ConsistentSnapshot() {
-		name = fmt.Sprintf("%d.%s", listed.Version, name)
+		return fmt.Sprintf("metadata/%d.%s.json", listed.Version, role)
 	}
-	data, err := get(ctx, r, "metadata/"+name, limit)
-	if err != nil {
-		return err
-	}
-	if err := update(data, at); err != nil {
-		return err
-	}
-	return c.cache.write(role.Filename(), data)
+	return "metadata/" + role + ".json"
 }
 
 // limit is how many bytes of a listed file are read.
