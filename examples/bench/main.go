@@ -33,13 +33,16 @@ type suite struct {
 func suites() []suite {
 	return []suite{
 		{"manifest", "SUIT: decoding, opening and running", manifestSuite},
+		{"tuf", "refresh and look-up among many targets, beside go-tuf's client", tufSuite},
 	}
 }
 
 // children are the measured sides that run as processes of their own, so that their CPU time and memory are theirs alone:
 // bench starts itself with the name and the arguments.
 func children() map[string]func(ctx context.Context, args []string) error {
-	return map[string]func(ctx context.Context, args []string) error{}
+	return map[string]func(ctx context.Context, args []string) error{
+		"tuf-make": makeTUF, "tuf-ours": ourTUF, "tuf-gotuf": goTUF,
+	}
 }
 
 func main() {
@@ -66,6 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	asJSON := fs.Bool("json", false, "print one JSON object per row instead of tables")
 	out := fs.String("out", "", "folder for charts")
+	targets := fs.Int("targets", 100_000, "how many targets the large repositories of the suite tuf have")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [--json] [--out DIR] SUITE...")
 		for _, s := range suites() {
@@ -87,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fs.Usage()
 			return 2
 		}
-		r := &report{suite: name, out: *out, json: *asJSON, stdout: stdout, notes: stderr}
+		r := &report{suite: name, out: *out, json: *asJSON, stdout: stdout, notes: stderr, targets: *targets}
 		if err := suites()[i].run(ctx, r); err != nil {
 			fmt.Fprintf(stderr, "bench: %s: %v\n", strings.TrimSpace(name), err)
 			return 1

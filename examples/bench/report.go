@@ -17,6 +17,8 @@ type report struct {
 	json   bool
 	stdout io.Writer
 	notes  io.Writer
+
+	targets int // of the suite tuf
 }
 
 // notef says something beside the tables, such as which peer is missing and how to install it.
