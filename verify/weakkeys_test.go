@@ -20,7 +20,9 @@ import (
 // No RSA key of any size or exponent becomes a key, so that none can be forged under, and none costs a
 // verification of minutes.
 func TestCOS_10_RSA(t *testing.T) {
-	modulus := func(bits uint) *big.Int { return new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), bits), big.NewInt(1)) }
+	modulus := func(bits uint) *big.Int {
+		return new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), bits), big.NewInt(1))
+	}
 	for name, pub := range map[string]*rsa.PublicKey{
 		"e=1":         {N: modulus(2048), E: 1},
 		"e=3":         {N: modulus(2048), E: 3},

@@ -115,7 +115,7 @@ func (m *machine) matches(ctx context.Context, f *frame, c int) (replayed bool, 
 	if err := m.image(c); err != nil {
 		return false, err
 	}
-	return m.observe(ctx, f, c, func() error { return m.match(ctx, c) })
+	return m.observe(ctx, f, c, question{ask: func(at *target) error { return m.match(ctx, at, c) }, tell: m.tellImage(c)})
 }
 
 // image checks that component c has the parameters of an image, and spends its size.
@@ -139,8 +139,7 @@ func (m *machine) imageNotMatch(ctx context.Context, f *frame, c int) (replayed 
 	if err := m.image(c); err != nil {
 		return false, err
 	}
-	return m.observe(ctx, f, c, func() error {
-		err := m.match(ctx, c)
+	inverse := func(err error) error {
 		switch {
 		case err == nil:
 			return fmt.Errorf("%w: the image is %v", manifest.ErrCondition, *m.at(c).params.ImageDigest)
@@ -148,6 +147,16 @@ func (m *machine) imageNotMatch(ctx context.Context, f *frame, c int) (replayed 
 			return nil
 		}
 		return err
+	}
+	is := m.tellImage(c)
+	return m.observe(ctx, f, c, question{
+		ask: func(at *target) error {
+			return inverse(m.match(ctx, at, c))
+		},
+		tell: func(have *foreseen) (err error, known bool) {
+			err, known = is(have)
+			return inverse(err), known
+		},
 	})
 }
 
@@ -166,8 +175,11 @@ func (m *machine) checkContent(ctx context.Context, f *frame, c int) (replayed b
 	if err := m.spendBytes(int64(len(want))); err != nil {
 		return false, err
 	}
-	return m.observe(ctx, f, c, func() error {
-		have, err := m.readAll(ctx, m.u.targets[c], int64(len(want)))
+	ask := func(at *target) error {
+		if _, ok := at.c.(Reader); !ok {
+			return manifest.ErrComponent
+		}
+		have, err := m.readAll(ctx, at, int64(len(want)))
 		if errors.Is(err, manifest.ErrLimit) || errors.Is(err, manifest.ErrComponent) {
 			return fmt.Errorf("%w: another size, or no content", manifest.ErrCondition)
 		}
@@ -178,7 +190,8 @@ func (m *machine) checkContent(ctx context.Context, f *frame, c int) (replayed b
 			return fmt.Errorf("%w: another content", manifest.ErrCondition)
 		}
 		return nil
-	})
+	}
+	return m.observe(ctx, f, c, question{ask: ask, tell: tellContent(want)})
 }
 
 // version compares the version of component c.
@@ -189,8 +202,12 @@ func (m *machine) version(ctx context.Context, f *frame, c int) (replayed bool, 
 	if want == nil {
 		return false, fmt.Errorf("%w: the manifest gives no version", manifest.ErrCondition)
 	}
-	return m.observe(ctx, f, c, func() error {
-		have, err := m.component(c).(Versioner).Version(ctx)
+	return m.observe(ctx, f, c, question{ask: func(at *target) error {
+		versioner, ok := at.c.(Versioner)
+		if !ok {
+			return manifest.ErrComponent
+		}
+		have, err := versioner.Version(ctx)
 		if err != nil {
 			return platformError("version", err)
 		}
@@ -199,13 +216,19 @@ func (m *machine) version(ctx context.Context, f *frame, c int) (replayed bool, 
 			return measured(manifest.Parameters{Version: &found}, "version %v", have)
 		}
 		return nil
-	})
+	}})
 }
 
-// observe asks about the content of component c. The answer may change with the effects
-// that follow, so it is journaled; what was answered before the first change of c, or before
-// a swap took the content away, is replayed. A rehearsal that does not depend on the answer does not ask.
-func (m *machine) observe(ctx context.Context, f *frame, c int, ask func() error) (replayed bool, err error) {
+// question is what a condition wants to know about the content of a component.
+type question struct {
+	ask  func(at *target) error                       // puts it to the platform, about what at holds now
+	tell func(have *foreseen) (err error, known bool) // answers it without; nil if that cannot be done
+}
+
+// observe answers q about the content of component c. The answer may change with the effects that follow, so it is
+// journaled; what was answered before the first change of c, or before a swap took the content away, is replayed. A
+// rehearsal asks only what it depends on, and of the content that the manifest has made by then: see foreseen.
+func (m *machine) observe(ctx context.Context, f *frame, c int, q question) (replayed bool, err error) {
 	first := !m.at(c).written
 	if held, known := m.replayed.matches[m.key(m.path)]; known && (first || m.mode == rehearsal || m.displaced(m.u.targets[c])) {
 		if !held {
@@ -213,10 +236,10 @@ func (m *machine) observe(ctx context.Context, f *frame, c int, ask func() error
 		}
 		return true, err
 	}
-	if m.mode == rehearsal && (!first || !f.softened()) {
-		return false, nil
+	if m.mode == rehearsal {
+		return false, m.foretell(f, m.u.targets[c], q)
 	}
-	err = ask()
+	err = q.ask(m.u.targets[c])
 	if err == nil || errors.Is(err, manifest.ErrCondition) {
 		m.later(StepMatch, m.path, outcome(err == nil))
 	}
@@ -241,14 +264,14 @@ func (f *frame) softened() bool {
 // envelope that is compared.
 //
 // draft-ietf-suit-trust-domains-12, section 5.2.2.
-func (m *machine) match(ctx context.Context, c int) error {
+func (m *machine) match(ctx context.Context, at *target, c int) error {
 	p := &m.at(c).params
 	want, size := *p.ImageDigest, int64(*p.ImageSize)
 	var err error
 	if _, ok := m.u.m.Dependency(c); ok {
-		_, err = m.openEnvelope(ctx, m.u.targets[c], want)
+		_, err = m.openEnvelope(ctx, at, want)
 	} else {
-		component, ok := m.component(c).(Matcher)
+		component, ok := at.c.(Matcher)
 		if !ok {
 			return manifest.ErrComponent
 		}

@@ -6,6 +6,8 @@ package processor
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -36,7 +38,11 @@ func (m *machine) write(ctx context.Context, f *frame, c int) (replayed bool, er
 	if p.Content == nil {
 		return false, fmt.Errorf("%w: no content", ErrParameter)
 	}
-	return m.put(ctx, f, c, bytesContent(p.Content), true, verify.Digest{}, -1)
+	holds := &foreseen{bytes: p.Content}
+	if p.EncryptionInfo != nil {
+		holds = nil
+	}
+	return m.put(ctx, f, c, bytesContent(p.Content), true, verify.Digest{}, -1, holds)
 }
 
 // copy stores the content of the source component in component c. One of the two has been told from
@@ -63,7 +69,11 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 	}
 	reader := source.c.(Reader)
 	in := content{open: func() (io.ReadCloser, int64, error) { return reader.Open(ctx) }, size: -1}
-	return m.put(ctx, f, c, in, trusted, want, size)
+	holds := m.foresee(source)
+	if known := imageOf(want, size); p.EncryptionInfo != nil || (known != nil && holds.bytes == nil) {
+		holds = known
+	}
+	return m.put(ctx, f, c, in, trusted, want, size, holds)
 }
 
 // source returns the source component of c.
@@ -92,8 +102,8 @@ func (m *machine) source(f *frame, c int) (*target, error) {
 	return source, m.uses(f, source, use{source: true})
 }
 
-// put stores in, decrypted if there is encryption info, in component c.
-func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted bool, want verify.Digest, size int64) (replayed bool, err error) {
+// put stores in, decrypted if there is encryption info, in component c, which then holds what holds says.
+func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted bool, want verify.Digest, size int64, holds *foreseen) (replayed bool, err error) {
 	t := m.u.targets[c]
 	do, err := m.stored(ctx, c, in, trusted, want, size)
 	if err != nil {
@@ -111,7 +121,7 @@ func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted 
 	if err != nil {
 		return false, err
 	}
-	m.changed(t)
+	m.changed(t, holds)
 	return replayed, nil
 }
 
@@ -212,7 +222,8 @@ func (e *exactly) end() error {
 }
 
 // swap exchanges the contents of component c and its source. Before it begins, that it will is made
-// durable: from then on neither content is where earlier steps have put it.
+// durable, with a random number that tells this exchange from those of other runs: from then on neither content is where
+// earlier steps have put it.
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.9.
 func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err error) {
@@ -233,20 +244,23 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 		return false, err
 	}
 	key := m.key(m.path)
-	if m.replayed.started[key] {
+	number, begun := m.replayed.started[key]
+	if begun {
 		m.moves(t, key)
 		m.moves(source, key)
 	}
-	swapper := t.c.(Swapper)
-	r := SwapRequest{Component: m.id(c), Source: cloneID(source.id), With: source.c, ID: m.u.v.Digest().String() + " " + key, Manifest: m.u.v.Digest()}
 	if err := m.effect(f); err != nil {
 		return false, err
 	}
-	if m.mode == performance && !m.replayed.started[key] {
-		if err := m.now(StepStarted, m.path, 0); err != nil {
+	if m.mode == performance && !begun {
+		number = m.number()
+		if err := m.now(StepStarted, m.path, number); err != nil {
 			return false, err
 		}
 	}
+	swapper := t.c.(Swapper)
+	r := SwapRequest{Component: m.id(c), Source: cloneID(source.id), With: source.c,
+		ID: fmt.Sprintf("%v %s %d", m.u.v.Digest(), key, number), Manifest: m.u.v.Digest()}
 	replayed, err = m.act(ctx, f, nil, func() error {
 		if err := swapper.Swap(ctx, r); err != nil {
 			return fmt.Errorf("swap: %w", err)
@@ -257,9 +271,17 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 		return false, err
 	}
 	m.passed[key] = true
-	m.changed(t)
-	m.changed(source)
+	mine, theirs := m.foresee(t), m.foresee(source)
+	m.changed(t, theirs)
+	m.changed(source, mine)
 	return replayed, nil
+}
+
+// randomNumber returns a number that is not likely to come again.
+func randomNumber() int {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return int(binary.BigEndian.Uint32(b[:]) >> 1)
 }
 
 // moves notes that a swap that had begun before the interruption has moved the content of t.

@@ -147,6 +147,10 @@ func TestSharedBeforeEachSection(t *testing.T) {
 	if !errors.Is(err, manifest.ErrDigest) {
 		t.Errorf("got %v: validate must see the digest of the shared sequence", err)
 	}
+	m.Validate = seq{index(0), image("newer"), imageMatch}
+	if err := start(t, open(t, m), d, update...); err != nil {
+		t.Error(err)
+	}
 	want := []string{"fetch 00 a", "fetch 00 shared", "fetch 00 b", "match 00"}
 	if diff := cmp.Diff(want, d.log); diff != "" {
 		t.Error(diff)

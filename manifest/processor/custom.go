@@ -50,17 +50,20 @@ func (m *machine) custom(ctx context.Context, f *frame, cmd *manifest.Command, c
 		}
 		replayed, err = m.act(ctx, f, nil, run)
 		if err == nil {
-			m.changed(t)
+			m.changed(t, nil)
 		}
 		return replayed, err
 	}
-	return m.observe(ctx, f, c, func() error {
+	return m.observe(ctx, f, c, question{ask: func(at *target) error {
+		if at != t {
+			return nil // only t has the command
+		}
 		err := m.call(run)
 		if err == nil || errors.Is(err, manifest.ErrCondition) {
 			return err
 		}
 		return platformError("condition", err)
-	})
+	}})
 }
 
 // condition reports whether code is a condition: of a specification, or of the registry that

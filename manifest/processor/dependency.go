@@ -66,7 +66,7 @@ func (m *machine) integrity(ctx context.Context, c int) error {
 	}
 	v, err := m.openEnvelope(ctx, t, *want)
 	if err != nil {
-		if s := m.of(t); m.mode == rehearsal && s.written && s.payload == nil {
+		if s := m.of(t); m.mode == rehearsal && s.written && m.foresee(t).bytes == nil {
 			s.assumed = true // it will be there, and is then checked in the Run
 			return nil
 		}
@@ -82,7 +82,14 @@ func (m *machine) integrity(ctx context.Context, c int) error {
 
 // openEnvelope verifies the envelope in t, or the one that a rehearsal has not stored there.
 func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Digest) (*manifest.Verified, error) {
-	data := m.of(t).payload
+	var data []byte
+	if m.mode == rehearsal {
+		have := m.foresee(t)
+		data = have.bytes
+		if from := have.from; from != nil && (from == t || !m.of(from).moved) {
+			t = from
+		}
+	}
 	if data == nil {
 		var err error
 		if data, err = m.readAll(ctx, t, manifest.MaxEnvelopeSize); err != nil {

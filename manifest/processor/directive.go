@@ -57,11 +57,23 @@ func (m *machine) fetch(ctx context.Context, f *frame, c int) (replayed bool, er
 	if err != nil {
 		return false, err
 	}
-	m.changed(t)
-	if m.mode == rehearsal && s.params.EncryptionInfo == nil {
-		s.payload = r.Integrated
-	}
+	m.changed(t, r.stored(s.params.EncryptionInfo != nil))
 	return replayed, nil
+}
+
+// stored is what the component holds when the request has been met.
+func (r *FetchRequest) stored(decrypted bool) *foreseen {
+	h := imageOf(r.Digest, r.Size)
+	if h == nil && (decrypted || r.Integrated == nil) {
+		return nil
+	}
+	if h == nil {
+		h = new(foreseen)
+	}
+	if !decrypted {
+		h.bytes, h.signed = r.Integrated, r.Dependency
+	}
+	return h
 }
 
 // request makes the request out of the parameters of component c.
@@ -246,10 +258,13 @@ func (m *machine) changes(ctx context.Context, f *frame, t *target) error {
 	return nil
 }
 
-// changed notes that the content of t is another one.
-func (m *machine) changed(t *target) {
+// changed notes that the content of t is another one, as far as is known what holds says.
+func (m *machine) changed(t *target, holds *foreseen) {
 	s := m.of(t)
-	s.written, s.assumed, s.matched, s.payload = true, false, zeroDigest, nil
+	if m.mode == rehearsal {
+		holds = m.place(t, holds)
+	}
+	s.written, s.assumed, s.matched, s.holds = true, false, zeroDigest, holds
 	delete(m.opened, t)
 }
 

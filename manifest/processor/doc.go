@@ -19,8 +19,10 @@
 //     has an effect left out: capabilities, parameters, identities, indices
 //     and budgets. An identity that is demanded only after a fetch is found
 //     here, before the fetch.
-//     Conditions on what the manifest itself has changed are taken to hold, so one
-//     whose alternatives depend on them may be refused although it could be run.
+//     Conditions on content that the manifest itself stores are answered by what it says about
+//     that. Where nothing can be known before (the version of what is stored, a digest of another algorithm than
+//     the one it was fetched by, content without a digest, or made by a custom command), they are
+//     taken to hold: a manifest whose alternatives depend on such an answer may be refused although it could be run.
 //  3. Run does step 2 again and then runs the sections, the shared sequence
 //     before each.
 //

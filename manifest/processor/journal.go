@@ -31,13 +31,13 @@ type replay struct {
 	done    map[string]bool  // effects that are complete
 	choices map[string]int   // alternatives taken
 	matches map[string]bool  // outcomes of conditions on content before it was changed
-	started map[string]bool  // swaps that have begun
+	started map[string]int   // swaps that have begun, with their numbers
 	moved   map[int][]string // by target.n: which of those have moved the component's content
 }
 
 func newReplay() *replay {
 	return &replay{done: map[string]bool{}, choices: map[string]int{}, matches: map[string]bool{},
-		started: map[string]bool{}, moved: map[int][]string{}}
+		started: map[string]int{}, moved: map[int][]string{}}
 }
 
 // reuse returns a copy for one machine, which adds its own choices.
@@ -72,7 +72,7 @@ func (p *Processor) replay() (*replay, error) {
 		case StepMatch:
 			r.matches[key] = s.Value == held
 		case StepStarted:
-			r.started[key] = true
+			r.started[key] = s.Value
 		default:
 			return nil, fmt.Errorf("%w: step of unknown kind %d", ErrJournal, s.Kind)
 		}

@@ -67,7 +67,8 @@ type componentState struct {
 	unlinked bool          // in this Run
 	matched  verify.Digest // that the content was last found to have, in this Run
 	failed   error         // an image-match that was softened and is not made good
-	payload  []byte        // an integrated payload that a rehearsal has not stored
+	holds    *foreseen     // once written: what, as far as a rehearsal can know; nil: no idea
+	moved    bool          // an effect before the interruption has changed it
 	assumed  bool          // a rehearsal has taken its integrity for granted
 }
 

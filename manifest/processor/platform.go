@@ -103,7 +103,12 @@ type WriteRequest struct {
 type Swapper interface {
 	// Swap exchanges the contents. A power cut at any point must leave a state from which Swap
 	// with the same ID completes the exchange, and once it is complete, Swap with
-	// that ID does nothing: it never swaps back.
+	// that ID does nothing: it never swaps back. So the last ID has to be kept with the contents, and
+	// only the last.
+	//
+	// If the next that is asked of either component is anything else, Swap with another ID included, the
+	// run was begun anew: an exchange that was interrupted is then completed first, or taken back, so that both contents are
+	// whole.
 	Swap(ctx context.Context, r SwapRequest) error
 }
 
@@ -111,8 +116,11 @@ type Swapper interface {
 type SwapRequest struct {
 	Component, Source manifest.ComponentID
 	With              Component // the source
-	ID                string    // names this command of this manifest
-	Manifest          verify.Digest
+
+	// ID names this exchange: it is the same for as long as the journal leads to it, and another when the manifest is run
+	// again, because its run was finished, the journal was voided, or there is none. At most 1 KiB.
+	ID       string
+	Manifest verify.Digest
 }
 
 // Linker is a component with a persistent count of the manifests that use it.

@@ -299,6 +299,7 @@ func (b *rack) update(ctx context.Context, v *manifest.Verified) error {
 	if err != nil {
 		return err
 	}
+	processor.NumberSwaps(p, func() int { return len(recs) + 1 })
 	if err := p.Run(ctx, update...); err != nil {
 		return err
 	}

@@ -124,6 +124,7 @@ type Processor struct {
 	o       Options
 	root    *unit
 	targets []*target
+	number  func() int // of the next swap
 
 	processed []Processed // dependencies of the last Run
 }
@@ -146,7 +147,7 @@ func New(ctx context.Context, v *manifest.Verified, o Options) (*Processor, erro
 	if err := o.complete(v); err != nil {
 		return nil, err
 	}
-	p := &Processor{o: o}
+	p := &Processor{o: o, number: randomNumber}
 	root, err := p.newUnit(v, o.SequenceFloor)
 	if err == nil {
 		err = root.findTargets()
@@ -231,8 +232,8 @@ var procedure = []manifest.Section{
 }
 
 // Check finds what would make Run refuse the sections, and nothing else: it
-// evaluates them as Run would, with the effects left out and image-match
-// assumed to hold where it could not be softened or follows a fetch. The errors
+// evaluates them as Run would, with the effects left out; an image-match of what is there already is
+// assumed to hold where it could not be softened. The errors
 // are those of Run. A dependency that is not there before Run has fetched it is checked then.
 func (p *Processor) Check(ctx context.Context, sections ...manifest.Section) error {
 	_, err := p.DryRun(ctx, sections...)
@@ -285,6 +286,11 @@ func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error
 	m := p.machine(kept, performance)
 	if len(p.root.m.Dependencies) > 0 {
 		m.again = func() error {
+			if p.o.Journal != nil { // with what has been done since
+				if kept, err = p.replay(); err != nil {
+					return err
+				}
+			}
 			return p.perform(ctx, sections, p.machine(kept, rehearsal))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
 )
 
 func TestCMD_03_EffectsInAnAlternative(t *testing.T) {
@@ -35,9 +36,17 @@ func TestCMD_03_EffectsInAnAlternative(t *testing.T) {
 		d := newDevice(1)
 		m := release(1, shared(image("new")),
 			seq{index(0), try(seq{get("a"), image("else"), imageMatch}, seq{get("b")})}, nil)
-		err := start(t, open(t, m), d, manifest.SectionInstall)
-		if !errors.Is(err, manifest.ErrDigest) || len(d.requests) != 1 {
-			t.Errorf("got %v after %v", err, d.log)
+		refused(t, d, start(t, open(t, m), d, manifest.SectionInstall), manifest.ErrDigest)
+	})
+	t.Run("other content than fetched", func(t *testing.T) { // nobody can know before
+		s := newStore(map[string]string{"00": "old"})
+		s.uris["a"], s.uris["b"] = []byte("bad"), []byte("new")
+		to := func(uri string) manifest.Command {
+			return override(manifest.Parameters{URI: &uri, ImageSize: new(uint64(3))})
+		}
+		err := runStore(t, s, seq{try(seq{to("a"), fetch, of("new"), imageMatch}, seq{to("b"), fetch})}, processor.Options{Compat: processor.CompatNoDigest})
+		if !errors.Is(err, manifest.ErrDigest) || len(s.log) != 1 {
+			t.Errorf("got %v after %v", err, s.log)
 		}
 	})
 }
