@@ -163,6 +163,9 @@ func TestCMD_05_StrictOrder(t *testing.T) {
 		{"source, then written", seq{index(1), content, index(0), of("one"), from(1), lax(false), copyc, index(1), write}, manifest.ErrCommand},
 		{"in run-sequences", seq{index(2), of("zero"), from(0), index(0), content, lax(false), run(index(0), write), run(index(2), copyc)}, manifest.ErrCommand},
 		{"written by two", seq{all(), content, index(0), lax(false), run(index(1), write), run(index(1), write)}, manifest.ErrCommand},
+		{"read by two, written by the second", seq{index(1), of("one"), content, index(0), lax(false), run(index(1), imageMatch), run(index(1), imageMatch, write)}, manifest.ErrCommand},
+		{"written together, then read together", seq{all(), content, of("c"), lax(false), write, imageMatch}, nil},
+		{"nested, then alone, in one of two", seq{all(), content, of("c"), index(0), lax(false), run(index(0), lax(false), run(index(0), write), imageMatch), run(index(1), write)}, nil},
 		{"in order", seq{index(0), params(manifest.Parameters{Content: []byte("one")}), write, index(2), of("one"), from(0), copyc}, nil},
 		{"apart", seq{all(), content, lax(false), write}, nil},
 	} {

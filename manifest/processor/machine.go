@@ -32,7 +32,7 @@ type machine struct {
 	shared  bool
 	path    []int
 	depth   int
-	job     int // the strand's number, 0 for the first
+	jobs    []place // of the strand, from the outside in; nil for the first
 }
 
 // strands is what the machines of one Run share. Whoever runs holds mu, and gives
@@ -47,9 +47,8 @@ type strands struct {
 	replayed *replay
 	passed   map[string]bool // swaps of this Run, by key
 	pending  []Step          // choices that no effect has depended on yet
-	jobs     int
-	events   []Event      // of a rehearsal
-	again    func() error // rehearses with the dependencies that are there now
+	events   []Event         // of a rehearsal
+	again    func() error    // rehearses with the dependencies that are there now
 
 	commands      int
 	bytes         int64

@@ -13,9 +13,20 @@ import (
 )
 
 // use is what commands have done with a component under strict-order false.
-type use struct {
-	target, source bool
-	job            int
+type use struct{ target, source bool }
+
+// batch is what the jobs that run together have used so far.
+type batch map[*target][]used
+
+type used struct {
+	use
+	job int
+}
+
+// place is a job of a batch.
+type place struct {
+	batch batch
+	job   int
 }
 
 // job is one command on one component.
@@ -57,7 +68,7 @@ func (m *machine) parallel(ctx context.Context, f *frame, jobs []job) error {
 	if m.mode == rehearsal {
 		limit = 1
 	}
-	errs := make([]error, len(jobs))
+	errs, together := make([]error, len(jobs)), batch{}
 	finished := make(chan struct{}, len(jobs))
 	running, failed := 0, false
 	for i, j := range jobs {
@@ -68,7 +79,7 @@ func (m *machine) parallel(ctx context.Context, f *frame, jobs []job) error {
 		if failed {
 			break
 		}
-		strand := m.strand()
+		strand := m.strand(place{together, i})
 		running++
 		run := func() {
 			if errs[i] = strand.command(ctx, f, j.cmd, j.c); errs[i] != nil {
@@ -100,12 +111,11 @@ func (m *machine) wake(finished <-chan struct{}) {
 	m.mu.Lock()
 }
 
-// strand returns a machine for one job, at the place of m.
-func (m *machine) strand() *machine {
-	m.jobs++
+// strand returns a machine for the job at p, at the place of m.
+func (m *machine) strand(p place) *machine {
 	s := *m
 	s.path = slices.Clone(m.path)
-	s.job = m.jobs
+	s.jobs = append(slices.Clone(m.jobs), p)
 	return &s
 }
 
@@ -126,23 +136,30 @@ func first(errs []error) error {
 
 // uses notes that a command in f changes or reads t, and refuses what would be a race:
 // under strict-order false, a component that is both target and source, or that two
-// strands use and one of them changes.
+// jobs of a batch use and one of them changes.
 //
 // draft-ietf-suit-manifest-37, section 6.7.
 func (m *machine) uses(f *frame, t *target, as use) error {
-	as.job = m.job
 	for ; f != nil; f = f.parent {
 		if f.strict {
 			continue
 		}
-		was, ok := f.uses[t]
-		if ok && ((was.target && as.source) || (was.source && as.target) || (was.job != as.job && (was.target || as.target))) {
-			return fmt.Errorf("%w: component %v is both changed and read, or changed twice, under strict-order false", manifest.ErrCommand, t.id)
+		was := f.uses[t]
+		if (was.target && as.source) || (was.source && as.target) {
+			return fmt.Errorf("%w: component %v is both target and source under strict-order false", manifest.ErrCommand, t.id)
 		}
 		if f.uses == nil {
 			f.uses = map[*target]use{}
 		}
-		f.uses[t] = use{was.target || as.target, was.source || as.source, as.job}
+		f.uses[t] = use{was.target || as.target, was.source || as.source}
+	}
+	for _, p := range m.jobs {
+		for _, was := range p.batch[t] {
+			if was.job != p.job && (was.target || as.target) {
+				return fmt.Errorf("%w: component %v is changed by one command while another uses it, under strict-order false", manifest.ErrCommand, t.id)
+			}
+		}
+		p.batch[t] = append(p.batch[t], used{as, p.job})
 	}
 	return nil
 }
