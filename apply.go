@@ -16,6 +16,7 @@ import (
 type Offer struct {
 	Release  Release // of Manifest; Apply goes by the manifest itself
 	verified *manifest.Verified
+	custom   []byte // what signed metadata says besides; only a planner reads it
 }
 
 // release is what the authors signed, whatever became of the exported field.
@@ -35,7 +36,7 @@ func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 		return nil, err
 	}
 	defer u.mu.Unlock()
-	b, err := u.o.Finder.Find(ctx, u.o.Target)
+	b, custom, err := u.find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", u.o.Target, err)
 	}
@@ -43,7 +44,7 @@ func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", u.o.Target, err)
 	}
-	o := &Offer{verified: v}
+	o := &Offer{verified: v, custom: custom}
 	o.Release = o.release()
 	if err := u.admit(ctx, o.Release); err != nil {
 		return nil, err
@@ -53,6 +54,15 @@ func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 	}
 	u.emit(Event{Kind: EventFound, Release: o.Release})
 	return o, nil
+}
+
+// find asks for the custom object only if somebody reads it.
+func (u *Updater) find(ctx context.Context) (envelope, custom []byte, err error) {
+	if f, ok := u.o.Finder.(CustomFinder); ok && u.o.Plan != nil {
+		return f.FindCustom(ctx, u.o.Target)
+	}
+	envelope, err = u.o.Finder.Find(ctx, u.o.Target)
+	return envelope, nil, err
 }
 
 // admit compares rel with what was accepted, with what is on trial, and with what was given up.
@@ -86,7 +96,7 @@ func (u *Updater) admit(ctx context.Context, rel Release) error {
 // processor prepares the run of o's manifest, and with that checks all that can be checked without a side effect.
 func (u *Updater) processor(ctx context.Context, o *Offer) (*processor.Processor, error) {
 	return processor.New(ctx, o.verified, processor.Options{
-		Platform:      platform{u},
+		Platform:      platform{u, o.custom},
 		Identity:      u.o.Identity,
 		Journal:       steps{u.j},
 		SequenceFloor: u.j.state.accepted.Sequence,
@@ -97,7 +107,7 @@ func (u *Updater) processor(ctx context.Context, o *Offer) (*processor.Processor
 // when it suits. An Apply that was cut short, by power or by an error, goes on where it was when it is called with
 // the same release again.
 //
-// Payload bytes reach the Installer only after their chunk digest, signed by the author, was found right. On
+// The payload comes in the cheapest way that Options.Plan finds, within Options.Budget; Status tells which. Its bytes reach the Installer only after their chunk digest, signed by the author, was found right. On
 // any error the running image, the confirmed one, and the anti-rollback counter are what they were before; an older release
 // that was staged may have lost its place. A cut leaves the states Writing, Candidate or Staged, or that older release.
 func (u *Updater) Apply(ctx context.Context, o *Offer) error {

@@ -43,6 +43,8 @@ type journal struct {
 	log    *durable.Log
 	broken bool // the log is to be read again before it is written
 	state  journalState
+
+	arriving Download // of the image that becomes a Candidate next
 }
 
 // journalState is what the records add up to.
@@ -53,6 +55,7 @@ type journalState struct {
 	finishing bool             // kindAccept without kindAccepted
 	install   install.Entry    // the machine's last transition
 	subject   Release          // whose image install is about: what is current may have changed since
+	download  Download         // how that image came
 	steps     []processor.Step // since kindBegin
 	givenUp   []Release
 	reports   []Report
@@ -112,6 +115,7 @@ func (j *journal) mend() error {
 	if err != nil {
 		return err
 	}
+	again.arriving = j.arriving
 	*j = *again
 	return nil
 }
@@ -159,11 +163,11 @@ func (s *journalState) records() []record {
 	recs = append(recs, record{Kind: kindDelivered, ID: s.nextID - 1})
 	for _, rep := range s.reports {
 		r := releaseRecord(kindReport, rep.Release)
-		r.State, r.Reason, r.ID = rep.State, rep.Reason, rep.ID
+		r.State, r.Reason, r.ID, r.Download = rep.State, rep.Reason, rep.ID, rep.Download
 		recs = append(recs, r)
 	}
 	if s.install != (install.Entry{}) {
-		recs = append(recs, installRecord(s.install, s.subject))
+		recs = append(recs, installRecord(s.install, s.subject, s.download))
 	}
 	return append(recs, releaseRecord(kindBegin, s.current))
 }
@@ -190,31 +194,39 @@ func (s *journalState) apply(r record) error {
 		if err != nil {
 			return err
 		}
-		s.install, s.subject = install.Entry{State: r.State, Image: img}, rel
+		s.install, s.subject, s.download = install.Entry{State: r.State, Image: img}, rel, r.Download
 	case kindAccept:
 		s.accepted, s.previous, s.finishing = rel, s.accepted, true
 		// A newer release ends the memory of what failed before it.
 		s.givenUp = slices.DeleteFunc(slices.Clone(s.givenUp), func(g Release) bool { return g.Sequence < rel.Sequence })
 	case kindAccepted:
 		s.finishing = false
-		s.queue(Report{ID: r.ID, State: install.Updated, Release: s.accepted})
+		s.queue(Report{ID: r.ID, State: install.Updated, Release: s.accepted, Download: s.downloadOf(s.accepted)})
 	case kindGiveUp:
 		if s.finishing && rel == s.accepted {
 			s.accepted, s.finishing = s.previous, false
 		}
 		s.giveUp(rel)
 		if r.ID != 0 {
-			s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason})
+			s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason, Download: s.downloadOf(rel)})
 		}
 	case kindDelivered:
 		s.reports = slices.DeleteFunc(slices.Clone(s.reports), func(p Report) bool { return p.ID == r.ID })
 		s.nextID = max(s.nextID, r.ID+1)
 	case kindReport:
-		s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason})
+		s.queue(Report{ID: r.ID, State: r.State, Release: rel, Reason: r.Reason, Download: r.Download})
 	default:
 		return fmt.Errorf("kind %d is not known to this version", r.Kind)
 	}
 	return nil
+}
+
+// downloadOf is how rel's image came, if it is the one in its place.
+func (s *journalState) downloadOf(rel Release) Download {
+	if rel != s.subject {
+		return Download{}
+	}
+	return s.download
 }
 
 func (s *journalState) giveUp(rel Release) {
@@ -255,9 +267,9 @@ func (r record) release() (Release, error) {
 	return rel, err
 }
 
-func installRecord(e install.Entry, subject Release) record {
+func installRecord(e install.Entry, subject Release, download Download) record {
 	r := releaseRecord(kindInstall, subject)
-	r.State, r.Size = e.State, e.Image.Size
+	r.State, r.Size, r.Download = e.State, e.Image.Size, download
 	if !e.Image.Digest.IsZero() {
 		r.Digest = e.Image.Digest.String()
 	}
@@ -278,11 +290,14 @@ func (r record) image() (install.Image, error) {
 func (j *journal) Load() (install.Entry, error) { return j.state.install, nil }
 
 func (j *journal) Record(e install.Entry) error {
-	subject := j.state.subject
-	if e.State == install.Writing {
-		subject = j.state.current
+	subject, download := j.state.subject, j.state.download
+	switch {
+	case e.State == install.Writing:
+		subject, download = j.state.current, Download{}
+	case e.State == install.Candidate && j.state.install.State == install.Writing:
+		download = j.arriving
 	}
-	return j.append(installRecord(e, subject))
+	return j.append(installRecord(e, subject, download))
 }
 
 // adopt records that the image in its place is rel's too: rel's manifest was run and found it there.
@@ -290,7 +305,7 @@ func (j *journal) adopt(rel Release) error {
 	if j.state.subject == rel {
 		return nil
 	}
-	return j.append(installRecord(j.state.install, rel))
+	return j.append(installRecord(j.state.install, rel, j.state.download))
 }
 
 // steps makes the journal a [processor.Journal].

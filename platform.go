@@ -19,7 +19,10 @@ import (
 
 // platform is the manifest processor's view of the device: one component, fetched by the fetcher, installed by the
 // machine.
-type platform struct{ u *Updater }
+type platform struct {
+	u      *Updater
+	custom []byte // of the Offer
+}
 
 // Component implements [processor.Platform].
 func (p platform) Component(id manifest.ComponentID) (processor.Component, error) {
@@ -33,7 +36,7 @@ func (p platform) Component(id manifest.ComponentID) (processor.Component, error
 	return c, nil
 }
 
-type component struct{ u *Updater }
+type component platform
 
 // slottedComponent can answer the manifest's component-slot condition.
 type slottedComponent struct {
@@ -74,10 +77,13 @@ func (c component) fetch(ctx context.Context, res fetch.Resource, img install.Im
 		return false, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	stats, err := c.u.fetcher.Fetch(ctx, res, w)
+	stats, err := c.download(ctx, res, w)
+	c.u.tally.add(img, stats)
 	if err != nil {
 		return false, err
 	}
+	// The journal keeps it with the Candidate that Finish makes.
+	c.u.j.arriving = c.u.tally.download()
 	if err := w.Finish(ctx); err != nil {
 		if errors.Is(err, install.ErrVerifyAfterWrite) {
 			err = errors.Join(err, c.u.fetcher.Forget(res))
@@ -86,6 +92,8 @@ func (c component) fetch(ctx context.Context, res fetch.Resource, img install.Im
 	}
 	// A checkpoint that stays is found out by the next Finish; trouble with it must not end an update that is whole.
 	_ = c.u.fetcher.Forget(res)
+	c.u.emit(Event{Kind: EventFetched, Release: c.u.j.state.current, Download: c.u.tally.download(), Fallbacks: c.u.tally.fallbacks})
+	c.u.tally = tally{}
 	return false, nil
 }
 
@@ -96,6 +104,7 @@ func (c component) write(ctx context.Context, req processor.FetchRequest) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
+	c.u.j.arriving = Download{}
 	if _, err := w.Write(req.Integrated); err != nil {
 		return err
 	}

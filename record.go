@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/internal/cborstream"
 )
@@ -22,6 +23,7 @@ type record struct {
 	Step     []byte        // 7
 	Reason   string        // 8
 	ID       uint64        // 9
+	Download               // 10 to 13
 }
 
 const (
@@ -34,6 +36,10 @@ const (
 	recordStep
 	recordReason
 	recordID
+	recordWay
+	recordNetwork
+	recordReused
+	recordFallback
 )
 
 // recordLimits bounds what a record may hold: a step of the processor is the largest part.
@@ -66,6 +72,10 @@ func (r record) append(b []byte) []byte {
 	}
 	text(recordReason, r.Reason)
 	number(recordID, r.ID)
+	number(recordWay, uint64(r.Way))
+	number(recordNetwork, uint64(r.Network))
+	number(recordReused, uint64(r.Reused))
+	text(recordFallback, r.Fallback)
 	return append(cborstream.AppendMap(b, n), body...)
 }
 
@@ -123,13 +133,29 @@ func (r *record) parseField(p *cborstream.Parser, key uint64) (err error) {
 			err = fmt.Errorf("state %d is not known to this version", v)
 		}
 	case recordSize:
+		r.Size, err = parseSize(p)
+	case recordWay:
 		v, err = p.Uint()
-		r.Size = int64(v)
-		if r.Size < 0 {
-			err = fmt.Errorf("size %d is out of range", v)
+		r.Way = fetch.Way(v)
+		if v > uint64(fetch.WayDelta) {
+			err = fmt.Errorf("way %d is not known to this version", v)
 		}
+	case recordNetwork:
+		r.Network, err = parseSize(p)
+	case recordReused:
+		r.Reused, err = parseSize(p)
+	case recordFallback:
+		r.Fallback, err = p.Text()
 	default:
 		err = fmt.Errorf("not known to this version")
 	}
 	return err
+}
+
+func parseSize(p *cborstream.Parser) (int64, error) {
+	v, err := p.Uint()
+	if int64(v) < 0 && err == nil {
+		err = fmt.Errorf("size %d is out of range", v)
+	}
+	return int64(v), err
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
 )
 
@@ -16,6 +17,7 @@ func FuzzRecord(f *testing.F) {
 	for _, r := range []record{
 		{Kind: kindBegin, Sequence: 1 << 63, Manifest: "sha256:00"},
 		{Kind: kindInstall, State: install.Updated, Size: 1 << 62, Digest: "x"},
+		{Kind: kindInstall, State: install.Candidate, Download: Download{fetch.WayDelta, 1, 1 << 62, "why"}},
 		{Kind: kindStep, Step: []byte{1, 2, 3}},
 		{Kind: kindGiveUp, Reason: "why", ID: 7},
 	} {

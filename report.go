@@ -18,10 +18,11 @@ const maxReason = 512
 // (Rejected by the device's own health check, Failed when the boot loader went back). Reports survive power cuts and
 // are kept in order until they are delivered; the Updater never waits for that.
 type Report struct {
-	ID      uint64 // grows by one with each report of this device
-	State   install.State
-	Release Release
-	Reason  string // why it was reverted; at most 512 bytes, for people
+	ID       uint64 // grows by one with each report of this device
+	State    install.State
+	Release  Release
+	Reason   string   // why it was reverted; at most 512 bytes, for people
+	Download Download // how its image came
 }
 
 // Reports returns the reports that are not delivered yet, oldest first; at most 64, the oldest are dropped beyond.
@@ -50,13 +51,14 @@ type EventKind uint8
 const (
 	EventFound    EventKind = iota + 1 // Check found a release to install
 	EventFetching                      // Progress moved
+	EventFetched                       // the image is whole and verified in its place: Download, Fallbacks
 	EventStaged                        // the next boot tries the release
 	EventTrial                         // the release runs, unconfirmed
 	EventAccepted                      // the release is confirmed
 	EventReverted                      // the release was rejected, or given up by the boot loader
 )
 
-var eventNames = [...]string{EventFound: "found", EventFetching: "fetching", EventStaged: "staged",
+var eventNames = [...]string{EventFound: "found", EventFetching: "fetching", EventFetched: "fetched", EventStaged: "staged",
 	EventTrial: "trial", EventAccepted: "accepted", EventReverted: "reverted"}
 
 // String returns a lower-case word, such as "staged".
@@ -69,10 +71,12 @@ func (k EventKind) String() string {
 
 // An Event is a step that an Updater took. It is for showing; what is durable is in Status and Reports.
 type Event struct {
-	Kind     EventKind
-	Release  Release
-	Progress fetch.Progress // with EventFetching
-	Reason   string         // with EventReverted
+	Kind      EventKind
+	Release   Release
+	Progress  fetch.Progress   // with EventFetching
+	Download  Download         // with EventFetched
+	Fallbacks []fetch.Fallback // with EventFetched: why cheaper ways were not taken
+	Reason    string           // with EventReverted
 }
 
 func (u *Updater) emit(e Event) {

@@ -6,16 +6,21 @@ package firmament_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/fetch/delta"
+	"github.com/firmament-dev/firmament/fetch/plan"
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/install/slot"
 	"github.com/firmament-dev/firmament/internal/simfs"
@@ -129,6 +134,70 @@ func (s *shop) publish(ctx context.Context, r release) (files, error) {
 	return f, nil
 }
 
+// publishOver publishes r with what devices need that run one of the old releases: a delta from each, and the chunk index.
+func (s *shop) publishOver(ctx context.Context, r release, olds ...release) (files, error) {
+	if _, err := s.publish(ctx, r); err != nil {
+		return nil, err
+	}
+	p := plan.Payload{Digest: r.img().Digest, Size: r.img().Size}
+	extra := files{}
+	for _, old := range olds {
+		var patch patchFile
+		info, err := delta.Make(ctx, old.image, r.image, &patch, delta.Options{FrameSize: delta.MinFrameSize})
+		if err != nil {
+			return nil, err
+		}
+		uri := fmt.Sprintf("%s.from%d", r.payload(), old.seq)
+		extra[uri] = patch.b
+		p.Deltas = append(p.Deltas, plan.Delta{From: plan.Old(old.oldImage()), URI: uri, Size: info.Size, Digest: info.Digest, Memory: info.Memory})
+	}
+	x, err := chunk.BuildIndex(bytes.NewReader(r.image))
+	if err != nil {
+		return nil, err
+	}
+	var index bytes.Buffer
+	if _, err := x.WriteTo(&index); err != nil {
+		return nil, err
+	}
+	extra[r.payload()+".caibx"] = index.Bytes()
+	p.Index = &plan.Index{URI: r.payload() + ".caibx", Size: int64(index.Len()), Digest: verify.Sum(verify.SHA256, index.Bytes())}
+	if err := s.setCustom(ctx, p); err != nil {
+		return nil, err
+	}
+	f, err := s.files()
+	if err != nil {
+		return nil, err
+	}
+	_, pages, err := r.envelope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f[r.payload()], f[r.payload()+".chunks"] = r.image, pages
+	maps.Copy(f, extra)
+	return f, nil
+}
+
+// setCustom lists p with the target that is published.
+func (s *shop) setCustom(ctx context.Context, p plan.Payload) error {
+	custom, err := (&plan.Offers{Payloads: []plan.Payload{p}}).Custom(nil)
+	if err != nil {
+		return err
+	}
+	return s.repo.Apply(ctx, repository.Change{Custom: map[string]json.RawMessage{target: custom}})
+}
+
+func (r release) oldImage() plan.Old { return plan.Old{Digest: r.img().Digest, Size: r.img().Size} }
+
+// patchFile is an io.WriterAt in memory.
+type patchFile struct{ b []byte }
+
+func (f *patchFile) WriteAt(p []byte, at int64) (int, error) {
+	if n := int(at) + len(p); n > len(f.b) {
+		f.b = append(f.b, make([]byte, n-len(f.b))...)
+	}
+	return copy(f.b[at:], p), nil
+}
+
 // files are a server's content, by path.
 type files map[string][]byte
 
@@ -175,6 +244,7 @@ type server struct {
 	mu     sync.Mutex
 	files  files
 	tamper func(name string, b []byte) []byte
+	sent   atomic.Int64 // bytes of payloads and what is beside them
 }
 
 func (s *server) get(name string) ([]byte, error) {
@@ -196,7 +266,18 @@ func (s *server) Open(_ context.Context, uri string, offset int64, _ string) (*f
 		return nil, fmt.Errorf("%w: %w", fetch.ErrRefused, err)
 	}
 	offset = min(offset, int64(len(b)))
-	return &fetch.Stream{Body: io.NopCloser(bytes.NewReader(b[offset:])), Offset: offset, Size: int64(len(b)), Validator: "v1"}, nil
+	return &fetch.Stream{Body: io.NopCloser(&counted{bytes.NewReader(b[offset:]), &s.sent}), Offset: offset, Size: int64(len(b)), Validator: "v1"}, nil
+}
+
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // Get implements client.Remote.
@@ -229,6 +310,8 @@ type world struct {
 	root   []byte // trusted root
 	now    func() time.Time
 	wrap   func(install.Installer) install.Installer
+	plan   firmament.Planner
+	budget func() int64
 }
 
 // powerOn is a boot: the boot loader picks a slot after verifying it, then the agent starts.
@@ -286,7 +369,8 @@ func (w *world) start(d *device, cacheDir string) error {
 		Storage: d.sim.FS(), Finder: finder, Keys: keys, Policy: policy, Counter: d.counter,
 		Identity:  processor.Identity{VendorID: vendorID, ClassID: classID},
 		Component: component, Installer: inst, Development: true,
-		Fetch:  fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1},
+		Fetch: fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1},
+		Plan:  w.plan, Budget: w.budget,
 		Events: func(e firmament.Event) { d.events = append(d.events, e) },
 	})
 	return err

@@ -40,6 +40,19 @@ type Finder interface {
 	Find(ctx context.Context, target string) ([]byte, error)
 }
 
+// A CustomFinder is a Finder that can say, too, what signed metadata says of the target besides: its custom JSON object, nil if there is none. A tuf/client is one.
+// Deltas and chunk indexes are listed there, see Options.Plan.
+type CustomFinder interface {
+	Finder
+	FindCustom(ctx context.Context, target string) (envelope, custom []byte, err error)
+}
+
+// A Planner brings a payload to the sink in the cheapest way that help allows. A plan.Planner (package fetch/plan) is one. Like a fetch.Fetcher it gives the sink verified
+// bytes alone.
+type Planner interface {
+	Fetch(ctx context.Context, o fetch.Options, res fetch.Resource, help fetch.Help, sink fetch.Sink) (fetch.Stats, error)
+}
+
 // FinderFunc makes a function a Finder.
 type FinderFunc func(ctx context.Context, target string) ([]byte, error)
 
@@ -61,6 +74,12 @@ type Options struct {
 
 	Fetch fetch.Options // Source is required; Storage defaults to Options.Storage
 	Base  string        // absolute URL or path prefix that relative payload URIs are resolved against; optional
+
+	// Plan makes downloads smaller than the image: with deltas and chunks that the device has, if the Finder is a CustomFinder and the Installer is Readable. Optional.
+	Plan Planner
+	// Budget is asked before each download how many bytes it may take, whatever the way, chunk digests included: nothing if it is 0 or less. A download beyond it is
+	// fetch.ErrBudget; what was verified is kept. Optional; without it Fetch.MaxBytes is the budget, and 0 there is no limit.
+	Budget func() int64
 
 	// Development accepts sample keys among Keys, whose secret halves are published (verify.Key.Published). For tests only.
 	Development bool
@@ -91,7 +110,9 @@ type Updater struct {
 	closed  bool
 	j       *journal
 	machine *install.Machine
+	fetch   fetch.Options // with what New added
 	fetcher *fetch.Fetcher
+	tally   tally
 }
 
 // New opens the updater in o.Storage. ErrOptions if o lacks something, and with it verify.ErrPolicy if o trusts a sample key;
@@ -137,7 +158,7 @@ func (u *Updater) open() error {
 	if err != nil {
 		return errors.Join(err, j.close())
 	}
-	u.j, u.fetcher, u.machine = j, fetcher, install.NewMachine(u.o.Installer, j)
+	u.j, u.fetch, u.fetcher, u.machine = j, f, fetcher, install.NewMachine(u.o.Installer, j)
 	return nil
 }
 
@@ -221,9 +242,10 @@ func (u *Updater) Provision(v *manifest.Verified) error {
 // Status is the device's state in the words of [install.State].
 type Status struct {
 	State    install.State
-	Reboot   bool    // the next boot brings up another image than the one that runs
-	Current  Release // whose image State is about; zero if none was ever written
-	Accepted Release // what runs confirmed, or did before the trial
+	Reboot   bool     // the next boot brings up another image than the one that runs
+	Current  Release  // whose image State is about; zero if none was ever written
+	Accepted Release  // what runs confirmed, or did before the trial
+	Download Download // how Current's image came, once it is a Candidate
 }
 
 // Status returns the state. It changes nothing and needs no network.
@@ -240,7 +262,7 @@ func (u *Updater) status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{State: r.State, Reboot: r.Reboot, Current: u.j.state.subject, Accepted: u.j.state.accepted}
+	s := Status{State: r.State, Reboot: r.Reboot, Current: u.j.state.subject, Accepted: u.j.state.accepted, Download: u.j.state.download}
 	if r.State == install.Staged {
 		s.Reboot = true
 	}

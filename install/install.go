@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/verify"
@@ -120,6 +121,15 @@ type Installer interface {
 // component-slot condition asks for it.
 type Slotted interface {
 	Slot(ctx context.Context) (uint64, error)
+}
+
+// A Readable installer can read its places: what they hold can make an update cheaper. Neither is trusted with anything. Readers are good until the next Begin for
+// another image, or the next boot.
+type Readable interface {
+	// Running reads the place that runs, which does not change meanwhile. Behind the image may be anything.
+	Running(ctx context.Context) (*io.SectionReader, error)
+	// Target reads the place that Begin writes: what is left there of other images, while it is written over.
+	Target(ctx context.Context) (*io.SectionReader, error)
 }
 
 // A Verifier is an Installer that can read its target place back: nil if it holds img, ErrVerifyAfterWrite if not.

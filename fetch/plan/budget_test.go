@@ -174,21 +174,42 @@ func TestNET_01_CutAnywhere(t *testing.T) {
 	}
 }
 
-// MaxRate holds for what comes over the network, not for what is made of it.
+// MaxRate and Schedule hold for what comes over the network, not for what is made of it.
 func TestRate(t *testing.T) {
-	w := newWorld(t)
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		custom, err := w.offers.Custom(nil)
-		must(t, err)
-		const rate = 10_000
-		s, err := w.planner.Fetch(t.Context(), fetch.Options{Source: w.source, MaxRate: rate}, w.res,
-			fetch.Help{Offers: custom, Running: section(w.running), Resolve: func(uri string) (string, error) { return "payloads/" + uri, nil }}, w.sink)
-		must(t, err)
-		w.check(true)
-		want := time.Duration(float64(s.Network) / rate * float64(time.Second))
-		if took := time.Since(begin); s.Way != fetch.WayDelta || took < want-time.Second || took > want+time.Second {
-			t.Errorf("%d bytes by %v took %v, want %v", s.Network, s.Way, took, want)
-		}
-	})
+	const rate = 10_000
+	for _, c := range []struct {
+		name  string
+		set   func(o *fetch.Options)
+		after time.Duration // before the first byte
+	}{
+		{"rate", func(o *fetch.Options) { o.MaxRate = rate }, 0},
+		{"schedule", func(o *fetch.Options) {
+			open := time.Now().Add(time.Hour)
+			o.Schedule = func(now time.Time) fetch.Window {
+				if now.Before(open) {
+					return fetch.Window{Until: open}
+				}
+				return fetch.Window{Rate: rate}
+			}
+		}, time.Hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				custom, err := w.offers.Custom(nil)
+				must(t, err)
+				o := fetch.Options{Source: w.source}
+				c.set(&o)
+				s, err := w.planner.Fetch(t.Context(), o, w.res,
+					fetch.Help{Offers: custom, Running: section(w.running), Resolve: func(uri string) (string, error) { return "payloads/" + uri, nil }}, w.sink)
+				must(t, err)
+				w.check(true)
+				want := c.after + time.Duration(float64(s.Network)/rate*float64(time.Second))
+				if took := time.Since(begin); s.Way != fetch.WayDelta || took < want-time.Second || took > want+time.Second {
+					t.Errorf("%d bytes by %v took %v, want %v", s.Network, s.Way, took, want)
+				}
+			})
+		})
+	}
 }

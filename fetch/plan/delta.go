@@ -27,7 +27,8 @@ type deltaWay struct {
 	patch   *delta.Patch // nil until its header was read
 	repairs int
 	broken  error // why the way ended
-	damaged error // the last part of the patch that was not what was signed, as the writer saw it
+	damaged error // the last part of the patch that was not what was signed
+	asked   error // what the writer was told of it, to ask again
 	trouble error // the last failure of the connection to the patch
 }
 
@@ -52,7 +53,7 @@ func (w *deltaWay) left(err error) error {
 	switch {
 	case w.broken != nil:
 		return w.broken
-	case w.damaged != nil && errors.Is(err, w.damaged):
+	case w.asked != nil && errors.Is(err, w.asked):
 		return w.damaged // the writer's patience ended first
 	case w.trouble == nil || !errors.Is(err, w.trouble):
 		return nil
@@ -135,8 +136,8 @@ func (w *deltaWay) note(err error) error {
 		w.repairs++
 		w.file.close()
 		w.r.net.Reject(w.d.URI, bad.Offset, 1)
-		w.damaged = fmt.Errorf("%w: %w", fetch.ErrTransport, err)
-		return w.damaged
+		w.damaged, w.asked = err, fmt.Errorf("%w: %w", fetch.ErrTransport, err)
+		return w.asked
 	}
 	w.broken = err
 	return w.ended()

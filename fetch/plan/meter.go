@@ -17,6 +17,7 @@ import (
 type meter struct {
 	fetch.Source
 	rate, most int64 // 0: no limit
+	schedule   func(time.Time) fetch.Window
 
 	mu       sync.Mutex
 	spent    int64
@@ -84,26 +85,52 @@ type meteredBody struct {
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
-	if b.m.rate > 0 { // in quarters of a second, so that the pauses are short
-		p = p[:min(int64(len(p)), max(b.m.rate/4, 1))]
-	}
-	if left := b.m.left(); left == 0 && len(p) > 0 {
-		return 0, fmt.Errorf("%d bytes taken: %w", b.m.most, fetch.ErrBudget)
-	} else if left > 0 {
-		p = p[:min(int64(len(p)), left)]
+	p, err := b.m.admit(p)
+	if err != nil {
+		return 0, err
 	}
 	n, err := b.ReadCloser.Read(p)
-	if waited := b.m.pay(b.ctx, n); err == nil {
+	if waited := b.m.pay(b.ctx, n, len(p)); err == nil {
 		err = waited
 	}
 	return n, err
 }
 
-// pay accounts for n bytes and waits until the rate allows more.
-func (m *meter) pay(ctx context.Context, n int) error {
+// now is the rate that counts at present, 0 for none. While nothing may be taken it is the writer that waits.
+func (m *meter) now() int64 {
+	rate := m.rate
+	if m.schedule != nil {
+		if w := m.schedule(time.Now()); w.Rate > 0 && (rate == 0 || w.Rate < rate) {
+			rate = w.Rate
+		}
+	}
+	return rate
+}
+
+// admit returns as much of p as may be read now, and counts it.
+func (m *meter) admit(p []byte) ([]byte, error) {
+	if rate := m.now(); rate > 0 { // in quarters of a second, so that the pauses are short
+		p = p[:min(int64(len(p)), max(rate/4, 1))]
+	}
 	m.mu.Lock()
-	m.spent += int64(n)
-	if m.rate == 0 || n == 0 {
+	defer m.mu.Unlock()
+	if m.most > 0 {
+		left := m.most - m.spent
+		if left <= 0 && len(p) > 0 {
+			return nil, fmt.Errorf("%d bytes taken: %w", m.spent, fetch.ErrBudget)
+		}
+		p = p[:min(int64(len(p)), left)]
+	}
+	m.spent += int64(len(p))
+	return p, nil
+}
+
+// pay gives back what was counted and did not come, and waits until the rate allows more.
+func (m *meter) pay(ctx context.Context, n, asked int) error {
+	rate := m.now()
+	m.mu.Lock()
+	m.spent -= int64(asked - n)
+	if rate == 0 || n == 0 {
 		m.mu.Unlock()
 		return nil
 	}
@@ -111,7 +138,7 @@ func (m *meter) pay(ctx context.Context, n int) error {
 	if m.free.Before(now) {
 		m.free = now
 	}
-	m.free = m.free.Add(time.Duration(float64(n) / float64(m.rate) * float64(time.Second)))
+	m.free = m.free.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	pause := m.free.Sub(now)
 	m.mu.Unlock()
 	timer := time.NewTimer(pause)

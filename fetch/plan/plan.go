@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/delta"
@@ -43,15 +44,24 @@ func (e *BudgetError) Unwrap() error { return fetch.ErrBudget }
 // Fetch is fetch.Fetcher.Fetch under o, in the cheapest way that help allows; see the package comment. Memory is that of the Fetcher, and of one delta (MaxMemory) or three
 // indexes (MaxIndex). A resource without chunk digests is fetched whole.
 //
-// o.MaxBytes and o.MaxRate are about what comes over the network. Of the Stats, Requests and Network count all files, the others the payload as it reached the writer.
+// o.MaxBytes, o.MaxRate and o.Schedule are about what comes over the network. Of the Stats, Requests and Network count all files, the others the payload as it reached the writer.
 //
 // Errors: those of Fetcher.Fetch, for the last way that was taken, and *BudgetError. What was wrong with the ways before it is in Stats.Fallbacks.
 func (p Planner) Fetch(ctx context.Context, o fetch.Options, res fetch.Resource, help fetch.Help, sink fetch.Sink) (fetch.Stats, error) {
 	p.MaxMemory = cmp.Or(p.MaxMemory, delta.DefaultMemory)
 	p.MaxIndex = min(cmp.Or(p.MaxIndex, 1<<20), MaxIndexSize)
-	r := &run{p: p, o: o, res: res, help: help, sink: sink, net: &meter{Source: o.Source, rate: o.MaxRate, most: o.MaxBytes}}
+	r := &run{p: p, o: o, res: res, help: help, sink: sink, net: &meter{Source: o.Source, rate: o.MaxRate, most: o.MaxBytes, schedule: o.Schedule}}
 	if o.MaxRate > 0 && o.MaxRate/2 < cmp.Or(o.MinRate, 1024) {
 		r.o.MinRate = max(o.MaxRate/2, 1) // what is held back here is no stall
+	}
+	if o.Schedule != nil {
+		r.o.Schedule = func(now time.Time) fetch.Window {
+			w := o.Schedule(now)
+			if w.Rate != 0 {
+				w.Rate = -1 // the meter holds it: what is made here costs nothing
+			}
+			return w
+		}
 	}
 	if r.o.MaxBytes, r.o.MaxRate = 0, 0; o.OnProgress != nil {
 		r.o.OnProgress = func(p fetch.Progress) {
@@ -309,6 +319,9 @@ func (r *run) pages(at int64) int64 {
 func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) (why, err error) {
 	o := r.o
 	o.Source = source
+	if w.way() != fetch.WayFull {
+		o.Parallel = 0 // what is made is made in order
+	}
 	f, err := fetch.New(o)
 	if err != nil {
 		return nil, err

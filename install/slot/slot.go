@@ -12,6 +12,7 @@ package slot
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/firmament-dev/firmament/install"
 )
@@ -43,6 +44,32 @@ func (i *Installer) Slot(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	return uint64(other(b.Confirmed)), nil
+}
+
+// Running implements [install.Readable].
+func (i *Installer) Running(ctx context.Context) (*io.SectionReader, error) {
+	b, err := i.boot.Boot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.reader(b.Current)
+}
+
+// Target implements [install.Readable].
+func (i *Installer) Target(ctx context.Context) (*io.SectionReader, error) {
+	b, err := i.boot.Boot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.reader(other(b.Confirmed))
+}
+
+func (i *Installer) reader(slot int) (*io.SectionReader, error) {
+	size, err := i.slots[slot].Size()
+	if err != nil {
+		return nil, fmt.Errorf("slot %s: %w", Name(slot), err)
+	}
+	return io.NewSectionReader(i.slots[slot], 0, size), nil
 }
 
 // Begin implements [install.Installer].

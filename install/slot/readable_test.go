@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package slot_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/install/slot"
+	"github.com/firmament-dev/firmament/internal/simfs"
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// What runs, and what Begin writes, can be read: before the trial, in it, and after it.
+func TestReadable(t *testing.T) {
+	ctx := t.Context()
+	sim := simfs.NewSim(simfs.Options{})
+	var d [2]install.Device
+	for i, name := range []string{"a", "b"} {
+		d[i] = sim.Device(name, slotSize)
+		if _, err := d[i].WriteAt(bytes.Repeat([]byte(name), slotSize), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	img := install.Image{Size: slotSize, Digest: verify.Sum(verify.SHA256, bytes.Repeat([]byte("a"), slotSize))}
+	rec, err := slot.CreateBootRecord(sim.FS(), "boot", 0, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inst := slot.New(d[0], d[1], rec)
+	want := func(step, running, target string) {
+		t.Helper()
+		for _, c := range []struct {
+			what, want string
+			get        func() (*io.SectionReader, error)
+		}{
+			{"running", running, func() (*io.SectionReader, error) { return inst.Running(ctx) }},
+			{"target", target, func() (*io.SectionReader, error) { return inst.Target(ctx) }},
+		} {
+			r, err := c.get()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(r); err != nil || string(b) != string(bytes.Repeat([]byte(c.want), slotSize)) {
+				t.Errorf("%s: %s is %.1s with %d bytes, %v; want slot %s", step, c.what, b, len(b), err, c.want)
+			}
+		}
+	}
+	want("factory", "a", "b")
+	if err := inst.Install(ctx, install.Image{Size: slotSize, Digest: verify.Sum(verify.SHA256, bytes.Repeat([]byte("b"), slotSize))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := rec.Next(nil); err != nil {
+		t.Fatal(err)
+	}
+	want("trial", "b", "b")
+	if err := inst.Accept(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want("accepted", "b", "a")
+}
