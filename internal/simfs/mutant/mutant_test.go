@@ -54,3 +54,36 @@ func TestMutantThatCannotBeJudged(t *testing.T) {
 		}
 	}
 }
+
+func TestSetThatCannotBeBuilt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds packages")
+	}
+	const file = "internal/simfs/fs.go"
+	good := Edit{file, "fs.ValidPath(name)", "!fs.ValidPath(name)"}
+	for name, c := range map[string]struct {
+		edits []Edit
+		want  error
+	}{
+		"text is not there":   {[]Edit{{file, "no such text", "x"}}, errEdit},
+		"text is there twice": {[]Edit{{file, "WriterAt", "x"}}, errEdit},
+		"nothing changes":     {[]Edit{{file, "fs.ValidPath(name)", "fs.ValidPath(name)"}}, errEdit},
+		"outside a function":  {[]Edit{{file, "ErrBusy = errors", "ErrBusy = x"}}, errEdit},
+		"gone by then":        {[]Edit{{file, "fs.ValidPath(name)", "true"}, good}, errEdit},
+		"does not compile":    {[]Edit{{file, "fs.ValidPath(name)", "fs.ValidPath()"}}, errBuild},
+	} {
+		if _, err := newSet(t, "./internal/simfs", []Variant{{Name: "x", Edits: c.edits}}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	s, err := newSet(t, "./internal/simfs", []Variant{{Name: "x", Edits: []Edit{good}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.failing(t, "", "^NoSuchTest$"); !errors.Is(err, errNoTest) {
+		t.Errorf("%v, want %v", err, errNoTest)
+	}
+	if _, err := s.failing(t, "y", "."); err == nil {
+		t.Error("an unknown variant runs")
+	}
+}
