@@ -69,7 +69,7 @@ type shop struct {
 func newShop(ctx context.Context) (*shop, error) {
 	s := &shop{dir: simfs.NewSim(simfs.Options{}).FS(), now: start}
 	var err error
-	s.repo, err = repository.Create(ctx, s.dir, s.options())
+	s.repo, err = repository.Create(ctx, repository.NewDir(s.dir), s.options())
 	return s, err
 }
 

@@ -378,7 +378,7 @@ func (s *story) expired(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := past.Repo.Refresh(ctx); err != nil {
+	if err := past.Repo.Publish(ctx, nil); err != nil {
 		return err
 	}
 	a, err := s.agent(ctx)

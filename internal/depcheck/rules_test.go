@@ -39,7 +39,7 @@ var (
 	// testSupport is only ever linked by tests and by each other.
 	testSupport = []string{
 		internals + "/testkeys", internals + "/vectors", internals + "/depcheck", internals + "/simfs/mutant", tufTree + "/internal/tufsim",
-		tufTree + "/tuftest", tufTree + "/clienttest", module + "/fetch/fetchtest", module + "/install/installtest",
+		tufTree + "/tuftest", tufTree + "/clienttest", repository + "/storagetest", module + "/fetch/fetchtest", module + "/install/installtest",
 	}
 )
 

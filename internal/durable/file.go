@@ -30,7 +30,7 @@ const (
 // for [RemoveTemps]. Concurrent writers of one file do not mix; one of them
 // wins.
 func WriteFile(fsys simfs.FS, name string, data []byte) error {
-	if isTemp(name) {
+	if IsTemp(name) {
 		return &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("named like a temporary file: %w", fs.ErrInvalid)}
 	}
 	f, temp, err := createTemp(fsys, name)
@@ -114,7 +114,7 @@ func RemoveTemps(fsys simfs.FS, dir string) error {
 	}
 	removed := false
 	for _, name := range names {
-		if !isTemp(name) {
+		if !IsTemp(name) {
 			continue
 		}
 		if err := fsys.Remove(path.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +128,8 @@ func RemoveTemps(fsys simfs.FS, dir string) error {
 	return fsys.SyncDir(dir)
 }
 
-func isTemp(name string) bool {
+// IsTemp reports whether a name is that of a temporary file.
+func IsTemp(name string) bool {
 	rest, ok := strings.CutSuffix(name, tempSuffix)
 	dot := strings.LastIndexByte(rest, '.')
 	if !ok || dot < 0 || dot == len(rest)-1 {

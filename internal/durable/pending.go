@@ -25,7 +25,7 @@ type Pending struct {
 // Create starts a new content for the file called name, whose directory must exist and be durable. Nothing of it is under that name
 // before Commit. Names are as for [WriteFile]. The caller calls Commit or Discard.
 func Create(fsys simfs.FS, name string) (*Pending, error) {
-	if isTemp(name) {
+	if IsTemp(name) {
 		return nil, &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("named like a temporary file: %w", fs.ErrInvalid)}
 	}
 	f, temp, err := createTemp(fsys, name)

@@ -44,6 +44,21 @@ func (d *Dir) OpenFile(name string, flag int) (File, error) {
 	if err := checkName("open", name); err != nil {
 		return nil, err
 	}
+	// A file that is replaced while it is opened is opened again.
+	for range maxReplaced {
+		f, err := d.openFile(name, flag)
+		if !errors.Is(err, errReplaced) {
+			return f, err
+		}
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: errReplaced}
+}
+
+const maxReplaced = 1000
+
+var errReplaced = errors.New("replaced while it was opened")
+
+func (d *Dir) openFile(name string, flag int) (File, error) {
 	// The first look keeps a link from being followed and a FIFO from being
 	// opened. The second, below, tells whether the name was exchanged between.
 	switch fi, err := d.root.Lstat(name); {
@@ -79,8 +94,11 @@ func (d *Dir) sameRegular(name string, f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(opened, named) {
+	if !named.Mode().IsRegular() {
 		return notRegular(name, named)
+	}
+	if !os.SameFile(opened, named) {
+		return errReplaced
 	}
 	return nil
 }

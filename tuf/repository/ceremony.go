@@ -4,6 +4,7 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
-	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -30,24 +30,24 @@ var ErrStale = errors.New("staged metadata is stale")
 //
 // A key of an offline role is replaced in steps, so that what is published stays valid: list the new key beside the old one, sign the role's
 // metadata with the new one, drop the old key.
-func (r *Repository) StageRoot(_ context.Context, keys map[tuf.Role][]tuf.Key, thresholds map[tuf.Role]int) error {
-	return r.edit("stage root", func(e *edit) error {
-		root, err := r.unsignedRoot(e.p, keys, thresholds)
+func (r *Repository) StageRoot(ctx context.Context, keys map[tuf.Role][]tuf.Key, thresholds map[tuf.Role]int) error {
+	return r.edit(ctx, "stage root", func(e *edit) error {
+		root, err := e.unsignedRoot(keys, thresholds)
 		if err != nil {
 			return err
 		}
-		return stage(r.dir, tuf.RoleRoot, root)
+		return stage(ctx, r.s, tuf.RoleRoot, root, false)
 	})
 }
 
 // Stage prepares the next metadata of one role of targets, and puts the target files in place. It replaces what is staged for the role. New
 // delegated roles get no metadata with it: Accept brings that.
-func (r *Repository) Stage(_ context.Context, c Change) error {
+func (r *Repository) Stage(ctx context.Context, c Change) error {
 	if c.Role == "" {
 		c.Role = tuf.RoleTargets
 	}
-	return r.edit("stage "+string(c.Role), func(e *edit) error {
-		m, err := e.load(c.Role)
+	return r.edit(ctx, "stage "+string(c.Role), func(e *edit) error {
+		m, err := e.load(ctx, c.Role)
 		if err != nil {
 			return err
 		}
@@ -57,30 +57,40 @@ func (r *Repository) Stage(_ context.Context, c Change) error {
 		if _, err := e.delegate(m, c); err != nil {
 			return err
 		}
-		last, err := r.dir.lastVersions()
-		if err != nil {
+		m.Signed.Version, m.Signed.Expires = e.d.last[c.Role]+1, e.o.expires(c.Role)
+		if len(e.files) == 0 {
+			return stage(ctx, r.s, c.Role, m, false)
+		}
+		// The files come after what lists them, as in draft.write, and until they are there nothing is staged.
+		if err := stage(ctx, r.s, c.Role, m, true); err != nil {
 			return err
 		}
-		m.Signed.Version, m.Signed.Expires = last[c.Role]+1, r.o.expires(c.Role)
-		if err := e.writeFiles(); err != nil {
+		if err := e.writeFiles(ctx); err != nil {
 			return err
 		}
-		return stage(r.dir, c.Role, m)
+		return stage(ctx, r.s, c.Role, m, false)
 	})
 }
 
-func stage[T metadata.Roles](dir directory, role tuf.Role, m *metadata.Metadata[T]) error {
+func stage[T metadata.Roles](ctx context.Context, s store, role tuf.Role, m *metadata.Metadata[T], pending bool) error {
 	text, err := json.Marshal(m.Signed)
 	if err != nil {
 		return fmt.Errorf("encode metadata: %v", err)
 	}
-	return staged{Signed: text, Signatures: []stagedSignature{}}.write(dir, role)
+	_, tag, err := s.Get(ctx, stagedPath(role), MaxMetadata)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return staged{Signed: text, Signatures: []stagedSignature{}, Pending: pending, tag: tag}.write(ctx, s, role)
 }
 
 // staged is a metadata file with the signatures that it has so far.
 type staged struct {
 	Signed     json.RawMessage   `json:"signed"`
 	Signatures []stagedSignature `json:"signatures"`
+	Pending    bool              `json:"pending,omitempty"` // the target files are not there yet
+
+	tag Tag // of the file it was read from
 }
 
 type stagedSignature struct {
@@ -90,45 +100,46 @@ type stagedSignature struct {
 
 func stagedPath(role tuf.Role) string { return "staged/" + role.Filename() }
 
-func (s staged) write(dir directory, role tuf.Role) error {
+func (s staged) write(ctx context.Context, to store, role tuf.Role) error {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode metadata: %v", err)
 	}
-	return dir.write(stagedPath(role), data)
+	return to.Put(ctx, stagedPath(role), bytes.NewReader(data), s.tag)
 }
 
-func readStaged(dir directory, role tuf.Role) (s staged, err error) {
+func (s store) staged(ctx context.Context, role tuf.Role) (m staged, err error) {
 	if err := checkRole(role); err != nil {
-		return s, err
+		return m, err
 	}
-	data, err := durable.ReadFile(dir.fsys, stagedPath(role), MaxMetadata)
+	data, tag, err := s.Get(ctx, stagedPath(role), MaxMetadata)
 	if err != nil {
-		return s, err
+		return m, err
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("staged %s: %w: %v", role, tuf.ErrMalformed, err)
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("staged %s: %w: %v", role, tuf.ErrMalformed, err)
 	}
-	return s, nil
+	if m.Pending {
+		return m, fmt.Errorf("staged %s was cut off, stage it again: %w", role, fs.ErrNotExist)
+	}
+	m.tag = tag
+	return m, nil
 }
 
 // SigningPayload returns the bytes that are to be signed for a staged role: its canonical form. Errors: fs.ErrNotExist if nothing is staged.
-func (r *Repository) SigningPayload(role tuf.Role) (payload []byte, err error) {
-	err = r.locked(func() error {
-		s, err := readStaged(r.dir, role)
-		if err == nil {
-			payload, err = tuf.Canonical(s.Signed)
-		}
-		return err
-	})
-	return payload, err
+func (r *Repository) SigningPayload(ctx context.Context, role tuf.Role) ([]byte, error) {
+	s, err := r.s.staged(ctx, role)
+	if err != nil {
+		return nil, err
+	}
+	return tuf.Canonical(s.Signed)
 }
 
 // Attach adds a signature over SigningPayload, in the form that the key's Verify takes. Whose it is is found out. The same one again is no error.
 // Errors: verify.ErrSignature if it is of no key that can sign for the role; fs.ErrNotExist if nothing is staged.
-func (r *Repository) Attach(_ context.Context, role tuf.Role, signature []byte) error {
-	return r.edit("attach", func(e *edit) error {
-		s, err := readStaged(r.dir, role)
+func (r *Repository) Attach(ctx context.Context, role tuf.Role, signature []byte) error {
+	return r.edit(ctx, "attach", func(e *edit) error {
+		s, err := r.s.staged(ctx, role)
 		if err != nil {
 			return err
 		}
@@ -136,7 +147,7 @@ func (r *Repository) Attach(_ context.Context, role tuf.Role, signature []byte) 
 		if err != nil {
 			return err
 		}
-		sets, err := e.signatories(role, s)
+		sets, err := e.signatories(ctx, role, s)
 		if err != nil {
 			return err
 		}
@@ -149,11 +160,10 @@ func (r *Repository) Attach(_ context.Context, role tuf.Role, signature []byte) 
 				if err != nil {
 					return err
 				}
-				if s.has(id) {
-					return nil
+				if !s.has(id) {
+					s.Signatures = append(s.Signatures, stagedSignature{id, hex.EncodeToString(signature)})
 				}
-				s.Signatures = append(s.Signatures, stagedSignature{id, hex.EncodeToString(signature)})
-				return s.write(r.dir, role)
+				return s.write(ctx, r.s, role) // if it is there already, whoever attached it may not have made it durable
 			}
 		}
 		return fmt.Errorf("%s: %w by any of its keys", role, verify.ErrSignature)
@@ -173,19 +183,19 @@ type Missing struct {
 
 // Missing returns what a staged role lacks, nothing if it can be completed. A root needs its own threshold and that of the root before it.
 // Errors: fs.ErrNotExist if nothing is staged.
-func (r *Repository) Missing(role tuf.Role) (list []Missing, err error) {
-	err = r.edit("missing", func(e *edit) error {
-		s, err := readStaged(r.dir, role)
+func (r *Repository) Missing(ctx context.Context, role tuf.Role) (list []Missing, err error) {
+	err = r.edit(ctx, "missing", func(e *edit) error {
+		s, err := r.s.staged(ctx, role)
 		if err == nil {
-			list, err = e.missing(role, s)
+			list, err = e.missing(ctx, role, s)
 		}
 		return err
 	})
 	return list, err
 }
 
-func (e *edit) missing(role tuf.Role, s staged) (list []Missing, err error) {
-	sets, err := e.signatories(role, s)
+func (e *edit) missing(ctx context.Context, role tuf.Role, s staged) (list []Missing, err error) {
+	sets, err := e.signatories(ctx, role, s)
 	if err != nil {
 		return nil, err
 	}
@@ -212,8 +222,9 @@ type signatories struct {
 	threshold int
 }
 
-func (e *edit) signatories(role tuf.Role, s staged) ([]signatories, error) {
-	root := e.p.set.Root()
+func (e *edit) signatories(ctx context.Context, role tuf.Role, s staged) ([]signatories, error) {
+	held := e.p.client()
+	root := held.Root()
 	by := fmt.Sprintf("root %d", root.Version())
 	switch {
 	case role == tuf.RoleRoot:
@@ -227,7 +238,7 @@ func (e *edit) signatories(role tuf.Role, s staged) ([]signatories, error) {
 	case slices.Contains(roles, role):
 		return []signatories{{by, root.Keys(role), root.Threshold(role)}}, nil
 	}
-	d, err := delegator(e.p.set, e.p.set.Targets(), string(role), func(d tuf.Delegation) (*tuf.Targets, error) { return e.p.read(e.r.dir, d) })
+	d, err := e.p.delegator(ctx, string(role))
 	if err != nil {
 		return nil, err
 	}
@@ -243,12 +254,12 @@ func (e *edit) signatories(role tuf.Role, s staged) ([]signatories, error) {
 // Errors: ErrIncomplete if signatures or signers are missing; ErrStale; fs.ErrNotExist if nothing is staged; those of Publish.
 // Power cut: clients see the old state or the new one; call Complete again, ErrStale then says that it was done.
 func (r *Repository) Complete(ctx context.Context, role tuf.Role) error {
-	return r.edit("complete "+string(role), func(e *edit) error {
-		s, err := readStaged(r.dir, role)
+	return r.edit(ctx, "complete "+string(role), func(e *edit) error {
+		s, err := r.s.staged(ctx, role)
 		if err != nil {
 			return err
 		}
-		missing, err := e.missing(role, s)
+		missing, err := e.missing(ctx, role, s)
 		if err != nil {
 			return err
 		}
@@ -267,45 +278,16 @@ func (r *Repository) Complete(ctx context.Context, role tuf.Role) error {
 		if err != nil {
 			return err
 		}
-		if err := r.dir.fsys.Remove(stagedPath(role)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return r.dir.fsys.SyncDir("staged")
+		return r.s.Delete(ctx, stagedPath(role))
 	})
 }
 
 func (e *edit) completeRoot(ctx context.Context, data []byte) error {
-	after := *e.p.set
+	after := e.p.client()
 	if err := after.UpdateRoot(data); errors.Is(err, tuf.ErrRollback) {
 		return fmt.Errorf("%w: %w", ErrStale, err)
-	} else if err != nil {
-		return fmt.Errorf("a client would refuse: %w", err)
 	}
-	name := metadataPath(tuf.RoleRoot, after.Root().Version())
-	for i, put := range []func([]byte) error{after.RestoreTargets, after.RestoreSnapshot, after.RestoreTimestamp} {
-		role := roles[i+1]
-		if put(e.p.data[role]) == nil {
-			continue
-		}
-		if err := e.d.build(ctx, role); err != nil {
-			return err
-		}
-		fresh := *e.p.set
-		if err := fresh.UpdateRoot(data); err != nil {
-			return err
-		}
-		// It must be good for both roots, since it is written first: no client falls between the two, nor does this repository.
-		for _, set := range []tuf.Set{fresh, *e.p.set} {
-			if err := e.d.check(set, e.r.o.Now()); err != nil {
-				return err
-			}
-		}
-		if err := e.d.write(e.r.dir); err != nil {
-			return err
-		}
-		break
-	}
-	return e.r.dir.write(name, data)
+	return e.install(ctx, data, e.o.Signers)
 }
 
 func (e *edit) completeTargets(ctx context.Context, role tuf.Role, data []byte) error {
@@ -314,14 +296,10 @@ func (e *edit) completeTargets(ctx context.Context, role tuf.Role, data []byte) 
 		return fmt.Errorf("read staged %s: %v", role, err)
 	}
 	version := m.Signed.Version
-	last, err := e.r.dir.lastVersions()
-	if err != nil {
-		return err
-	}
-	if version <= last[role] {
-		old, err := e.r.dir.read(role, version)
+	if last := e.d.last[role]; version <= last {
+		old, err := e.p.s.read(ctx, role, version)
 		if err != nil || string(old) != string(data) { // equal bytes are what a cut left of this very call
-			return fmt.Errorf("%w: version %d is there, %d was staged", ErrStale, last[role], version)
+			return fmt.Errorf("%w: version %d is there, %d was staged", ErrStale, last, version)
 		}
 	}
 	e.d.next[role] = version

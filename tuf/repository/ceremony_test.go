@@ -20,7 +20,7 @@ func (w *world) online() *repository.Repository {
 	o := options(&w.now)
 	delete(o.Signers, tuf.RoleRoot)
 	delete(o.Signers, tuf.RoleTargets)
-	r, err := repository.Open(w.t.Context(), w.sim.FS(), o)
+	r, err := repository.Open(w.t.Context(), repository.NewDir(w.sim.FS()), o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func (w *world) online() *repository.Repository {
 // attach signs what is staged with each key, as its owner does elsewhere.
 func (w *world) attach(r *repository.Repository, role tuf.Role, signers ...verify.Signer) {
 	w.t.Helper()
-	payload, err := r.SigningPayload(role)
+	payload, err := r.SigningPayload(w.t.Context(), role)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -61,11 +61,11 @@ func TestCeremonyTargets(t *testing.T) {
 	if err := r.Complete(t.Context(), tuf.RoleTargets); !errors.Is(err, repository.ErrIncomplete) {
 		t.Errorf("unsigned: %v", err)
 	}
-	missing, err := r.Missing(tuf.RoleTargets)
+	missing, err := r.Missing(t.Context(), tuf.RoleTargets)
 	if err != nil || len(missing) != 1 || missing[0].Have != 0 || missing[0].Need != 1 || len(missing[0].Keys) != 1 || missing[0].Keys[0] != keysOf(t, testkeys.P256(1))[0] {
 		t.Errorf("missing %v, %v", missing, err)
 	}
-	payload, err := r.SigningPayload(tuf.RoleTargets)
+	payload, err := r.SigningPayload(t.Context(), tuf.RoleTargets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestCeremonyRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.attach(r, tuf.RoleRoot, next...)
-	missing, err := r.Missing(tuf.RoleRoot)
+	missing, err := r.Missing(t.Context(), tuf.RoleRoot)
 	if err != nil || len(missing) != 1 || missing[0].By != "root 1" || missing[0].Have != 1 || missing[0].Need != 2 {
 		t.Errorf("missing %v, %v", missing, err)
 	}
@@ -117,7 +117,7 @@ func TestCeremonyRoot(t *testing.T) {
 		t.Errorf("without the old root: %v", err)
 	}
 	w.attach(r, tuf.RoleRoot, testkeys.Ed25519(0))
-	if missing, err := r.Missing(tuf.RoleRoot); err != nil || len(missing) != 0 {
+	if missing, err := r.Missing(t.Context(), tuf.RoleRoot); err != nil || len(missing) != 0 {
 		t.Errorf("missing %v, %v", missing, err)
 	}
 	if err := r.Complete(t.Context(), tuf.RoleRoot); err != nil {
@@ -151,14 +151,14 @@ func TestCeremonyRoot(t *testing.T) {
 	w.holds("fw/a", "by the new key")
 	o := options(&w.now)
 	o.Signers = map[tuf.Role][]verify.Signer{tuf.RoleSnapshot: o.Signers[tuf.RoleSnapshot], tuf.RoleTimestamp: {testkeys.Ed25519(3), testkeys.Ed25519(54)}}
-	if r, err = repository.Open(t.Context(), w.sim.FS(), o); err != nil {
+	if r, err = repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Complete(t.Context(), tuf.RoleRoot); err != nil {
 		t.Fatal(err)
 	}
 	w.holds("fw/a", "by the new key")
-	if err := r.Refresh(t.Context()); err != nil {
+	if _, err := r.Refresh(t.Context()); err != nil {
 		t.Error(err)
 	}
 	// a root that leaves the offline targets without a key is not published

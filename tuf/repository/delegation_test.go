@@ -32,7 +32,7 @@ func newWorldWith(t *testing.T, more map[tuf.Role][]verify.Signer) *world {
 		o.Signers[role] = signers
 	}
 	var err error
-	if w.repo, err = repository.Open(t.Context(), w.sim.FS(), o); err != nil {
+	if w.repo, err = repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -153,7 +153,7 @@ func TestPublishToBins(t *testing.T) {
 				if err := w.repo.Publish(t.Context(), all); err != nil {
 					t.Fatal(err)
 				}
-				if top, err := w.repo.Targets(); err != nil || top.Len() != 0 {
+				if top, err := w.repo.Targets(t.Context()); err != nil || top.Len() != 0 {
 					t.Errorf("the top-level role lists targets: %v", err)
 				}
 				for name, data := range all {
@@ -169,7 +169,7 @@ func TestPublishToBins(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n := len(after) - len(before); n != 2 { // the bin and the snapshot; the timestamp has its name
+				if n := len(after) - len(before); n != 3 { // the bin, the snapshot, and the timestamp that was replaced
 					t.Errorf("%d new files", n)
 				}
 				w.holds("fw/7", "newer")
@@ -249,7 +249,7 @@ func TestExpiries(t *testing.T) {
 	w := newWorldWith(t, map[tuf.Role][]verify.Signer{"acme": {acme}})
 	w.apply(repository.Change{Delegate: []repository.Delegation{{Role: "acme", Keys: keysOf(t, acme), Paths: []string{"acme/*"}}}},
 		repository.Change{Role: "acme", Add: map[string][]byte{"acme/a": []byte("a")}})
-	list, err := w.repo.Expiries()
+	list, err := w.repo.Expiries(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,12 +263,12 @@ func TestExpiries(t *testing.T) {
 	// the refresh job renews what has less than half its time left, the delegated role among it
 	for range 80 {
 		w.now = w.now.Add(36 * time.Hour)
-		if err := w.repo.Refresh(t.Context()); err != nil {
+		if _, err := w.repo.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		w.holds("acme/a", "a")
 	}
-	list, err = w.repo.Expiries()
+	list, err = w.repo.Expiries(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,19 +287,21 @@ func TestDelegationPowerCut(t *testing.T) {
 	o.Signers["acme"] = []verify.Signer{key}
 	ctx := context.Background()
 	var root []byte
-	open := func(s *simfs.Sim) (*repository.Repository, error) { return repository.Open(ctx, s.FS(), o) }
+	open := func(s *simfs.Sim) (*repository.Repository, error) {
+		return repository.Open(ctx, repository.NewDir(s.FS()), o)
+	}
 	change := func(r *repository.Repository) error {
 		return r.Apply(ctx, repository.Change{Remove: []string{"fw/a"}, Delegate: []repository.Delegation{{Role: "acme", Keys: keys, Paths: []string{"fw/*"}}}},
 			repository.Change{Role: "acme", Add: map[string][]byte{"fw/a": []byte("new")}})
 	}
 	table := simfs.Explore(t, simfs.Workload{
 		Setup: func(s *simfs.Sim) error {
-			r, err := repository.Create(ctx, s.FS(), o)
+			r, err := repository.Create(ctx, repository.NewDir(s.FS()), o)
 			if err == nil {
 				err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("old")})
 			}
 			if err == nil {
-				root, err = r.Root()
+				root, err = r.Root(ctx)
 			}
 			return err
 		},
@@ -344,6 +346,6 @@ func TestDelegationPowerCut(t *testing.T) {
 			}
 			return err
 		},
-	}, simfs.ExploreOptions{SecondTotal: 600, Seed: 17})
+	}, simfs.ExploreOptions{SecondTotal: powerBudget(200), Seed: 17})
 	t.Logf("\n%s", table)
 }

@@ -86,7 +86,7 @@ func TestSameAsGoTUF(t *testing.T) {
 	w.publish("fw/v/c/stable.suit", "two <&> ü")
 	check("second release", "fw/v/c/stable.suit")
 	w.now = w.now.Add(40 * time.Hour)
-	if err := w.repo.Refresh(t.Context()); err != nil {
+	if _, err := w.repo.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check("refreshed", "fw/v/c/stable.suit")

@@ -4,8 +4,10 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,40 +26,41 @@ type draft struct {
 	timestamp *metadata.Metadata[metadata.TimestampType]
 	next      map[tuf.Role]int64  // version numbers to use
 	data      map[tuf.Role][]byte // the files, those that stay as they are included
-	built     []tuf.Role          // the files that are new, in the order in which they must become durable
-	dir       directory
+	built     []tuf.Role          // the files that are new
+	s         store
 	given     tuf.Role           // a role that was signed elsewhere
-	versions  map[tuf.Role]int64 // the highest of each delegated role for which there is a file
+	last      map[tuf.Role]int64 // the highest version of each role for which there is a file: it is not used again
+	base      *published         // what this state follows, nil at the beginning
 	folded    map[string]string  // the names of delegated roles' files, by their lower-case form
 }
 
-// firstDraft is the beginning: no targets, version 1 of everything.
-func (r *Repository) firstDraft() *draft {
-	return &draft{
-		o: r.o, dir: r.dir, signers: r.o.Signers, data: make(map[tuf.Role][]byte),
+// newDraft begins the state after p, the first one if p is nil. Version numbers of files that are there are not used again, whoever left them.
+func (r *Repository) newDraft(ctx context.Context, p *published) (*draft, error) {
+	last, err := r.s.versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := r.options()
+	d := &draft{
+		o: o, s: r.s, signers: o.Signers, data: make(map[tuf.Role][]byte), last: last, base: p,
 		targets: metadata.Targets(), snapshot: metadata.Snapshot(), timestamp: metadata.Timestamp(),
-		next: map[tuf.Role]int64{tuf.RoleTargets: 1, tuf.RoleSnapshot: 1, tuf.RoleTimestamp: 1},
+		next: map[tuf.Role]int64{tuf.RoleTargets: last[tuf.RoleTargets] + 1, tuf.RoleSnapshot: last[tuf.RoleSnapshot] + 1, tuf.RoleTimestamp: 1},
 	}
-}
-
-// draft begins the state after p. Version numbers of files that a cut left behind are not used again.
-func (r *Repository) draft(p *published) (*draft, error) {
-	d := r.firstDraft()
-	d.targets, d.snapshot, d.timestamp, d.data = p.targets, p.snapshot, p.timestamp, p.data
-	for _, role := range []tuf.Role{tuf.RoleTargets, tuf.RoleSnapshot} {
-		last, err := r.dir.lastVersion(role)
-		if err != nil {
-			return nil, fmt.Errorf("read repository: %w", err)
-		}
-		d.next[role] = last + 1
+	if p != nil {
+		d.targets, d.snapshot, d.timestamp, d.data = p.targets, p.snapshot, p.timestamp, maps.Clone(p.data)
+		d.next[tuf.RoleTimestamp] = p.set.Timestamp().Version() + 1
+		held := p.client()
+		d.signers = among(d.o.Signers, held.Root())
 	}
-	d.next[tuf.RoleTimestamp] = p.set.Timestamp().Version() + 1
 	return d, nil
 }
 
 // build signs the given role and those that list it: targets, snapshot, timestamp.
 func (d *draft) build(ctx context.Context, from tuf.Role) error {
 	first := slices.Index(roles, from)
+	if d.base != nil && d.base.broken != "" { // a rotation was cut off: what its root does not accept is signed anew, too
+		first = min(first, slices.Index(roles, d.base.broken))
+	}
 	if first <= slices.Index(roles, tuf.RoleTargets) {
 		d.targets.Signed.Version, d.targets.Signed.Expires = d.next[tuf.RoleTargets], d.o.expires(tuf.RoleTargets)
 		data, err := sign(ctx, d.targets, d.signers[tuf.RoleTargets])
@@ -86,18 +89,12 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 }
 
 // buildDelegated signs the next version of a delegated role and lists it in the snapshot.
-func (d *draft) buildDelegated(ctx context.Context, r *Repository, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) error {
+func (d *draft) buildDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) error {
 	if d.next[role] == 0 {
-		if d.versions == nil {
-			var err error
-			if d.versions, err = d.dir.lastVersions(); err != nil {
-				return err
-			}
-		}
-		d.next[role] = d.versions[role] + 1
+		d.next[role] = d.last[role] + 1
 	}
 	m.Signed.Version, m.Signed.Expires = d.next[role], d.o.expires(role)
-	data, err := sign(ctx, m, r.signersOf(role))
+	data, err := sign(ctx, m, d.o.signersOf(role))
 	if err != nil {
 		return fmt.Errorf("%s: %w", role, err)
 	}
@@ -128,7 +125,7 @@ func metaFile(version int64, data []byte) *metadata.MetaFiles {
 }
 
 // check takes the draft as a client does who holds what set holds, and leaves set as it was.
-func (d *draft) check(set tuf.Set, at time.Time) error {
+func (d *draft) check(ctx context.Context, set tuf.Set, at time.Time) error {
 	for _, role := range d.built {
 		if role == d.given || !slices.Contains(roles, role) {
 			continue
@@ -146,7 +143,7 @@ func (d *draft) check(set tuf.Set, at time.Time) error {
 	}
 	for _, role := range d.built {
 		if err == nil && !slices.Contains(roles, role) {
-			err = d.checkDelegated(&set, role, at)
+			err = d.checkDelegated(ctx, &set, role, at)
 		}
 	}
 	if err != nil {
@@ -156,7 +153,7 @@ func (d *draft) check(set tuf.Set, at time.Time) error {
 }
 
 // checkDelegated opens a new file of a delegated role as its delegator demands. set holds the draft's snapshot already.
-func (d *draft) checkDelegated(set *tuf.Set, role tuf.Role, at time.Time) error {
+func (d *draft) checkDelegated(ctx context.Context, set *tuf.Set, role tuf.Role, at time.Time) error {
 	way, err := delegator(set, set.Targets(), string(role), func(way tuf.Delegation) (*tuf.Targets, error) {
 		data := d.data[tuf.Role(way.Name())]
 		if data == nil {
@@ -164,7 +161,7 @@ func (d *draft) checkDelegated(set *tuf.Set, role tuf.Role, at time.Time) error 
 			if err != nil {
 				return nil, err
 			}
-			if data, err = d.dir.read(tuf.Role(way.Name()), listed.Version); err != nil {
+			if data, err = d.s.read(ctx, tuf.Role(way.Name()), listed.Version); err != nil {
 				return nil, err
 			}
 		}
@@ -194,27 +191,39 @@ func enough(root *tuf.Root, role tuf.Role, signers []verify.Signer) error {
 	return nil
 }
 
-// write makes the draft durable, the timestamp last: before that nobody looks at the other files.
-func (d *draft) write(dir directory) error {
+// write makes the draft durable, the timestamp last: before that nobody looks at the other files. Target files come after the metadata that lists
+// them, so that garbage collection, if it runs at the same time, knows that they are wanted; see Collect.
+//
+// ErrConflict means that somebody else published meanwhile. What is there by then keeps its version numbers and is never referred to.
+func (d *draft) write(ctx context.Context, files func() error) error {
 	for _, role := range d.built {
-		if err := dir.write(metadataPath(role, d.next[role]), d.data[role]); err != nil {
+		if role == tuf.RoleSnapshot || role == tuf.RoleTimestamp {
+			continue
+		}
+		if err := d.create(ctx, role); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := files(); err != nil {
+		return err
+	}
+	if slices.Contains(d.built, tuf.RoleSnapshot) {
+		if err := d.create(ctx, tuf.RoleSnapshot); err != nil {
+			return err
+		}
+	}
+	var old Tag
+	if d.base != nil {
+		old = d.base.tag
+		if err := d.s.create(ctx, archivePath(d.base.set.Timestamp().Version()), d.base.data[tuf.RoleTimestamp]); err != nil {
+			return err
+		}
+	}
+	return d.s.Put(ctx, metadataPath(tuf.RoleTimestamp, 0), bytes.NewReader(d.data[tuf.RoleTimestamp]), old)
 }
 
-// targetPath is where a target's bytes lie (consistent snapshots).
-func targetPath(name string, data []byte) (string, error) {
-	file := tuf.TargetFile{Path: name, Digests: []verify.Digest{verify.Sum(verify.SHA256, data)}}
-	file.Length = int64(len(data))
-	at, err := file.Filename(true)
-	return "targets/" + at, err
-}
+func noFiles() error { return nil }
 
-func targetFile(data []byte) *metadata.TargetFiles {
-	f := metadata.TargetFile()
-	f.Length = int64(len(data))
-	f.Hashes = metadata.Hashes{"sha256": verify.Sum(verify.SHA256, data).Bytes()}
-	return f
+func (d *draft) create(ctx context.Context, role tuf.Role) error {
+	return d.s.create(ctx, versionPath(role, d.next[role]), d.data[role])
 }

@@ -5,42 +5,63 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/verify"
 )
 
 // edit is one publication in the making.
 type edit struct {
 	r       *Repository
+	o       Options
 	p       *published
 	d       *draft
-	files   map[string][]byte // target files to write, by target path
-	changed bool              // the top-level targets metadata
+	files   map[string]file // target files to write, by target path
+	changed bool            // the top-level targets metadata
 }
 
-// edit runs f on what is published now, with the directory locked.
-func (r *Repository) edit(what string, f func(*edit) error) error {
-	return r.locked(func() error {
-		p, err := r.dir.current()
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+// maxTries bounds how often one publication begins anew.
+const maxTries = 1000
+
+// edit runs f on what is published now, and again if somebody else published meanwhile: what f changes is then changed in what they
+// made of it. Goroutines take turns, so that they do not make each other begin anew.
+func (r *Repository) edit(ctx context.Context, what string, f func(*edit) error) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if err := r.again(ctx, f); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// again runs f until nobody is faster. Each time somebody was, they have published: someone always gets on.
+func (r *Repository) again(ctx context.Context, f func(*edit) error) error {
+	for range maxTries {
+		if err := r.try(ctx, f); !errors.Is(err, ErrConflict) {
+			return err
 		}
-		d, err := r.draft(p)
-		if err == nil {
-			err = f(&edit{r: r, p: p, d: d, files: map[string][]byte{}})
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		return nil
-	})
+	}
+	return ErrConflict
+}
+
+func (r *Repository) try(ctx context.Context, f func(*edit) error) error {
+	p, err := r.s.current(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := r.newDraft(ctx, p)
+	if err != nil {
+		return err
+	}
+	return f(&edit{r: r, o: d.o, p: p, d: d, files: map[string]file{}})
 }
 
 // home is the role that Publish puts a target into: the top-level one, or its bin.
@@ -58,17 +79,11 @@ func (e *edit) home(name string) tuf.Role {
 	return tuf.RoleTargets
 }
 
-// isBin reports whether a role is called like a bin.
-func isBin(role string) bool {
-	i := strings.LastIndexByte(role, '-')
-	return i > 0 && i < len(role)-1 && strings.Trim(role[i+1:], "0123456789abcdef") == ""
-}
-
 func (e *edit) apply(ctx context.Context, c Change) error {
 	if c.Role == "" {
 		c.Role = tuf.RoleTargets
 	}
-	m, err := e.load(c.Role)
+	m, err := e.load(ctx, c.Role)
 	if err != nil {
 		return err
 	}
@@ -88,7 +103,7 @@ func (e *edit) apply(ctx context.Context, c Change) error {
 		e.changed = true
 		return nil
 	}
-	return e.d.buildDelegated(ctx, e.r, c.Role, m)
+	return e.d.buildDelegated(ctx, c.Role, m)
 }
 
 // change adds and removes targets, and sets what they say of themselves.
@@ -97,8 +112,9 @@ func (e *edit) change(m *metadata.Metadata[metadata.TargetsType], c Change) erro
 		if err := tuf.CheckPath(name); err != nil {
 			return err
 		}
-		m.Signed.Targets[name] = targetFile(data)
-		e.files[name] = data
+		f := newFile(data)
+		m.Signed.Targets[name] = f.entry()
+		e.files[name] = f
 	}
 	for _, name := range c.Remove {
 		if m.Signed.Targets[name] == nil {
@@ -107,12 +123,8 @@ func (e *edit) change(m *metadata.Metadata[metadata.TargetsType], c Change) erro
 		delete(m.Signed.Targets, name)
 	}
 	for name, custom := range c.Custom {
-		file := m.Signed.Targets[name]
-		if file == nil {
-			return fmt.Errorf("%w: %.200q in role %s, to have a custom object", tuf.ErrTargetUnknown, name, c.Role)
-		}
-		if file.Custom = nil; custom != nil {
-			file.Custom = &custom
+		if err := setCustom(m, name, custom); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -149,7 +161,7 @@ func (e *edit) delegate(m *metadata.Metadata[metadata.TargetsType], c Change) (f
 	}
 	return slices.DeleteFunc(fresh, func(role tuf.Role) bool {
 		_, listed := e.d.snapshot.Signed.Meta[role.Filename()]
-		return listed || c.Bins == nil && e.r.o.Signers[role] == nil
+		return listed || c.Bins == nil && e.o.Signers[role] == nil
 	}), nil
 }
 
@@ -166,11 +178,11 @@ func (e *edit) create(ctx context.Context, role tuf.Role) error {
 		return fmt.Errorf("%w: role %s: %s is there already", tuf.ErrDelegation, role, other)
 	}
 	e.d.folded[strings.ToLower(name)] = name
-	return e.d.buildDelegated(ctx, e.r, role, metadata.Targets())
+	return e.d.buildDelegated(ctx, role, metadata.Targets())
 }
 
 // load returns the metadata of a role to be changed: as it is in the draft, or as it is published.
-func (e *edit) load(role tuf.Role) (*metadata.Metadata[metadata.TargetsType], error) {
+func (e *edit) load(ctx context.Context, role tuf.Role) (*metadata.Metadata[metadata.TargetsType], error) {
 	if role == tuf.RoleTargets {
 		return e.d.targets, nil
 	}
@@ -180,10 +192,10 @@ func (e *edit) load(role tuf.Role) (*metadata.Metadata[metadata.TargetsType], er
 		if err != nil {
 			return nil, err
 		}
-		if data, err = e.r.dir.read(role, listed.Version); err != nil {
+		if data, err = e.p.s.read(ctx, role, listed.Version); err != nil {
 			return nil, err
 		}
-		if _, _, err := e.p.open(e.r.dir, string(role)); err != nil {
+		if _, _, err := e.p.open(ctx, string(role)); err != nil {
 			return nil, err
 		}
 	}
@@ -200,75 +212,18 @@ func (e *edit) finish(ctx context.Context) error {
 	if e.changed {
 		from = tuf.RoleTargets
 	}
+	return e.publish(ctx, from)
+}
+
+// publish signs the given role and those that list it, looks at all as a client does and writes it.
+func (e *edit) publish(ctx context.Context, from tuf.Role) error {
 	if err := e.d.build(ctx, from); err != nil {
 		return err
 	}
-	if err := e.d.check(*e.p.set, e.r.o.Now()); err != nil {
+	if err := e.d.check(ctx, e.p.client(), e.o.Now()); err != nil {
 		return err
 	}
-	if err := e.writeFiles(); err != nil {
-		return err
-	}
-	return e.d.write(e.r.dir)
-}
-
-// writeFiles makes the target files durable. Their names carry their digests, so nobody sees them before metadata lists them.
-func (e *edit) writeFiles() error {
-	for _, name := range slices.Sorted(maps.Keys(e.files)) {
-		file, err := targetPath(name, e.files[name])
-		if err != nil {
-			return err
-		}
-		if err := e.r.dir.writeOnce(file, e.files[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// signersOf is who signs for a role: its own signers, or those of the bins that it is one of.
-func (r *Repository) signersOf(role tuf.Role) []verify.Signer {
-	if list := r.o.Signers[role]; list != nil {
-		return list
-	}
-	if isBin(string(role)) {
-		return r.o.Signers[role[:strings.LastIndexByte(string(role), '-')]]
-	}
-	return nil
-}
-
-// canSign reports whether the signers at hand reach the threshold of a delegation.
-func (r *Repository) canSign(d tuf.Delegation) bool {
-	keys, threshold := d.Keys()
-	have := 0
-	for _, key := range keys {
-		if slices.ContainsFunc(r.signersOf(tuf.Role(d.Name())), func(s verify.Signer) bool { return keyOf(s) == key }) {
-			have++
-		}
-	}
-	return have >= threshold
-}
-
-// open returns the published metadata of a delegated role, verified as its first delegator demands, and that delegation.
-func (p *published) open(dir directory, role string) (*tuf.Targets, tuf.Delegation, error) {
-	d, err := delegator(p.set, p.set.Targets(), role, func(d tuf.Delegation) (*tuf.Targets, error) { return p.read(dir, d) })
-	if err != nil {
-		return nil, d, err
-	}
-	t, err := p.read(dir, d)
-	return t, d, err
-}
-
-func (p *published) read(dir directory, d tuf.Delegation) (*tuf.Targets, error) {
-	listed, err := p.set.DelegatedMeta(d.Name())
-	if err != nil {
-		return nil, err
-	}
-	data, err := dir.read(tuf.Role(d.Name()), listed.Version)
-	if err != nil {
-		return nil, err
-	}
-	return p.set.OpenDelegated(d, data, beginning) // expired metadata is to be renewed
+	return e.d.write(ctx, func() error { return e.writeFiles(ctx) })
 }
 
 // delegator returns the first delegation to role, breadth first. Roles below which nothing can be read are passed over.

@@ -16,11 +16,19 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
+// served hands a repository's files to a client.
+type served struct{ repository.Storage }
+
+func (s served) Get(ctx context.Context, name string, max int64) ([]byte, error) {
+	data, _, err := s.Storage.Get(ctx, name, max)
+	return data, err
+}
+
 // A publisher makes a repository and releases an envelope; a device that was given the root finds it.
 func Example() {
 	ctx := context.Background()
-	dir := simfs.NewSim(simfs.Options{}).FS() // on a real machine: a directory that a web server serves
-	repo, err := repository.Create(ctx, dir, repository.Options{Signers: map[tuf.Role][]verify.Signer{
+	storage := repository.NewMemory() // or OpenDir: a directory that a web server serves
+	repo, err := repository.Create(ctx, storage, repository.Options{Signers: map[tuf.Role][]verify.Signer{
 		tuf.RoleRoot: {testkeys.Ed25519(0)}, tuf.RoleTargets: {testkeys.Ed25519(1)},
 		tuf.RoleSnapshot: {testkeys.Ed25519(2)}, tuf.RoleTimestamp: {testkeys.Ed25519(2)},
 	}})
@@ -32,12 +40,12 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	root, err := repo.Root()
+	root, err := repo.Root(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	device, err := client.New(client.Options{Root: root, Remote: remote{dir}, Storage: simfs.NewSim(simfs.Options{}).FS(), Now: time.Now})
+	device, err := client.New(client.Options{Root: root, Remote: served{storage}, Storage: simfs.NewSim(simfs.Options{}).FS(), Now: time.Now})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/firmament-dev/firmament/tuf"
@@ -35,6 +36,9 @@ type Options struct {
 
 	// Expiry is how long a signature is good for; where absent: root 365 days, targets and delegated roles 90, snapshot 14, timestamp 2.
 	Expiry map[tuf.Role]time.Duration
+
+	// Jitter is how much earlier than usual Refresh signs a role, 0 if nil. Random numbers spread the work of many bins over time.
+	Jitter func(tuf.Role) time.Duration
 
 	// Now is the publisher's clock, time.Now if nil.
 	Now func() time.Time
@@ -83,6 +87,35 @@ func (o Options) validity(role tuf.Role) time.Duration {
 		return d
 	}
 	return o.Expiry[tuf.RoleTargets]
+}
+
+// signersOf is who signs for a role: its own signers, or those of the bins that it is one of.
+func (o Options) signersOf(role tuf.Role) []verify.Signer {
+	if list := o.Signers[role]; list != nil {
+		return list
+	}
+	if isBin(string(role)) {
+		return o.Signers[role[:strings.LastIndexByte(string(role), '-')]]
+	}
+	return nil
+}
+
+// canSign reports whether the signers at hand reach the threshold of a delegation.
+func (o Options) canSign(d tuf.Delegation) bool {
+	keys, threshold := d.Keys()
+	have := 0
+	for _, key := range keys {
+		if slices.ContainsFunc(o.signersOf(tuf.Role(d.Name())), func(s verify.Signer) bool { return keyOf(s) == key }) {
+			have++
+		}
+	}
+	return have >= threshold
+}
+
+// isBin reports whether a role is called like a bin.
+func isBin(role string) bool {
+	i := strings.LastIndexByte(role, '-')
+	return i > 0 && i < len(role)-1 && strings.Trim(role[i+1:], "0123456789abcdef") == ""
 }
 
 // checkRole returns tuf.ErrDelegation unless role is top-level or a name that a delegated role can have here: since it becomes part of

@@ -44,17 +44,17 @@ func TestPowerCut(t *testing.T) {
 	}
 	table := simfs.Explore(t, simfs.Workload{
 		Setup: func(s *simfs.Sim) error {
-			repo, err := repository.Create(ctx, s.FS(), options(&now))
+			repo, err := repository.Create(ctx, repository.NewDir(s.FS()), options(&now))
 			if err != nil {
 				return err
 			}
-			if root, err = repo.Root(); err != nil {
+			if root, err = repo.Root(ctx); err != nil {
 				return err
 			}
 			return repo.Publish(ctx, release("one"))
 		},
 		Run: func(s *simfs.Sim) error {
-			repo, err := repository.Open(ctx, s.FS(), options(&now))
+			repo, err := repository.Open(ctx, repository.NewDir(s.FS()), options(&now))
 			if err != nil {
 				return err
 			}
@@ -87,7 +87,7 @@ func TestPowerCut(t *testing.T) {
 			if s.Acked("two") != nil && stable == "one" {
 				return simfs.Violated("S3", "the release that was published is not there")
 			}
-			repo, err := repository.Open(ctx, s.FS(), options(&now))
+			repo, err := repository.Open(ctx, repository.NewDir(s.FS()), options(&now))
 			if err != nil {
 				return err
 			}
@@ -99,9 +99,9 @@ func TestPowerCut(t *testing.T) {
 				for _, role := range []tuf.Role{tuf.RoleTimestamp, tuf.RoleTargets} {
 					both.Signers[role] = append(both.Signers[role], rotated.Signers[role]...)
 				}
-				repo, err = repository.Open(ctx, s.FS(), both)
+				repo, err = repository.Open(ctx, repository.NewDir(s.FS()), both)
 			} else {
-				repo, err = repository.Open(ctx, s.FS(), rotated)
+				repo, err = repository.Open(ctx, repository.NewDir(s.FS()), rotated)
 			}
 			if err != nil {
 				return err
@@ -116,7 +116,7 @@ func TestPowerCut(t *testing.T) {
 			}
 			return err
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(), Seed: 7})
+	}, simfs.ExploreOptions{SecondTotal: powerBudget(400), Seed: 7})
 	t.Logf("\n%s", table)
 	for _, cell := range table.Empty() {
 		switch kind, _, _ := strings.Cut(cell, "/"); kind {
@@ -127,9 +127,9 @@ func TestPowerCut(t *testing.T) {
 }
 
 // powerBudget bounds the second faults; FIRMAMENT_EXPLORE=all examines every one.
-func powerBudget() int {
+func powerBudget(n int) int {
 	if os.Getenv("FIRMAMENT_EXPLORE") == "all" {
 		return 0
 	}
-	return 1000
+	return n
 }

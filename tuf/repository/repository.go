@@ -13,73 +13,59 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
-	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// Repository is a TUF repository in a directory. It is safe for concurrent use; several processes on one directory
-// exclude each other by its lock, and each call reads the directory anew.
+// Repository is a TUF repository in a Storage. It is safe for concurrent use, and so is the storage by several Repositories, in any number of
+// processes: each call reads anew what is published, and of two publications at the same time one begins anew on what
+// the other made.
 type Repository struct {
-	dir directory
+	s    store
+	turn sync.Mutex // held while something is published
 
 	mu sync.Mutex
-	o  Options
+	o  Options // replaced, never changed
 }
 
-// Create makes a repository with version 1 of every role and no targets in a directory that holds none. It is finished once timestamp.json
-// is there; what a power cut leaves before that is a directory in which Create can be called again.
-//
-// Errors: ErrExists, ErrIncomplete, what a Signer returns, or what the storage returns.
-func Create(ctx context.Context, dir Storage, o Options) (*Repository, error) {
-	o, err := o.complete()
-	if err != nil {
-		return nil, err
-	}
-	r := &Repository{dir: directory{dir}, o: o}
-	if err := r.locked(func() error { return r.create(ctx) }); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// Open returns the repository in a directory. It reads and verifies it, trusting the oldest root.
-func Open(_ context.Context, dir Storage, o Options) (*Repository, error) {
-	o, err := o.complete()
-	if err != nil {
-		return nil, err
-	}
-	r := &Repository{dir: directory{dir}, o: o}
-	if err := r.locked(func() error {
-		_, err := r.dir.current()
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// locked runs f with this Repository and the directory to itself, and clears what an earlier cut left half written.
-func (r *Repository) locked(f func() error) (err error) {
+func (r *Repository) options() Options {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lock, err := r.dir.fsys.Lock("lock")
+	return r.o
+}
+
+// Create makes a repository with no targets in a storage that holds none. It is finished once timestamp.json
+// is there; what a power cut leaves before that is a storage in which Create can be called again, with the same keys.
+//
+// Errors: ErrExists, ErrIncomplete, what a Signer returns, or what the storage returns.
+func Create(ctx context.Context, s Storage, o Options) (*Repository, error) {
+	o, err := o.complete()
 	if err != nil {
-		return fmt.Errorf("lock repository: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := durable.MkdirAll(r.dir.fsys, "metadata"); err != nil {
-		return fmt.Errorf("open repository: %w", err)
+	r := &Repository{s: store{s}, o: o}
+	if err := r.create(ctx); err != nil {
+		return nil, fmt.Errorf("create repository: %w", err)
 	}
-	if err := durable.RemoveTemps(r.dir.fsys, "metadata"); err != nil {
-		return fmt.Errorf("open repository: %w", err)
+	return r, nil
+}
+
+// Open returns the repository in a storage. It reads and verifies it, trusting the first root.
+func Open(ctx context.Context, s Storage, o Options) (*Repository, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
 	}
-	return f()
+	r := &Repository{s: store{s}, o: o}
+	if _, err := r.s.current(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (r *Repository) create(ctx context.Context) error {
-	if _, err := r.dir.read(tuf.RoleTimestamp, 0); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("create repository: timestamp: %w", errors.Join(ErrExists, err))
+	if _, err := r.s.read(ctx, tuf.RoleTimestamp, 0); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("timestamp: %w", errors.Join(ErrExists, err))
 	}
 	root := metadata.Root(r.o.expires(tuf.RoleRoot))
 	for _, role := range roles {
@@ -88,28 +74,57 @@ func (r *Repository) create(ctx context.Context) error {
 			threshold = 1
 		}
 		if err := setRole(root, role, publicKeys(r.o.Signers[role]), threshold); err != nil {
-			return fmt.Errorf("create repository: %w", err)
+			return err
 		}
 	}
 	data, err := sign(ctx, root, r.o.Signers[tuf.RoleRoot])
 	if err != nil {
-		return fmt.Errorf("create repository: %w", err)
+		return err
 	}
 	set, err := tuf.NewSet(data)
 	if err != nil {
-		return fmt.Errorf("create repository: %w", err)
-	}
-	d := r.firstDraft()
-	if err := d.build(ctx, tuf.RoleTargets); err != nil {
-		return fmt.Errorf("create repository: %w", err)
-	}
-	if err := d.check(*set, r.o.Now()); err != nil {
-		return fmt.Errorf("create repository: %w", err)
-	}
-	if err := r.dir.write(metadataPath(tuf.RoleRoot, 1), data); err != nil {
 		return err
 	}
-	return d.write(r.dir)
+	d, err := r.newDraft(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := d.build(ctx, tuf.RoleTargets); err != nil {
+		return err
+	}
+	if err := d.check(ctx, *set, r.o.Now()); err != nil {
+		return err
+	}
+	if err := r.createRoot(ctx, set.Root(), data); err != nil {
+		return err
+	}
+	err = d.write(ctx, noFiles)
+	if errors.Is(err, ErrConflict) {
+		err = fmt.Errorf("%w: %w", ErrExists, err)
+	}
+	return err
+}
+
+// createRoot makes the first root, or leaves the one that an earlier Create, cut off before its end, made for the same keys.
+func (r *Repository) createRoot(ctx context.Context, root *tuf.Root, data []byte) error {
+	err := r.s.create(ctx, versionPath(tuf.RoleRoot, 1), data)
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	old, err := r.s.read(ctx, tuf.RoleRoot, 1)
+	if err != nil {
+		return err
+	}
+	left, err := tuf.OpenRoot(old)
+	if err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if left.Threshold(role) != root.Threshold(role) || !slices.Equal(left.Keys(role), root.Keys(role)) {
+			return fmt.Errorf("%w: 1.root.json has other keys for %s, and there is no timestamp.json", ErrExists, role)
+		}
+	}
+	return nil
 }
 
 func publicKeys(signers []verify.Signer) []tuf.Key {

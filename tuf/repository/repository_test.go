@@ -57,10 +57,10 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, now: start, sim: simfs.NewSim(simfs.Options{})}
 	var err error
-	if w.repo, err = repository.Create(t.Context(), w.sim.FS(), options(&w.now)); err != nil {
+	if w.repo, err = repository.Create(t.Context(), repository.NewDir(w.sim.FS()), options(&w.now)); err != nil {
 		t.Fatal(err)
 	}
-	if w.root, err = w.repo.Root(); err != nil {
+	if w.root, err = w.repo.Root(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.Client = w.device()
@@ -114,7 +114,7 @@ func TestPublish(t *testing.T) {
 			t.Errorf("publish %q: %v, want ErrPath", name, err)
 		}
 	}
-	targets, err := w.repo.Targets()
+	targets, err := w.repo.Targets(t.Context())
 	if err != nil || targets.Len() != 3 {
 		t.Errorf("%d targets, %v", targets.Len(), err)
 	}
@@ -145,7 +145,7 @@ func TestOpen(t *testing.T) {
 	w := newWorld(t)
 	w.publish("a", "one")
 	o := options(&w.now)
-	again, err := repository.Open(t.Context(), w.sim.FS(), o)
+	again, err := repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,21 +154,21 @@ func TestOpen(t *testing.T) {
 	w.finds("a", "one")
 	w.finds("b", "two")
 
-	if _, err := repository.Create(t.Context(), w.sim.FS(), o); !errors.Is(err, repository.ErrExists) {
+	if _, err := repository.Create(t.Context(), repository.NewDir(w.sim.FS()), o); !errors.Is(err, repository.ErrExists) {
 		t.Errorf("create over it: %v, want ErrExists", err)
 	}
-	if _, err := repository.Open(t.Context(), simfs.NewSim(simfs.Options{}).FS(), o); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := repository.Open(t.Context(), repository.NewDir(simfs.NewSim(simfs.Options{}).FS()), o); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("open nothing: %v, want ErrNotExist", err)
 	}
 	delete(o.Signers, tuf.RoleTargets)
-	less, err := repository.Open(t.Context(), w.sim.FS(), o)
+	less, err := repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := less.Publish(t.Context(), map[string][]byte{"c": nil}); !errors.Is(err, repository.ErrIncomplete) {
 		t.Errorf("publish without the targets key: %v, want ErrIncomplete", err)
 	}
-	if err := less.Refresh(t.Context()); err != nil {
+	if _, err := less.Refresh(t.Context()); err != nil {
 		t.Errorf("the timestamp needs no targets key: %v", err)
 	}
 }
@@ -186,7 +186,7 @@ func TestCreateRefuses(t *testing.T) {
 	} {
 		o := options(&now)
 		spoil(&o)
-		if _, err := repository.Create(t.Context(), simfs.NewSim(simfs.Options{}).FS(), o); !errors.Is(err, repository.ErrIncomplete) {
+		if _, err := repository.Create(t.Context(), repository.NewDir(simfs.NewSim(simfs.Options{}).FS()), o); !errors.Is(err, repository.ErrIncomplete) {
 			t.Errorf("%s: %v, want ErrIncomplete", name, err)
 		}
 	}
@@ -197,7 +197,7 @@ func TestCreateRefuses(t *testing.T) {
 	} {
 		o := options(&now)
 		spoil(&o)
-		if _, err := repository.Create(t.Context(), simfs.NewSim(simfs.Options{}).FS(), o); err == nil {
+		if _, err := repository.Create(t.Context(), repository.NewDir(simfs.NewSim(simfs.Options{}).FS()), o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -208,7 +208,7 @@ func TestRefresh(t *testing.T) {
 	w.publish("a", "one")
 	for range 200 { // 200 days, one refresh a day
 		w.now = w.now.Add(24 * time.Hour)
-		if err := w.repo.Refresh(t.Context()); err != nil {
+		if _, err := w.repo.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Refresh(t.Context()); err != nil {
@@ -216,12 +216,12 @@ func TestRefresh(t *testing.T) {
 		}
 	}
 	w.finds("a", "one")
-	targets, err := w.repo.Targets()
+	targets, err := w.repo.Targets(t.Context())
 	if err != nil || targets.Version() > 8 {
 		t.Errorf("targets version %d after 200 days, %v", targets.Version(), err)
 	}
 	w.now = w.now.Add(400 * 24 * time.Hour)
-	if err := w.repo.Refresh(t.Context()); err != nil { // all but root can be renewed
+	if _, err := w.repo.Refresh(t.Context()); err != nil { // all but root can be renewed
 		t.Error(err)
 	}
 	if err := w.Refresh(t.Context()); !errors.Is(err, tuf.ErrFreeze) {
@@ -260,7 +260,7 @@ func TestTUF_15_RotateRoot(t *testing.T) {
 			if err := w.repo.RotateRoot(t.Context(), repository.RootChange{}); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.repo.Refresh(t.Context()); err != nil {
+			if _, err := w.repo.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w.finds("a", "two")
@@ -269,7 +269,7 @@ func TestTUF_15_RotateRoot(t *testing.T) {
 				o.Signers[role] = signers
 			}
 			var err error
-			if w.repo, err = repository.Open(t.Context(), w.sim.FS(), o); err != nil {
+			if w.repo, err = repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o); err != nil {
 				t.Fatal(err)
 			}
 			w.publish("a", "three")
@@ -285,7 +285,7 @@ func TestRotateRootWithoutTheOldKey(t *testing.T) {
 	w.finds("a", "one")
 	o := options(&w.now)
 	delete(o.Signers, tuf.RoleTimestamp)
-	repo, err := repository.Open(t.Context(), w.sim.FS(), o)
+	repo, err := repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestRotateRootWithoutTheOldKey(t *testing.T) {
 	w.repo = repo
 	w.finds("a", "one")
 	o.Signers[tuf.RoleRoot] = o.Signers[tuf.RoleRoot][:1]
-	if repo, err = repository.Open(t.Context(), w.sim.FS(), o); err != nil {
+	if repo, err = repository.Open(t.Context(), repository.NewDir(w.sim.FS()), o); err != nil {
 		t.Fatal(err)
 	}
 	if err := repo.RotateRoot(t.Context(), repository.RootChange{}); !errors.Is(err, repository.ErrIncomplete) {
@@ -349,7 +349,7 @@ func TestOnRealDirectory(t *testing.T) {
 	}
 	defer dir.Close()
 	now := start
-	repo, err := repository.Create(t.Context(), dir, options(&now))
+	repo, err := repository.Create(t.Context(), repository.NewDir(dir), options(&now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +364,7 @@ func TestOnRealDirectory(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	root, err := repo.Root()
+	root, err := repo.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

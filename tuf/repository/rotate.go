@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -41,84 +42,115 @@ func (r *Repository) RotateRoot(ctx context.Context, change RootChange) error {
 			return fmt.Errorf("rotate root: %w: root has no keys of role %q", tuf.ErrDelegation, role)
 		}
 	}
-	return r.locked(func() error {
-		p, err := r.dir.current()
+	return r.edit(ctx, "rotate root", func(e *edit) error {
+		data, err := e.nextRoot(ctx, next.Signers, change.Thresholds)
 		if err != nil {
 			return err
 		}
-		if err := r.rotate(ctx, p, next.Signers, change.Thresholds); err != nil {
-			return fmt.Errorf("rotate root: %w", err)
+		signers := maps.Clone(e.o.Signers)
+		both := make(map[tuf.Role][]verify.Signer)
+		for _, role := range roles {
+			both[role] = slices.Concat(signers[role], next.Signers[role])
 		}
-		for role, signers := range next.Signers {
-			r.o.Signers[role] = signers
+		if err := e.install(ctx, data, both); err != nil {
+			return err
 		}
+		maps.Copy(signers, next.Signers)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.o.Signers = signers
 		return nil
 	})
 }
 
-func (r *Repository) rotate(ctx context.Context, p *published, signers map[tuf.Role][]verify.Signer, thresholds map[tuf.Role]int) error {
-	root, err := r.nextRoot(ctx, p, signers, thresholds)
-	if err != nil {
-		return err
-	}
-	after := *p.set
-	if err := after.UpdateRoot(root); err != nil {
+// install publishes a root. What the published metadata lacks for it is signed anew, for the old root too, and written first, so that no client falls
+// between the two, nor does a Repository. If the old signers are gone, nothing can be good for both, and the root comes first.
+//
+// Afterwards the timestamp is signed once more: whoever read what was there before the root, and is about to publish with the
+// keys of the old one, loses to that.
+func (e *edit) install(ctx context.Context, data []byte, signers map[tuf.Role][]verify.Signer) error {
+	after, at := e.p.client(), e.o.Now()
+	if err := after.UpdateRoot(data); err != nil {
 		return fmt.Errorf("a client would refuse: %w", err)
 	}
-	name := metadataPath(tuf.RoleRoot, after.Root().Version())
-	from, changed := firstChanged(signers, thresholds)
-	if !changed {
-		return r.dir.write(name, root)
-	}
-	d, err := r.draft(p)
-	if err != nil {
-		return err
-	}
-	d.signers = make(map[tuf.Role][]verify.Signer)
-	for _, role := range roles {
-		d.signers[role] = slices.Concat(r.o.Signers[role], signers[role])
-	}
-	if err := d.build(ctx, from); err != nil {
-		return err
-	}
-	at := r.o.Now()
-	if err := d.check(after, at); err != nil {
-		return err
-	}
-	switch err := d.check(*p.set, at); {
-	case errors.Is(err, ErrIncomplete): // the old signers are gone: no metadata can be good for both roots
-		if err := r.dir.write(name, root); err != nil {
+	old, name := e.p.client(), versionPath(tuf.RoleRoot, after.Root().Version())
+	from := e.p.firstBroken(&after)
+	if from != "" {
+		e.d.signers = among(signers, old.Root(), after.Root())
+		if err := e.d.build(ctx, from); err != nil {
 			return err
 		}
-		return d.write(r.dir)
-	case err != nil:
+		if err := e.d.check(ctx, after, at); err != nil {
+			return err
+		}
+		err := e.d.check(ctx, old, at)
+		if err == nil {
+			err = e.d.write(ctx, noFiles)
+		} else if errors.Is(err, ErrIncomplete) {
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := e.p.s.create(ctx, name, data); err != nil {
 		return err
 	}
-	if err := d.write(r.dir); err != nil {
-		return err
+	if from == "" && (sameKeys(old.Root(), after.Root()) || enough(after.Root(), tuf.RoleTimestamp, signers[tuf.RoleTimestamp]) != nil) {
+		return nil
 	}
-	return r.dir.write(name, root)
+	return e.r.again(ctx, func(e *edit) error {
+		e.d.signers = among(signers, after.Root())
+		if err := e.d.build(ctx, tuf.RoleTimestamp); err != nil {
+			return err
+		}
+		if err := e.d.check(ctx, e.p.client(), at); err != nil {
+			return err
+		}
+		return e.d.write(ctx, noFiles)
+	})
 }
 
-// nextRoot signs the root after p's with the change made.
-func (r *Repository) nextRoot(ctx context.Context, p *published, signers map[tuf.Role][]verify.Signer, thresholds map[tuf.Role]int) ([]byte, error) {
+// sameKeys reports whether two roots trust the same keys with the roles below them.
+func sameKeys(a, b *tuf.Root) bool {
+	return !slices.ContainsFunc(roles[1:], func(role tuf.Role) bool {
+		return a.Threshold(role) != b.Threshold(role) || !slices.Equal(a.Keys(role), b.Keys(role))
+	})
+}
+
+// among returns the signers of the top-level roles that one of the roots lists.
+func among(signers map[tuf.Role][]verify.Signer, roots ...*tuf.Root) map[tuf.Role][]verify.Signer {
+	listed := make(map[tuf.Role][]verify.Signer)
+	for _, role := range roles {
+		for _, s := range signers[role] {
+			if slices.ContainsFunc(roots, func(r *tuf.Root) bool { return slices.Contains(r.Keys(role), keyOf(s)) }) {
+				listed[role] = append(listed[role], s)
+			}
+		}
+	}
+	return listed
+}
+
+// nextRoot signs the root after the published one with the change made.
+func (e *edit) nextRoot(ctx context.Context, signers map[tuf.Role][]verify.Signer, thresholds map[tuf.Role]int) ([]byte, error) {
 	keys := make(map[tuf.Role][]tuf.Key)
 	for role, list := range signers {
 		keys[role] = publicKeys(list)
 	}
-	root, err := r.unsignedRoot(p, keys, thresholds)
+	root, err := e.unsignedRoot(keys, thresholds)
 	if err != nil {
 		return nil, err
 	}
-	if err := enough(p.set.Root(), tuf.RoleRoot, r.o.Signers[tuf.RoleRoot]); err != nil {
+	set := e.p.client()
+	if err := enough(set.Root(), tuf.RoleRoot, e.o.Signers[tuf.RoleRoot]); err != nil {
 		return nil, err
 	}
-	return sign(ctx, root, slices.Concat(r.o.Signers[tuf.RoleRoot], signers[tuf.RoleRoot]))
+	return sign(ctx, root, slices.Concat(e.o.Signers[tuf.RoleRoot], signers[tuf.RoleRoot]))
 }
 
-// unsignedRoot is the root after p's with the change made.
-func (r *Repository) unsignedRoot(p *published, keys map[tuf.Role][]tuf.Key, thresholds map[tuf.Role]int) (*metadata.Metadata[metadata.RootType], error) {
-	root := p.root
+// unsignedRoot is the root after the published one with the change made.
+func (e *edit) unsignedRoot(keys map[tuf.Role][]tuf.Key, thresholds map[tuf.Role]int) (*metadata.Metadata[metadata.RootType], error) {
+	root, set := e.p.root, e.p.client()
 	for _, role := range roles {
 		threshold, given := thresholds[role]
 		if !given {
@@ -126,7 +158,7 @@ func (r *Repository) unsignedRoot(p *published, keys map[tuf.Role][]tuf.Key, thr
 		}
 		list, given := keys[role]
 		if !given {
-			list = p.set.Root().Keys(role)
+			list = set.Root().Keys(role)
 		}
 		if err := setRole(root, role, list, threshold); err != nil {
 			return nil, err
@@ -134,7 +166,7 @@ func (r *Repository) unsignedRoot(p *published, keys map[tuf.Role][]tuf.Key, thr
 	}
 	prune(root)
 	root.Signed.Version++
-	root.Signed.Expires = r.o.expires(tuf.RoleRoot)
+	root.Signed.Expires = e.o.expires(tuf.RoleRoot)
 	return root, nil
 }
 
@@ -149,16 +181,4 @@ func prune(root *metadata.Metadata[metadata.RootType]) {
 			delete(root.Signed.Keys, id)
 		}
 	}
-}
-
-// firstChanged returns the first of targets, snapshot and timestamp that the change touches.
-func firstChanged(signers map[tuf.Role][]verify.Signer, thresholds map[tuf.Role]int) (tuf.Role, bool) {
-	for _, role := range roles[1:] {
-		_, keys := signers[role]
-		_, threshold := thresholds[role]
-		if keys || threshold {
-			return role, true
-		}
-	}
-	return "", false
 }

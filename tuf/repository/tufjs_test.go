@@ -124,7 +124,7 @@ func TestReadByTUFJS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			root, err := r.Root()
+			root, err := r.Root(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +205,7 @@ func TestSchemes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			root, err := r.Root()
+			root, err := r.Root(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
