@@ -132,6 +132,29 @@ func (r *Repo) Name(role tuf.Role) string {
 	return fmt.Sprintf("metadata/%d.%s.json", r.Version[role], url.PathEscape(string(role)))
 }
 
+// Clone returns a repository in the same state, which goes on by itself. Edit and the faults stay behind.
+func (r *Repo) Clone() *Repo {
+	c := &Repo{
+		Now: r.Now, Version: maps.Clone(r.Version), Expires: maps.Clone(r.Expires), Keys: maps.Clone(r.Keys), Signers: maps.Clone(r.Signers),
+		Thresholds: maps.Clone(r.Thresholds), Targets: maps.Clone(r.Targets), DelegatedTargets: map[tuf.Role]map[string][]byte{},
+		Delegations: map[tuf.Role]map[string]any{}, Hashes: r.Hashes, Algorithms: r.Algorithms, Plain: r.Plain, Files: maps.Clone(r.Files),
+		Patience: r.Patience, oldRoot: r.oldRoot,
+	}
+	for role, files := range r.DelegatedTargets {
+		c.DelegatedTargets[role] = maps.Clone(files)
+	}
+	for role, d := range r.Delegations {
+		c.Delegations[role] = maps.Clone(d)
+		if keys, ok := d["keys"].(map[string]any); ok {
+			c.Delegations[role]["keys"] = maps.Clone(keys)
+		}
+		if roles, ok := d["roles"].([]any); ok {
+			c.Delegations[role]["roles"] = slices.Clone(roles)
+		}
+	}
+	return c
+}
+
 // Past returns what is served now, to be served again later: see Stale, or assign it to Files.
 func (r *Repo) Past() map[string][]byte { return maps.Clone(r.Files) }
 

@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+	"github.com/theupdateframework/go-tuf/v2/metadata/config"
+	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
+
+	"github.com/firmament-dev/firmament/internal/simfs"
+	"github.com/firmament-dev/firmament/tuf/client"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
+)
+
+// pair is this package's client and go-tuf's, each with a cache that lasts, before one server. Every look-up is a new process of both.
+type pair struct {
+	t    *testing.T
+	repo *tuftest.Repo // served now; a test changes it
+	root []byte
+	dir  string
+	fsys simfs.FS
+}
+
+func newPair(t *testing.T, repo *tuftest.Repo) *pair {
+	return &pair{t: t, repo: repo, root: repo.Root(1), dir: t.TempDir(), fsys: simfs.NewSim(simfs.Options{}).FS()}
+}
+
+// Get serves tuf/client.
+func (p *pair) Get(ctx context.Context, name string, max int64) ([]byte, error) {
+	return p.repo.Get(ctx, name, max)
+}
+
+const pairURL = "http://repo.example/"
+
+// DownloadFile serves go-tuf.
+func (p *pair) DownloadFile(url string, max int64, _ time.Duration) ([]byte, error) {
+	resp, err := (&http.Client{Transport: p.repo}).Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, &metadata.ErrDownloadHTTP{StatusCode: resp.StatusCode, URL: url}
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
+	if err == nil && int64(len(data)) > max {
+		err = &metadata.ErrDownloadLengthMismatch{Msg: url}
+	}
+	return data, err
+}
+
+// find looks a target up with both.
+func (p *pair) find(name string) (ours, theirs answer) {
+	c, err := client.New(client.Options{
+		Root: p.root, Remote: p, Storage: p.fsys, Now: func() time.Time { return p.repo.Now }, BuildTime: tuftest.Start.AddDate(-1, 0, 0),
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	data, err := c.Find(p.t.Context(), name)
+	ours = answer{string(data), err}
+	data, err = p.other(name)
+	return ours, answer{string(data), err}
+}
+
+func (p *pair) other(name string) (data []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			data, err = nil, fmt.Errorf("panic: %v", r)
+		}
+	}()
+	cache := filepath.Join(p.dir, "metadata")
+	root, err := os.ReadFile(filepath.Join(cache, "root.json")) // the caller hands back the root that was trusted last
+	if errors.Is(err, fs.ErrNotExist) {
+		root, err = p.root, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.New(pairURL+"metadata", root)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Fetcher = p
+	cfg.LocalMetadataDir, cfg.LocalTargetsDir = cache, filepath.Join(p.dir, "targets")
+	cfg.RemoteTargetsURL = pairURL + "targets"
+	cfg.PrefixTargetsWithHash = !p.repo.Plain
+	u, err := updater.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	u.UnsafeSetRefTime(p.repo.Now)
+	if err := u.Refresh(); err != nil {
+		return nil, err
+	}
+	info, err := u.GetTargetInfo(name)
+	if err != nil {
+		return nil, err
+	}
+	_, data, err = u.DownloadTarget(info, filepath.Join(p.dir, "target"), "")
+	return data, err
+}
+
+// answer is what a client says of a target.
+type answer struct {
+	data string
+	err  error
+}
+
+func (a answer) same(b answer) bool {
+	return (a.err == nil) == (b.err == nil) && (a.err != nil || a.data == b.data)
+}
+
+func (a answer) String() string {
+	if a.err != nil {
+		return "refused: " + a.err.Error()
+	}
+	return fmt.Sprintf("found %q", a.data)
+}
