@@ -46,12 +46,13 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(cli.Rule{Err: device.ErrUnhealthy, Name: "device.ErrUnhealthy", Exit: cli.Refused, Next: "reboot into what ran before, then publish a release that works"})
 	a := agent{fs: flag.NewFlagSet("agent", flag.ContinueOnError), stdout: stdout, people: stdout, stderr: stderr, json: cli.WantsJSON(args)}
-	a.fs.SetOutput(stderr)
+	a.fs.SetOutput(stdout) // for -h; errors are printed in one place
 	a.fs.Usage = a.usage
 	a.fs.StringVar(&a.dir, "dir", "", "device folder, or the folder that firmctl init made (required)")
 	a.fs.BoolVar(&a.once, "once", false, "one cycle, then exit")
 	a.fs.BoolVar(&a.status, "status", false, "print the state and exit; changes nothing")
 	a.fs.StringVar(&a.server, "server", "", "URL of the repository, instead of the one in device.json")
+	a.fs.Int64Var(&a.maxBytes, "max-bytes", 0, "bytes that one cycle may download for an image, instead of what device.json says; 0 is no limit")
 	a.fs.DurationVar(&a.every, "every", 10*time.Minute, "time between cycles, without --once")
 	a.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
 	if a.json {
@@ -65,12 +66,13 @@ type agent struct {
 	fs                     *flag.FlagSet
 	dir, server            string
 	once, status, json     bool
+	maxBytes               int64
 	every                  time.Duration
 	stdout, people, stderr io.Writer
 }
 
 func (a *agent) usage() {
-	fmt.Fprintln(a.stderr, "usage: agent --dir DIR [--once | --status] [flags]\nkeep the device in a device folder up to date")
+	fmt.Fprintln(a.stdout, "usage: agent --dir DIR [--once | --status] [flags]\nkeep the device in a device folder up to date")
 	a.fs.PrintDefaults()
 }
 
@@ -83,6 +85,8 @@ func (a *agent) run(ctx context.Context, args []string) error {
 		return cli.Usagef("unexpected argument %q: agent takes flags only", rest[0])
 	case a.dir == "":
 		return cli.Usagef("--dir is missing, want a device folder")
+	case a.maxBytes < 0:
+		return cli.Usagef("--max-bytes is %d, want 0 or more", a.maxBytes)
 	case a.every < time.Second:
 		return cli.Usagef("--every is %v, want 1s or more", a.every)
 	case a.once && a.status:
@@ -97,7 +101,7 @@ func (a *agent) run(ctx context.Context, args []string) error {
 		return a.show(res)
 	}
 	for {
-		res, err := device.Cycle(ctx, folder, device.Options{Server: a.server}, a.people)
+		res, err := device.Cycle(ctx, folder, device.Options{Server: a.server, MaxBytes: a.maxBytes}, a.people)
 		if err == nil {
 			err = a.show(res)
 		}

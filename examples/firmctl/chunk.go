@@ -68,8 +68,8 @@ func makeChunks(_ context.Context, c *call) error {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "root": fmt.Sprintf("%x", root.Bytes()), "size": length, "chunk_size": *size,
 			"pages": *out, "index": *out + ".caibx", "index_chunks": x.Chunks()})
 	}
-	_, err = fmt.Fprintf(c.people, "root %x, to be signed with size %d and chunk size %d\n  %s  digests\n  %s.caibx  index of %d chunks\n",
-		root.Bytes(), length, *size, *out, *out, x.Chunks())
+	_, err = fmt.Fprintf(c.people, "root %x, to be signed with size %d and chunk size %d\n  %s  digests\n  %s.caibx  index of %s\n",
+		root.Bytes(), length, *size, *out, *out, cli.Count(int64(x.Chunks()), "chunk"))
 	return err
 }
 
@@ -84,7 +84,7 @@ func chunkInfo(_ context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "size": x.Size(), "chunks": x.Chunks()})
 	}
-	_, err = fmt.Fprintf(c.people, "%d bytes in %d chunks\n", x.Size(), x.Chunks())
+	_, err = fmt.Fprintf(c.people, "%d bytes in %s\n", x.Size(), cli.Count(int64(x.Chunks()), "chunk"))
 	return err
 }
 
@@ -122,7 +122,7 @@ func verifyChunks(_ context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "size": length, "chunks": r.Layout().Chunks()})
 	}
-	_, err = fmt.Fprintf(c.people, "%d chunks are as signed\n", r.Layout().Chunks())
+	_, err = fmt.Fprintf(c.people, "%s as signed\n", cli.Count(r.Layout().Chunks(), "chunk"))
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/examples/internal/device"
@@ -109,8 +110,12 @@ func openImage(name string, limit int64) (*os.File, int64, error) {
 
 func release(ctx context.Context, c *call) error {
 	version := c.fs.String("version", "", "version for people, such as 1.1 (required); devices compare the sequence number, which is the last one plus one")
+	deltas := c.fs.Int("deltas", product.DefaultDeltas, "from how many of the last releases devices get a delta, 0 for none")
 	if err := c.parse(); err != nil {
 		return err
+	}
+	if *deltas < 0 || *deltas > 32 {
+		return cli.Usagef("--deltas is %d, want 0 to 32", *deltas)
 	}
 	if *version == "" {
 		return cli.Usagef("--version is missing, want one for people, such as 1.1")
@@ -127,6 +132,7 @@ func release(ctx context.Context, c *call) error {
 		return err
 	}
 	defer f.Close()
+	p.Deltas = *deltas
 	out, err := p.Release(ctx, f, size, *version)
 	if err != nil {
 		return err
@@ -135,19 +141,53 @@ func release(ctx context.Context, c *call) error {
 		return cli.PrintJSON(c.stdout, struct {
 			Result string `json:"result"`
 			product.Release
-			Target   string `json:"target"`
-			Payload  string `json:"payload"`
-			Chunks   int64  `json:"chunks"`
-			Envelope int    `json:"envelope_bytes"`
-		}{"ok", out.Release, out.Target, out.Payload, out.Chunks, len(out.Envelope)})
+			Target   string          `json:"target"`
+			Payload  string          `json:"payload"`
+			Chunks   int64           `json:"chunks"`
+			Envelope int             `json:"envelope_bytes"`
+			Deltas   []product.Delta `json:"deltas,omitempty"`
+		}{"ok", out.Release, out.Target, out.Payload, out.Chunks, len(out.Envelope), out.Deltas})
 	}
-	_, err = fmt.Fprintf(c.people, "release %d (%s): %d bytes, %s, %d chunks\n  manifest %s\n  target   %s\n",
-		out.Sequence, out.Version, out.Size, out.Digest, out.Chunks, out.Manifest, out.Target)
-	return err
+	fmt.Fprintf(c.people, "release %d (%s): %d bytes, %s, %s\n  manifest %s\n  target   %s\n",
+		out.Sequence, out.Version, out.Size, out.Digest, cli.Count(out.Chunks, "chunk"), out.Manifest, out.Target)
+	for _, d := range out.Deltas {
+		fmt.Fprintf(c.people, "  delta    %d bytes, for devices that run release %d (%s)\n", d.Size, d.From, d.Version)
+	}
+	return nil
+}
+
+func refresh(ctx context.Context, c *call) error {
+	if err := c.parse(); err != nil {
+		return err
+	}
+	p, err := product.Open(ctx, c.args[0], nil)
+	if err != nil {
+		return err
+	}
+	if err := p.Repo.Refresh(ctx); err != nil {
+		return err
+	}
+	expiries, err := p.Repo.Expiries()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		expires := map[string]time.Time{}
+		for _, e := range expiries {
+			expires[string(e.Role)] = e.Expires
+		}
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "expires": expires})
+	}
+	fmt.Fprintln(c.people, "signed once more; until when devices believe it:")
+	for _, e := range expiries {
+		fmt.Fprintf(c.people, "  %-9s version %d, %s\n", e.Role, e.Version, e.Expires.Format("2006-01-02 15:04"))
+	}
+	return nil
 }
 
 func serve(ctx context.Context, c *call) error {
 	addr := c.fs.String("listen", "127.0.0.1:8080", "address to listen on; the files need no secrecy, but the default is loopback only")
+	quiet := c.fs.Bool("quiet", false, "do not print a line for each request")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -176,6 +216,9 @@ func serve(ctx context.Context, c *call) error {
 	if d, err := device.ReadConfig(p.DeviceDir()); err == nil && d.Server != url {
 		fmt.Fprintf(c.people, "the first device asks %s; if that does not lead here: %s --dir %s --once --server %s\n",
 			d.Server, cli.Command("agent"), c.args[0], url)
+	}
+	if !*quiet {
+		h = product.Logged(h, c.people, time.Now)
 	}
 	return product.Serve(ctx, l, h)
 }

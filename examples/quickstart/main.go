@@ -45,13 +45,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return runAgent(ctx, args[1], stdout, stderr)
 	}
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(stdout) // for -h; errors are printed in one place
 	oldName := flags.String("old", "", "image the device leaves the factory with")
 	newName := flags.String("new", "", "image it is updated to")
 	dir := flags.String("dir", "", "folder to work in and keep; it must be absent or empty")
 	flags.Bool("json", false, "print a machine-readable summary as the last line")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: quickstart [--old A --new B] [--dir DIR] [--json]\nshow one firmware update, end to end")
+		fmt.Fprintln(stdout, "usage: quickstart [--old A --new B] [--dir DIR] [--json]\nshow one firmware update, end to end")
 		flags.PrintDefaults()
 	}
 	asJSON := cli.WantsJSON(args)

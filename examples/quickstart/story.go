@@ -6,15 +6,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/product"
+	"github.com/firmament-dev/firmament/fetch/delta"
 )
 
 // trials is how often the boot loader tries a release before it goes back.
@@ -41,6 +44,8 @@ type summary struct {
 	Boots        string  `json:"boots"` // qemu or simulated
 	Steps        []step  `json:"steps"`
 	NotRefetched int64   `json:"bytes_not_fetched_twice"`
+	Downloaded   int64   `json:"v2_bytes_downloaded"`
+	Image        int64   `json:"v2_bytes"`
 	Seconds      float64 `json:"seconds"`
 }
 
@@ -54,7 +59,27 @@ func (s *story) say(name, format string, args ...any) {
 	s.n++
 	evidence := fmt.Sprintf(format, args...)
 	s.summary.Steps = append(s.summary.Steps, step{name, evidence})
-	fmt.Fprintf(s.out, "%2d  %-23s %s\n", s.n, name, evidence)
+	fmt.Fprintf(s.out, "%2d  %-23s %s\n", s.n, name, wrap(evidence, 92, strings.Repeat(" ", 28)))
+}
+
+// wrap breaks text between words into lines of at most width bytes, and puts indent before each line but the first. A longer word stays whole.
+func wrap(text string, width int, indent string) string {
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Split(text, " ") {
+		switch {
+		case i == 0:
+		case at+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			at = 0
+		default:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(word)
+		at += len(word)
+	}
+	return b.String()
 }
 
 // tell runs the steps in order. Each leaves the device as the next expects it.
@@ -149,16 +174,23 @@ func (s *story) provision(ctx context.Context) error {
 	return nil
 }
 
-// update publishes v2 and installs it over a connection that is cut, by a process that is killed.
+// update publishes v2 and installs it over a connection that is cut, by a process that is killed. What is downloaded is the delta, if there is one: images of your own may
+// have nothing in common.
 func (s *story) update(ctx context.Context) error {
+	if len(s.pair.new) < 3*delta.MinFrameSize {
+		s.product.Deltas = 0 // too small to be cut twice
+	}
 	out, err := s.release(ctx, s.pair.new, "2")
 	if err != nil {
 		return err
 	}
-	s.say("v2 published", "release %d: envelope of %d bytes, %d chunks signed; %s", out.Sequence, len(out.Envelope), out.Chunks, out.Target)
-
-	third, twoThirds := out.Size/3, out.Size*2/3
-	s.server.set(func(b *badServer) { b.payload, b.cut, b.hang = out.Payload, third, twoThirds })
+	s.product.Deltas = product.DefaultDeltas
+	s.say("v2 published", "release %d: envelope of %d bytes, %d chunks signed; %s", out.Sequence, len(out.Envelope), out.Chunks, offered(out))
+	t, err := s.trouble(out)
+	if err != nil {
+		return err
+	}
+	s.server.set(func(b *badServer) { b.payload, b.cut, b.hang = t.file, t.cut, t.hang })
 	p, err := s.start(ctx)
 	if err != nil {
 		return err
@@ -175,10 +207,9 @@ func (s *story) update(ctx context.Context) error {
 	case a := <-exited:
 		return fmt.Errorf("agent ended before it could be killed: %s: %w", a.Cause, errStep)
 	case <-time.After(time.Minute):
-		return errors.Join(fmt.Errorf("agent did not come to %d bytes within a minute: %w", twoThirds, errStep), p.cmd.Process.Kill())
+		return errors.Join(fmt.Errorf("agent did not come to %d bytes within a minute: %w", t.hang, errStep), p.cmd.Process.Kill())
 	}
-	// The server is ahead of the agent by what the sockets hold.
-	if err := s.waitForSlot(ctx, twoThirds/chunkSize*chunkSize-chunkSize); err != nil {
+	if err := s.waitForSlot(ctx, t.written); err != nil {
 		return errors.Join(err, p.cmd.Process.Kill())
 	}
 	// Killed as power would: no handler runs. What is on the disk is all there is.
@@ -188,9 +219,9 @@ func (s *story) update(ctx context.Context) error {
 	<-exited
 	<-failed
 	first := s.server.sentSoFar()
-	again := first - twoThirds // what the second connection sent of what the first had sent
-	s.say("download cut", "at %d of %d bytes; resumed in the same process, %d bytes not fetched twice", third, out.Size, third-again)
-	s.server.set(func(b *badServer) { b.payload = out.Payload })
+	again := first - t.hang // what the second connection sent of what the first had sent
+	s.say("download cut", "at %d of %d bytes of the %s; resumed in the same process, %d bytes not fetched twice", t.cut, t.size, t.what, t.cut-again)
+	s.server.set(func(b *badServer) { b.payload = t.file })
 	a, err := s.agent(ctx)
 	if err != nil {
 		return err
@@ -199,14 +230,60 @@ func (s *story) update(ctx context.Context) error {
 		return err
 	}
 	second := s.server.sentSoFar()
-	kept := out.Size - second
-	if kept <= 0 || third-again <= 0 {
-		return fmt.Errorf("nothing was kept: %d and %d bytes sent for %d: %w", first, second, out.Size, errStep)
+	kept := t.size - second
+	if kept <= 0 || t.cut-again <= 0 {
+		return fmt.Errorf("nothing was kept: %d and %d bytes sent for %d: %w", first, second, t.size, errStep)
 	}
-	s.summary.NotRefetched = kept + third - again
-	s.say("killed with SIGKILL", "at %d of %d bytes; a new process went on, %d bytes not fetched twice", twoThirds, out.Size, kept)
-	s.say("installed", "slot B holds %s, read back from the file; state %s, not confirmed", out.Digest[:23], a.State)
+	s.summary.NotRefetched = kept + t.cut - again
+	s.say("killed with SIGKILL", "at %d of %d bytes of the %s; a new process went on, %d bytes not fetched twice", t.hang, t.size, t.what, kept)
+	s.summary.Downloaded, s.summary.Image = first+second, out.Size
+	s.say("installed", "%s, cuts included; slot B holds %s, read back from the file; state %s, not confirmed", cost(first+second, out.Size), out.Digest[:23], a.State)
 	return nil
+}
+
+// trouble is where the download of a release is to be cut, and then to hang.
+type trouble struct {
+	file, what      string
+	size, cut, hang int64
+	written         int64 // what the slot holds when it hangs, at least: the server is ahead of the agent by what the sockets hold
+}
+
+// trouble chooses the delta, if there is one: its first frame is whole before the cut, its second before the kill. Package fetch/delta has the format.
+func (s *story) trouble(out product.Published) (trouble, error) {
+	t := trouble{file: out.Payload, what: "image", size: out.Size, cut: out.Size / 3, hang: out.Size * 2 / 3}
+	t.written = t.hang/chunkSize*chunkSize - chunkSize
+	if len(out.Deltas) == 0 {
+		return t, nil
+	}
+	patch, err := os.ReadFile(filepath.Join(s.product.RepositoryDir(), filepath.FromSlash(out.Deltas[0].Patch)))
+	if err != nil {
+		return t, err
+	}
+	const header, entry, page, link = 128, 68, 64, 32
+	frame := int64(binary.BigEndian.Uint32(patch[8:]))
+	frames := (out.Size-1)/frame + 1
+	length := func(n int64) int64 { return int64(binary.BigEndian.Uint32(patch[header+entry*n:])) }
+	first := header + entry*frames + link*((frames-1)/page)
+	t = trouble{file: out.Deltas[0].Patch, what: "delta", size: out.Deltas[0].Size, written: 2 * frame}
+	t.cut = first + length(0) + length(1)/2
+	t.hang = first + length(0) + length(1) + length(2)/2
+	return t, nil
+}
+
+// offered says what a device can download instead of the image.
+func offered(out product.Published) string {
+	if len(out.Deltas) == 0 {
+		return "no delta: the images have too little in common"
+	}
+	return fmt.Sprintf("a delta of %d bytes for devices that run release %d", out.Deltas[0].Size, out.Deltas[0].From)
+}
+
+// cost says what a download took, cuts included.
+func cost(network, size int64) string {
+	if network < size {
+		return fmt.Sprintf("downloaded %d KB instead of %d", (network+999)/1000, (size+999)/1000)
+	}
+	return fmt.Sprintf("downloaded %d KB", (network+999)/1000)
 }
 
 // waitForSlot waits until slot B holds the first n bytes of the new image.
@@ -303,10 +380,12 @@ func (s *story) tampered(ctx context.Context) error {
 	if err := os.CopyFS(s.beforeV4(), os.DirFS(s.product.RepositoryDir())); err != nil {
 		return err
 	}
+	s.product.Deltas = 0 // this is about the image
 	out, err := s.release(ctx, s.pair.old, "4")
 	if err != nil {
 		return err
 	}
+	s.product.Deltas = product.DefaultDeltas
 	slotA := filepath.Join(s.product.DeviceDir(), "slot-a.img")
 	before, err := os.ReadFile(slotA)
 	if err != nil {
@@ -346,7 +425,7 @@ func (s *story) replayed(ctx context.Context) error {
 	if err := a.expectRefusal("tuf.ErrRollback"); err != nil {
 		return err
 	}
-	s.say("refused: replayed", "%s: %s", a.Error, a.Cause)
+	s.say("refused: replayed", "%s: %s", a.Error, s.brief(a.Cause))
 	return s.serve(s.product.RepositoryDir())
 }
 
@@ -388,11 +467,21 @@ func (s *story) expired(ctx context.Context) error {
 	if err := a.expectRefusal("tuf.ErrFreeze"); err != nil {
 		return err
 	}
-	s.say("refused: expired", "%s: %s", a.Error, a.Cause)
+	s.say("refused: expired", "%s: %s", a.Error, s.brief(a.Cause))
 	return nil
 }
 
-// recovered shows that none of this did lasting harm: the next good release goes through.
+// brief leaves out which target it is about: there is only one.
+func (s *story) brief(cause string) string {
+	_, rest, ok := strings.Cut(cause, "/"+s.product.Config.Channel+".suit: ")
+	if !ok {
+		return cause
+	}
+	return rest
+}
+
+// recovered shows that none of this did lasting harm: the next good release goes through, though its delta is tampered with. Its last chunk is all that the device does not
+// have.
 func (s *story) recovered(ctx context.Context) error {
 	var err error
 	if s.product, err = product.Open(ctx, s.product.Dir, time.Now); err != nil {
@@ -402,6 +491,10 @@ func (s *story) recovered(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(out.Deltas) == 0 {
+		return fmt.Errorf("release %d has no delta: %w", out.Sequence, errStep)
+	}
+	s.server.set(func(b *badServer) { b.payload, b.flip = out.Deltas[0].Patch, 140 }) // in its table
 	a, err := s.agent(ctx)
 	if err != nil {
 		return err
@@ -409,6 +502,10 @@ func (s *story) recovered(ctx context.Context) error {
 	if err := a.expect("staged"); err != nil {
 		return err
 	}
+	if a.Way != "chunks" || a.Network >= out.Size {
+		return fmt.Errorf("came by %s with %d bytes, want chunks: %w", a.Way, a.Network, errStep)
+	}
+	s.say("tampered delta", "refused at its table's digest; what the device has of the image was used instead: %s", cost(a.Network, out.Size))
 	b, err := s.machine.powerOn(ctx)
 	if err != nil {
 		return err

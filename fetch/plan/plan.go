@@ -342,7 +342,11 @@ func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) 
 	return w.left(err), err
 }
 
+// leave notes why a way is not taken. That there was nothing to save is no fault.
 func (r *run) leave(w fetch.Way, why error) {
+	if why == errNothing {
+		return
+	}
 	r.stats.Fallbacks = append(r.stats.Fallbacks, fetch.Fallback{Way: w, Err: why})
 }
 

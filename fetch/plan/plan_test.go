@@ -64,7 +64,7 @@ func TestCheapest(t *testing.T) {
 			}
 			switch c.way {
 			case fetch.WayDelta:
-				if s.Network != int64(len(w.files["payloads/patch"])+len(w.files["payloads/new.chunks"])) || s.Reused != w.res.Size || s.Requests != 2 {
+				if s.Network != int64(len(w.files["payloads/patch"])+len(w.files["payloads/new.chunks"])) || s.Reused != w.res.Size || s.Requests != 3 {
 					t.Errorf("%d bytes in %d requests, %d reused", s.Network, s.Requests, s.Reused)
 				}
 			case fetch.WayChunks:

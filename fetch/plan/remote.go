@@ -13,7 +13,8 @@ import (
 )
 
 // A remoteFile is a file on the server as an io.ReaderAt. Reads that follow each other come from one request, which goes on to the end of
-// the file; a step forward within it costs the bytes between, and a read behind it a small request of its own.
+// the file; only what is read of its beginning is asked for by itself, since what follows it may not be needed. A step forward within a request costs the bytes
+// between, and a read behind it a small request of its own.
 type remoteFile struct {
 	net  *meter
 	uri  string
@@ -23,26 +24,20 @@ type remoteFile struct {
 	ctx       context.Context // of the present call
 	validator string
 	body      io.ReadCloser
-	at        int64 // of body
+	at, end   int64 // of body
 }
 
-// maxSkip is how many bytes are read and thrown away, instead of asking again.
-const maxSkip = 32 << 10
+const (
+	maxSkip   = 32 << 10 // bytes that are read and thrown away, instead of asking again
+	beginning = 8 << 10  // bytes of a patch that hold its header and the first page of its table
+)
 
 // ReadAt implements io.ReaderAt. Errors of the way there are fetch.ErrTransport, unless they are of another known class.
 func (f *remoteFile) ReadAt(p []byte, at int64) (int, error) {
 	if at < 0 || at+int64(len(p)) > f.size {
 		return 0, io.ErrUnexpectedEOF
 	}
-	switch {
-	case f.body == nil || at > f.at+maxSkip:
-		f.close()
-		body, err := f.open(at, 0)
-		if err != nil {
-			return 0, err
-		}
-		f.body, f.at = body, at
-	case at < f.at:
+	if f.body != nil && at < f.at {
 		body, err := f.open(at, int64(len(p)))
 		if err != nil {
 			return 0, err
@@ -50,15 +45,40 @@ func (f *remoteFile) ReadAt(p []byte, at int64) (int, error) {
 		n, err := f.fill(body, p)
 		return n, errors.Join(err, body.Close())
 	}
-	if err := f.skip(f.body, at-f.at); err != nil {
-		f.close()
-		return 0, err
+	n := 0
+	for n < len(p) {
+		if err := f.seek(at + int64(n)); err != nil {
+			f.close()
+			return n, err
+		}
+		m, err := f.fill(f.body, p[n:min(int64(len(p)), int64(n)+f.end-f.at)])
+		n += m
+		if f.at += int64(m); err != nil {
+			f.close()
+			return n, err
+		}
 	}
-	n, err := f.fill(f.body, p)
-	if f.at = at + int64(n); err != nil {
-		f.close()
+	return n, nil
+}
+
+// seek makes body stand at at.
+func (f *remoteFile) seek(at int64) error {
+	if f.body != nil && at < f.end && at <= f.at+maxSkip {
+		err := f.skip(f.body, at-f.at)
+		f.at = at
+		return err
 	}
-	return n, err
+	f.close()
+	length, end := int64(0), f.size
+	if at < beginning && f.size > beginning {
+		length, end = beginning-at, beginning
+	}
+	body, err := f.open(at, length)
+	if err != nil {
+		return err
+	}
+	f.body, f.at, f.end = body, at, end
+	return nil
 }
 
 // open asks for the file from at on; what the server sends before is skipped.

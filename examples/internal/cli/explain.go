@@ -24,8 +24,17 @@ type Explanation struct {
 	Error  string `json:"error"`  // the sentinel's name, such as "tuf.ErrRollback"; "error" if there is none
 	Cause  string `json:"cause"`
 	Next   string `json:"next,omitempty"`
+	Reboot bool   `json:"reboot,omitempty"` // a boot is due all the same
 	Exit   int    `json:"exit"`
 }
+
+// A rebootError is an error after which a boot is due.
+type rebootError struct{ error }
+
+func (e rebootError) Unwrap() error { return e.error }
+
+// RebootDue marks an error after which a boot is due: its Explanation says so.
+func RebootDue(err error) error { return rebootError{err} }
 
 // A Rule names a sentinel, and says which exit code it has and what to do next.
 type Rule struct {
@@ -83,6 +92,7 @@ var rules = []Rule{
 	{fetch.ErrRefused, "fetch.ErrRefused", Trouble, "does the server have that file? publish a release, or correct the server's address"},
 	{fetch.ErrEncoding, "fetch.ErrEncoding", Trouble, "have the server send files as they are, without compression"},
 	{fetch.ErrResource, "fetch.ErrResource", Refused, "sign the release again with a usable address and chunk size"},
+	{fetch.ErrBudget, "fetch.ErrBudget", Trouble, "allow more bytes, or wait for a connection that costs less; what was verified is kept"},
 	{fetch.ErrStalled, "fetch.ErrStalled", Trouble, "try again later or from another network; what was verified is kept"},
 	{fetch.ErrRange, "fetch.ErrRange", Trouble, "the server answers ranges wrongly: use another"},
 	{fetch.ErrTransport, "fetch.ErrTransport", Trouble, "is the server running and reachable? what was verified is kept; try again"},
@@ -93,19 +103,25 @@ func AddRules(r ...Rule) { rules = append(r, rules...) }
 
 // Explain finds the first rule that fits err. What no rule fits is trouble.
 func Explain(err error) Explanation {
+	e := explain(err)
+	_, e.Reboot = errors.AsType[rebootError](err)
+	return e
+}
+
+func explain(err error) Explanation {
 	for _, r := range slices.Concat(own, rules) {
 		if errors.Is(err, r.Err) {
-			return Explanation{"error", r.Name, err.Error(), r.Next, r.Exit}
+			return Explanation{Result: "error", Error: r.Name, Cause: err.Error(), Next: r.Next, Exit: r.Exit}
 		}
 	}
 	var network *net.OpError
 	if errors.As(err, &network) {
-		return Explanation{"error", "network", err.Error(), "check the address, and that nothing else uses it", Trouble}
+		return Explanation{Result: "error", Error: "network", Cause: err.Error(), Next: "check the address, and that nothing else uses it", Exit: Trouble}
 	}
 	var path *fs.PathError
 	var link *os.LinkError
 	if errors.As(err, &path) || errors.As(err, &link) {
-		return Explanation{"error", "disk", err.Error(), "check the path, who may write there, and the free space", Trouble}
+		return Explanation{Result: "error", Error: "disk", Cause: err.Error(), Next: "check the path, who may write there, and the free space", Exit: Trouble}
 	}
-	return Explanation{"error", "error", err.Error(), "", Trouble}
+	return Explanation{Result: "error", Error: "error", Cause: err.Error(), Exit: Trouble}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/install/slot"
+	"github.com/firmament-dev/firmament/manifest"
 )
 
 // Outcome is what one cycle of the agent came to, as --json prints it.
@@ -27,7 +28,12 @@ type Outcome struct {
 	Counter  uint64            `json:"counter"`           // anti-rollback counter
 	Reboot   bool              `json:"reboot"`            // a boot is due
 	Health   string            `json:"health,omitempty"`  // evidence
-	Fetched  int64             `json:"fetched,omitempty"` // payload bytes received in this process
+	Version  string            `json:"version,omitempty"` // for people, of the release that was found
+	Way      string            `json:"way,omitempty"`     // how the image came: delta, chunks or full
+	Network  int64             `json:"network,omitempty"` // bytes that came over the network for it, in this process
+	Reused   int64             `json:"reused,omitempty"`  // payload bytes that came from what the device had
+	Fallback string            `json:"fallback,omitempty"`
+	Fetched  int64             `json:"fetched,omitempty"` // payload bytes that were verified in this process
 	Kept     int64             `json:"kept,omitempty"`    // payload bytes that an earlier process had verified
 	Image    int64             `json:"image,omitempty"`   // signed size
 	Reports  []firmamentReport `json:"reports,omitempty"` // not delivered yet
@@ -58,14 +64,20 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 	var first, last fetch.Progress
 	events := o.Events
 	o.Events = func(e firmament.Event) {
-		if e.Kind == firmament.EventFetching {
+		switch e.Kind {
+		case firmament.EventFetching:
 			if first.Total == 0 {
 				first = e.Progress
 			}
 			last = e.Progress
 			bar.Set(e.Progress.Done, e.Progress.Total)
-		} else if e.Kind == firmament.EventFound {
-			fmt.Fprintf(out, "found: release %d, manifest %s\n", e.Release.Sequence, e.Release.Manifest)
+		case firmament.EventFetched:
+			bar.Done()
+			res.Way, res.Network, res.Reused, res.Fallback = e.Download.Way.String(), e.Download.Network, e.Download.Reused, e.Download.Fallback
+			for _, f := range e.Fallbacks {
+				fmt.Fprintf(out, "not by %v: %v\n", f.Way, f.Err)
+			}
+			fmt.Fprintln(out, downloadText(e.Download, last.Total))
 		}
 		if events != nil {
 			events(e)
@@ -83,10 +95,17 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 	if err := d.simulateBoot(out); err != nil {
 		return res, err
 	}
-	res.Result, res.Health, err = d.step(ctx, dir, out)
+	err = d.step(ctx, dir, &res, out)
 	bar.Done()
 	res.Kept, res.Fetched, res.Image = first.Done, last.Done-first.Done, last.Total
-	return res, errors.Join(err, d.describe(ctx, &res))
+	if res.Way == "" && last.Way != fetch.WayNone { // it did not arrive
+		res.Way, res.Network = last.Way.String(), last.Network
+	}
+	err = errors.Join(err, d.describe(ctx, &res))
+	if err != nil && res.Reboot {
+		err = cli.RebootDue(err)
+	}
+	return res, err
 }
 
 // simulateBoot plays the boot loader: the start of the process stands for power coming on.
@@ -102,14 +121,28 @@ func (d *Device) simulateBoot(out io.Writer) error {
 	return nil
 }
 
-// step returns the result's name and, after a trial, the evidence of health.
-func (d *Device) step(ctx context.Context, dir string, out io.Writer) (result, health string, err error) {
+// downloadText says what a download took.
+func downloadText(d firmament.Download, size int64) string {
+	how := map[fetch.Way]string{
+		fetch.WayDelta:  "a delta from the image that runs",
+		fetch.WayChunks: "the other chunks were on the device",
+		fetch.WayFull:   "the whole image",
+	}[d.Way]
+	instead := ""
+	if d.Way != fetch.WayFull {
+		instead = " instead of " + cli.Bytes(size)
+	}
+	return fmt.Sprintf("downloaded: %s%s, %s", cli.Bytes(d.Network), instead, how)
+}
+
+// step does what is due, and says in res what it was.
+func (d *Device) step(ctx context.Context, dir string, res *Outcome, out io.Writer) error {
 	st, err := d.Updater.Resume(ctx)
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	if st.State == install.Trial {
-		return d.decide(ctx, dir, st, out)
+		return d.decide(ctx, dir, st, res, out)
 	}
 	switch st.State {
 	case install.Failed:
@@ -119,40 +152,65 @@ func (d *Device) step(ctx context.Context, dir string, out io.Writer) (result, h
 	}
 	offer, err := d.Updater.Check(ctx)
 	if errors.Is(err, firmament.ErrNoUpdate) {
-		if st.State == install.Staged {
-			return "staged", "", nil
+		if res.Result = "up-to-date"; st.State == install.Staged {
+			res.Result = "staged"
 		}
-		return "up-to-date", "", nil
+		return nil
 	}
 	if errors.Is(err, firmament.ErrGivenUp) && (st.State == install.Failed || st.State == install.Rejected) {
-		return "reverted", "", nil
+		res.Result = "reverted"
+		return nil
 	}
 	if err != nil {
-		return "", "", err
+		return err
 	}
+	res.Version = version(offer.Manifest().Manifest())
+	fmt.Fprintf(out, "found: release %s, manifest %s\n", named(offer.Release.Sequence, res.Version), offer.Release.Manifest)
 	if err := d.Updater.Apply(ctx, offer); err != nil {
-		return "", "", err
+		return err
 	}
-	fmt.Fprintf(out, "staged: release %d, the next boot tries it\n", offer.Release.Sequence)
-	return "staged", "", nil
+	fmt.Fprintf(out, "staged: release %s, the next boot tries it\n", named(offer.Release.Sequence, res.Version))
+	res.Result = "staged"
+	return nil
 }
 
-func (d *Device) decide(ctx context.Context, dir string, st firmament.Status, out io.Writer) (result, health string, err error) {
-	health, err = d.Healthy(ctx, dir)
+// version is what the author calls the release, "" if there is no word of it. Package manifest lets no control characters through.
+func version(m manifest.Manifest) string {
+	for _, t := range m.Text.Texts {
+		for _, c := range t.Components {
+			if v := c.Text[manifest.TextComponentVersion]; v != "" {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+// named is a release for people.
+func named(sequence uint64, version string) string {
+	if version == "" {
+		return fmt.Sprint(sequence)
+	}
+	return fmt.Sprintf("%d (%s)", sequence, version)
+}
+
+func (d *Device) decide(ctx context.Context, dir string, st firmament.Status, res *Outcome, out io.Writer) error {
+	health, err := d.Healthy(ctx, dir)
 	if errors.Is(err, cli.ErrInput) {
-		return "", "", err // no verdict: the image is not to blame
+		return err // no verdict: the image is not to blame
 	}
 	if err != nil {
 		if rerr := d.Updater.Reject(ctx, err.Error()); rerr != nil {
-			return "", "", errors.Join(err, rerr)
+			return errors.Join(err, rerr)
 		}
-		return "", "", fmt.Errorf("release %d was rejected, the next boot goes back to %s: %w: %w", st.Current.Sequence, before(st), ErrUnhealthy, err)
+		return fmt.Errorf("release %d was rejected, the next boot goes back to %s: %w: %w", st.Current.Sequence, before(st), ErrUnhealthy, err)
 	}
 	if err := d.Updater.Accept(ctx); err != nil {
-		return "", "", err
+		return err
 	}
 	fmt.Fprintf(out, "accepted: release %d (%s)\n", st.Current.Sequence, health)
-	return "accepted", health, nil
+	res.Result, res.Health = "accepted", health
+	return nil
 }
 
 // before names what runs when the release on trial is given up.

@@ -38,6 +38,7 @@ type Config struct {
 	Authors    []string  `json:"author_keys"`        // public keys, PEM
 	Threshold  int       `json:"author_threshold"`   // how many authors must have signed
 	Checkpoint int64     `json:"checkpoint_bytes,omitempty"`
+	MaxBytes   int64     `json:"max_bytes,omitempty"` // that one cycle may download for an image; 0: no limit
 	Health     Health    `json:"health"`
 }
 
@@ -88,6 +89,8 @@ func ReadConfig(dir string) (Config, error) {
 		return c, cli.Inputf("%s: slots are %q, want two names", name, c.Slots)
 	case c.Boot == "":
 		return c, cli.Inputf("%s: boot_record is empty, want a name such as \"boot\"", name)
+	case c.MaxBytes < 0:
+		return c, cli.Inputf("%s: max_bytes is %d, want 0 or more", name, c.MaxBytes)
 	case c.Checkpoint < 0:
 		return c, cli.Inputf("%s: checkpoint_bytes is %d, want 0 or more", name, c.Checkpoint)
 	}

@@ -33,9 +33,10 @@ type Device struct {
 
 // Options change what device.json says, or watch what happens.
 type Options struct {
-	Server string // instead of Config.Server
-	Fetch  fetch.Options
-	Events func(firmament.Event)
+	Server   string // instead of Config.Server
+	MaxBytes int64  // instead of Config.MaxBytes, if not 0
+	Fetch    fetch.Options
+	Events   func(firmament.Event)
 }
 
 // retries is how often in a row a request may fail: with the pauses between, some seconds without progress. Then the
@@ -118,6 +119,7 @@ func (d *Device) open(dir string, state install.Storage, o Options) error {
 	if err != nil {
 		return err
 	}
+	f.MaxBytes = cmp.Or(o.MaxBytes, c.MaxBytes)
 	d.Updater, err = firmament.New(firmament.Options{
 		Storage:   state,
 		Finder:    finder,
@@ -130,6 +132,7 @@ func (d *Device) open(dir string, state install.Storage, o Options) error {
 		Installer: slot.New(d.Slots[0], d.Slots[1], d.Boot),
 		Fetch:     f,
 		Base:      base,
+		Plan:      newPlanner(),
 		Events:    o.Events,
 	})
 	return err

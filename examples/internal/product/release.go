@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/author"
+	"github.com/firmament-dev/firmament/tuf/repository"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -27,6 +29,7 @@ type Published struct {
 	Target   string // name in the TUF repository
 	Payload  string // path of the image below the repository folder
 	Chunks   int64  // number of chunks
+	Deltas   []Delta
 	Envelope []byte
 }
 
@@ -79,6 +82,9 @@ func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, 
 	if err != nil {
 		return out, err
 	}
+	env.Manifest.Text.Texts = []manifest.Text{{Language: "en", Components: []manifest.ComponentText{
+		{ID: ab.Component, Text: map[manifest.ComponentTextKey]string{manifest.TextComponentVersion: version}},
+	}}}
 	if out.Envelope, err = author.Sign(ctx, env, p.author); err != nil {
 		return out, err
 	}
@@ -114,7 +120,7 @@ func (p *Product) open(envelope []byte) (*manifest.Verified, error) {
 	return manifest.OpenBytes(envelope, keys, policy)
 }
 
-// publish puts the payload and its chunk digests beside the metadata, then the envelope under its name.
+// publish puts the payload, its chunk digests and what makes downloads smaller beside the metadata, then the envelope under its name.
 func (p *Product) publish(ctx context.Context, out *Published, image io.ReadSeeker, pages []byte) error {
 	vendor, class, _, err := p.IDs()
 	if err != nil {
@@ -131,7 +137,18 @@ func (p *Product) publish(ctx context.Context, out *Published, image io.ReadSeek
 	if err := p.Repo.PutPayload(ctx, name+".chunks", bytes.NewReader(pages)); err != nil {
 		return fmt.Errorf("chunk digests: %w", err)
 	}
-	if err := p.Repo.Publish(ctx, map[string][]byte{out.Target: out.Envelope}); err != nil {
+	offers, err := p.offer(ctx, out, image)
+	if err != nil {
+		return err
+	}
+	custom, err := offers.Custom(nil)
+	if err != nil {
+		return err
+	}
+	if err := p.Repo.Apply(ctx, repository.Change{
+		Add:    map[string][]byte{out.Target: out.Envelope},
+		Custom: map[string]json.RawMessage{out.Target: custom},
+	}); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
 	// For devices that use SUIT without TUF.

@@ -6,11 +6,14 @@ package product
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,6 +38,57 @@ func Handler(dir string) (http.Handler, error) {
 		files.ServeHTTP(w, r)
 	}), nil
 }
+
+// Logged serves h and prints a line for each request when it is answered: time, method, path, status, and how many bytes of the file, from where on.
+func Logged(h http.Handler, out io.Writer, now func() time.Time) http.Handler {
+	var mu sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l := &logged{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			from := ""
+			if v := r.Header.Get("Range"); l.status == http.StatusPartialContent {
+				from = " (" + printable(v) + ")"
+			}
+			fmt.Fprintf(out, "%s %s %s %d, %d bytes%s\n", now().Format("15:04:05"), printable(r.Method), printable(r.URL.Path), l.status, l.bytes, from)
+		}()
+		h.ServeHTTP(l, r)
+	})
+}
+
+// printable is what a client sent, in a form that does nothing to a terminal.
+func printable(s string) string {
+	if len(s) > 200 {
+		s = s[:200]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+type logged struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (l *logged) WriteHeader(status int) {
+	l.status = status
+	l.ResponseWriter.WriteHeader(status)
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	n, err := l.ResponseWriter.Write(p)
+	l.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (l *logged) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 
 // Server returns a server for h with every limit set.
 func Server(h http.Handler) *http.Server {
