@@ -98,7 +98,7 @@ func (u *Updater) finishAccept(ctx context.Context) error {
 	if err := u.o.Counter.Raise(ctx, rel.Sequence); err != nil {
 		return fmt.Errorf("raise the anti-rollback counter to %d: %w", rel.Sequence, err)
 	}
-	if err := u.j.append(record{Kind: kindAccepted, ID: u.j.state.nextID}); err != nil {
+	if err := u.j.append(&record{Kind: kindAccepted, ID: u.j.state.nextID}); err != nil {
 		return err
 	}
 	u.emit(Event{Kind: EventAccepted, Release: rel})

@@ -90,7 +90,7 @@ func (j *journal) replay(b []byte) error {
 }
 
 // append makes r durable and then part of the state.
-func (j *journal) append(r record) error {
+func (j *journal) append(r *record) error {
 	if err := j.mend(); err != nil {
 		return err
 	}
@@ -150,8 +150,8 @@ func (j *journal) begin(rel Release) error {
 }
 
 // records returns the shortest log that adds up to s, steps left out.
-func (s *journalState) records() []record {
-	var recs []record
+func (s *journalState) records() []*record {
+	var recs []*record
 	if s.accepted.Sequence != 0 || s.accepted.known() {
 		recs = append(recs, releaseRecord(kindProvisioned, s.accepted))
 	}
@@ -160,7 +160,7 @@ func (s *journalState) records() []record {
 		recs = append(recs, r)
 	}
 	// Keeps the numbering; it stands before the reports, since it would delete the one it names.
-	recs = append(recs, record{Kind: kindDelivered, ID: s.nextID - 1})
+	recs = append(recs, &record{Kind: kindDelivered, ID: s.nextID - 1})
 	for _, rep := range s.reports {
 		r := releaseRecord(kindReport, rep.Release)
 		r.State, r.Reason, r.ID, r.Download = rep.State, rep.Reason, rep.ID, rep.Download
@@ -173,7 +173,7 @@ func (s *journalState) records() []record {
 }
 
 // apply is the meaning of each kind.
-func (s *journalState) apply(r record) error {
+func (s *journalState) apply(r *record) error {
 	rel, err := r.release()
 	if err != nil {
 		return err
@@ -249,15 +249,15 @@ func (s *journalState) queue(p Report) {
 	s.nextID = max(s.nextID, p.ID+1)
 }
 
-func releaseRecord(k kind, rel Release) record {
-	r := record{Kind: k, Sequence: rel.Sequence}
+func releaseRecord(k kind, rel Release) *record {
+	r := &record{Kind: k, Sequence: rel.Sequence}
 	if rel.known() {
 		r.Manifest = rel.Manifest.String()
 	}
 	return r
 }
 
-func (r record) release() (Release, error) {
+func (r *record) release() (Release, error) {
 	rel := Release{Sequence: r.Sequence}
 	if r.Manifest == "" {
 		return rel, nil
@@ -267,7 +267,7 @@ func (r record) release() (Release, error) {
 	return rel, err
 }
 
-func installRecord(e install.Entry, subject Release, download Download) record {
+func installRecord(e install.Entry, subject Release, download Download) *record {
 	r := releaseRecord(kindInstall, subject)
 	r.State, r.Size, r.Download = e.State, e.Image.Size, download
 	if !e.Image.Digest.IsZero() {
@@ -276,7 +276,7 @@ func installRecord(e install.Entry, subject Release, download Download) record {
 	return r
 }
 
-func (r record) image() (install.Image, error) {
+func (r *record) image() (install.Image, error) {
 	img := install.Image{Size: r.Size}
 	if r.Digest == "" {
 		return img, nil
@@ -318,5 +318,5 @@ func (s steps) Append(step processor.Step) error {
 	if err != nil {
 		return err
 	}
-	return s.append(record{Kind: kindStep, Step: b})
+	return s.append(&record{Kind: kindStep, Step: b})
 }

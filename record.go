@@ -45,7 +45,7 @@ const (
 // recordLimits bounds what a record may hold: a step of the processor is the largest part.
 var recordLimits = cborstream.Limits{Size: 4096, Depth: 1, Items: 32}
 
-func (r record) append(b []byte) []byte {
+func (r *record) append(b []byte) []byte {
 	var body []byte
 	n := 0
 	number := func(key, v uint64) {
@@ -80,8 +80,8 @@ func (r record) append(b []byte) []byte {
 }
 
 // parseRecord reads exactly what append writes. A key that this version does not know is an error: a newer version wrote it.
-func parseRecord(b []byte) (record, error) {
-	var r record
+func parseRecord(b []byte) (*record, error) {
+	r := &record{}
 	p := cborstream.New(b, recordLimits)
 	n, err := p.Map()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // FuzzRecord: any bytes are refused, or are what the parsed record encodes to; and no record puts the journal's state out of its
 // bounds.
 func FuzzRecord(f *testing.F) {
-	for _, r := range []record{
+	for _, r := range []*record{
 		{Kind: kindBegin, Sequence: 1 << 63, Manifest: "sha256:00"},
 		{Kind: kindInstall, State: install.Updated, Size: 1 << 62, Digest: "x"},
 		{Kind: kindInstall, State: install.Candidate, Download: Download{fetch.WayDelta, 1, 1 << 62, "why"}},

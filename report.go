@@ -41,7 +41,7 @@ func (u *Updater) Delivered(id uint64) error {
 	if !slices.ContainsFunc(u.j.state.reports, func(r Report) bool { return r.ID == id }) {
 		return nil
 	}
-	return u.j.append(record{Kind: kindDelivered, ID: id})
+	return u.j.append(&record{Kind: kindDelivered, ID: id})
 }
 
 // An EventKind says what an Event is about.
