@@ -164,10 +164,10 @@ func refresh(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Repo.Refresh(ctx); err != nil {
+	if _, err := p.Repo.Refresh(ctx); err != nil {
 		return err
 	}
-	expiries, err := p.Repo.Expiries()
+	expiries, err := p.Repo.Expiries(ctx)
 	if err != nil {
 		return err
 	}
