@@ -16,7 +16,7 @@ import (
 
 // TestM1_Conformance: every question of the public conformance suite, over the command line and a web server.
 func TestM1_Conformance(t *testing.T) {
-	clienttest.Test(t, func(t *testing.T, root []byte, repo *tuftest.Repo) (clienttest.Client, error) {
+	clienttest.Test(t, func(t testing.TB, root []byte, repo *tuftest.Repo) (clienttest.Client, error) {
 		return newUser(t, root, repo)
 	})
 }

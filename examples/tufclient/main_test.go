@@ -20,13 +20,13 @@ import (
 
 // user is somebody with a metadata directory, a target directory and a repository on a web server.
 type user struct {
-	t                 *testing.T
+	t                 testing.TB
 	repo              *tuftest.Repo
 	url               string
 	metadata, targets string
 }
 
-func newUser(t *testing.T, root []byte, repo *tuftest.Repo) (*user, error) {
+func newUser(t testing.TB, root []byte, repo *tuftest.Repo) (*user, error) {
 	t.Helper()
 	u := &user{t: t, repo: repo, metadata: t.TempDir(), targets: t.TempDir()}
 	server := httptest.NewServer(repo)

@@ -26,12 +26,12 @@ func TestM1_Conformance(t *testing.T) {
 
 // installation is a client whose every command is a new process on the same medium.
 type installation struct {
-	t       *testing.T
+	t       testing.TB
 	o       client.Options
 	targets map[string][]byte
 }
 
-func newInstallation(t *testing.T, root []byte, repo *tuftest.Repo) (clienttest.Client, error) {
+func newInstallation(t testing.TB, root []byte, repo *tuftest.Repo) (clienttest.Client, error) {
 	i := &installation{t: t, targets: map[string][]byte{}, o: client.Options{
 		Root: root, Remote: repo, Storage: simfs.NewSim(simfs.Options{}).FS(), Now: func() time.Time { return repo.Now }, BuildTime: time.Unix(1, 0),
 	}}

@@ -9,9 +9,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,15 +30,15 @@ import (
 
 // pair is this package's client and go-tuf's, each with a cache that lasts, before one server. Every look-up is a new process of both.
 type pair struct {
-	t    *testing.T
+	t    testing.TB
 	repo *tuftest.Repo // served now; a test changes it
 	root []byte
 	dir  string
 	fsys simfs.FS
 }
 
-func newPair(t *testing.T, repo *tuftest.Repo) *pair {
-	return &pair{t: t, repo: repo, root: repo.Root(1), dir: t.TempDir(), fsys: simfs.NewSim(simfs.Options{}).FS()}
+func newPair(t testing.TB, root []byte, repo *tuftest.Repo) *pair {
+	return &pair{t: t, repo: repo, root: root, dir: t.TempDir(), fsys: simfs.NewSim(simfs.Options{}).FS()}
 }
 
 // Get serves tuf/client.
@@ -45,18 +49,18 @@ func (p *pair) Get(ctx context.Context, name string, max int64) ([]byte, error) 
 const pairURL = "http://repo.example/"
 
 // DownloadFile serves go-tuf.
-func (p *pair) DownloadFile(url string, max int64, _ time.Duration) ([]byte, error) {
-	resp, err := (&http.Client{Transport: p.repo}).Get(url)
+func (p *pair) DownloadFile(name string, max int64, _ time.Duration) ([]byte, error) {
+	resp, err := (&http.Client{Transport: p.repo}).Get(name)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &metadata.ErrDownloadHTTP{StatusCode: resp.StatusCode, URL: url}
+		return nil, &metadata.ErrDownloadHTTP{StatusCode: resp.StatusCode, URL: name}
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
 	if err == nil && int64(len(data)) > max {
-		err = &metadata.ErrDownloadLengthMismatch{Msg: url}
+		err = &metadata.ErrDownloadLengthMismatch{Msg: name}
 	}
 	return data, err
 }
@@ -76,9 +80,22 @@ func (p *pair) find(name string) (ours, theirs answer) {
 }
 
 func (p *pair) other(name string) (data []byte, err error) {
+	err = p.otherClient(func(u *updater.Updater) error {
+		info, err := u.GetTargetInfo(name)
+		if err != nil {
+			return err
+		}
+		_, data, err = u.DownloadTarget(info, filepath.Join(p.dir, "target"), "")
+		return err
+	})
+	return data, err
+}
+
+// otherClient refreshes with go-tuf, and then uses it.
+func (p *pair) otherClient(use func(*updater.Updater) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			data, err = nil, fmt.Errorf("panic: %v", r)
+			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
 	cache := filepath.Join(p.dir, "metadata")
@@ -87,11 +104,11 @@ func (p *pair) other(name string) (data []byte, err error) {
 		root, err = p.root, nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cfg, err := config.New(pairURL+"metadata", root)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cfg.Fetcher = p
 	cfg.LocalMetadataDir, cfg.LocalTargetsDir = cache, filepath.Join(p.dir, "targets")
@@ -99,18 +116,67 @@ func (p *pair) other(name string) (data []byte, err error) {
 	cfg.PrefixTargetsWithHash = !p.repo.Plain
 	u, err := updater.New(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	u.UnsafeSetRefTime(p.repo.Now)
 	if err := u.Refresh(); err != nil {
-		return nil, err
+		return err
 	}
-	info, err := u.GetTargetInfo(name)
+	return use(u)
+}
+
+// otherInstallation is go-tuf's client for clienttest.
+type otherInstallation struct{ *pair }
+
+func (o otherInstallation) Refresh(context.Context) error {
+	return o.otherClient(func(*updater.Updater) error { return nil })
+}
+
+func (o otherInstallation) Download(_ context.Context, names ...string) error {
+	return o.otherClient(func(u *updater.Updater) error {
+		for _, name := range names {
+			info, err := u.GetTargetInfo(name)
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(o.dir, "targets", url.PathEscape(name))
+			if have, _, err := u.FindCachedTarget(info, path); err == nil && have != "" {
+				continue
+			}
+			if _, _, err := u.DownloadTarget(info, path, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (o otherInstallation) Trusted() map[string][]byte {
+	trusted := map[string][]byte{"root": o.root}
+	for name, data := range o.files("metadata") {
+		if role, ok := strings.CutSuffix(name, ".json"); ok {
+			trusted[role] = data
+		}
+	}
+	return trusted
+}
+
+func (o otherInstallation) Targets() [][]byte {
+	return slices.Collect(maps.Values(o.files("targets")))
+}
+
+func (o otherInstallation) files(dir string) map[string][]byte {
+	files := map[string][]byte{}
+	paths, err := filepath.Glob(filepath.Join(o.dir, dir, "*"))
 	if err != nil {
-		return nil, err
+		o.t.Fatal(err)
 	}
-	_, data, err = u.DownloadTarget(info, filepath.Join(p.dir, "target"), "")
-	return data, err
+	for _, path := range paths {
+		if files[filepath.Base(path)], err = os.ReadFile(path); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	return files
 }
 
 // answer is what a client says of a target.

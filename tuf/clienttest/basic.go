@@ -100,7 +100,7 @@ var basic = []Case{
 func (w *world) refusesRoot(first []byte) {
 	w.Helper()
 	var err error
-	if w.c, err = w.setup(w.T, first, w.Repo); err == nil {
+	if w.c, err = w.setup(w.t, first, w.Repo); err == nil {
 		w.refuses()
 	}
 	w.asked("")

@@ -17,6 +17,8 @@ package clienttest
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/firmament-dev/firmament/tuf/tuftest"
@@ -41,7 +43,7 @@ type Client interface {
 
 // A Setup makes a client that trusts a root, and uses repo: as a client.Remote, http.RoundTripper or http.Handler. An error refuses the root. It cleans
 // up with t.Cleanup.
-type Setup func(t *testing.T, root []byte, repo *tuftest.Repo) (Client, error)
+type Setup func(t testing.TB, root []byte, repo *tuftest.Repo) (Client, error)
 
 // A Case is one question.
 type Case struct {
@@ -61,8 +63,8 @@ func Cases() []Case {
 	return all
 }
 
-// Run runs the case.
-func (c Case) Run(t *testing.T, setup Setup) {
+// Run runs the case. It ends with t.Fatal if the client's answer is wrong.
+func (c Case) Run(t testing.TB, setup Setup) {
 	c.run(newWorld(t, setup))
 }
 
@@ -72,3 +74,45 @@ func Test(t *testing.T, setup Setup) {
 		t.Run(c.ID, func(t *testing.T) { c.Run(t, setup) })
 	}
 }
+
+// Failures runs every case, and returns what is wrong about the client by the ids of those that fail: for a client of which it is known that
+// it answers some questions otherwise.
+func Failures(t *testing.T, setup Setup) map[string]string {
+	t.Helper()
+	wrong := map[string]string{}
+	for _, c := range Cases() {
+		t.Run(c.ID, func(t *testing.T) {
+			r := &recorder{TB: t}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c.Run(r, setup)
+			}()
+			if <-done; r.text != "" {
+				wrong[c.ID] = r.text
+			}
+		})
+	}
+	return wrong
+}
+
+// recorder keeps the first failure to itself.
+type recorder struct {
+	testing.TB
+	text string
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	if r.text == "" {
+		r.text = fmt.Sprintf(format, args...)
+	}
+}
+
+func (r *recorder) Error(args ...any) { r.Errorf("%s", fmt.Sprint(args...)) }
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+func (r *recorder) Fatal(args ...any) { r.Fatalf("%s", fmt.Sprint(args...)) }

@@ -42,7 +42,7 @@ func others(name string) Case {
 		if err != nil {
 			w.Fatal(err)
 		}
-		if w.c, err = w.setup(w.T, read("initial_root.json"), w.Repo); err != nil {
+		if w.c, err = w.setup(w.t, read("initial_root.json"), w.Repo); err != nil {
 			w.Fatal(err)
 		}
 		w.accepts()

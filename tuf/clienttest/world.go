@@ -5,6 +5,7 @@ package clienttest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,15 +28,25 @@ const day = 24 * time.Hour
 
 // world is a repository and a client that has been given its first root.
 type world struct {
-	*testing.T
+	tb
 	*tuftest.Repo
+	t     testing.TB
 	setup Setup
 	c     Client
 }
 
+// tb is what the cases use of testing.TB. All of it would hide methods of the repository.
+type tb interface {
+	Helper()
+	Context() context.Context
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // newWorld begins with version 1 of each role, valid for thirty days, without hashes in timestamp and snapshot.
-func newWorld(t *testing.T, setup Setup) *world {
-	w := &world{T: t, Repo: tuftest.New(), setup: setup}
+func newWorld(t testing.TB, setup Setup) *world {
+	w := &world{tb: t, t: t, Repo: tuftest.New(), setup: setup}
 	w.Hashes = false
 	for _, role := range []tuf.Role{root, targets, snapshot, timestamp} {
 		w.Expires[role] = w.Now.Add(30 * day)
@@ -51,7 +62,7 @@ func (w *world) begin() {
 		return
 	}
 	var err error
-	if w.c, err = w.setup(w.T, w.Root(1), w.Repo); err != nil {
+	if w.c, err = w.setup(w.t, w.Root(1), w.Repo); err != nil {
 		w.Fatalf("the first root is refused: %v", err)
 	}
 }
