@@ -15,6 +15,7 @@
 //	tuf/client            find what a repository offers, against replay, freeze and mix-up
 //	tuf/repository        publish
 //	tuf/tuftest           a repository for tests, right or wrong in any way
+//	tuf/clienttest        what a TUF client has to answer, as tests for any client
 //	verify                digests, keys, key sets, policies, evidence, counters, signers
 //	verify/cose           COSE for the SUIT profiles: signatures, MACs, encrypted payloads
 //	fetch                 resumable download in which no unverified byte is handed on
