@@ -86,9 +86,11 @@ func parseFetchArguments(b []byte) (info ChunkInfo, err error) {
 	}
 	info.Size = uint32(size)
 	if n == 5 {
-		if info.URI, err = decodeURI(p); err != nil {
+		uri, err := decodeURI(p)
+		if err != nil {
 			return info, err
 		}
+		info.URI = string(uri)
 	}
 	return info, p.Done()
 }

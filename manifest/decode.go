@@ -8,24 +8,87 @@ import (
 	"slices"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
-	"github.com/firmament-dev/firmament/verify"
 )
 
-// decoder reads one manifest into m. What it makes refers to the bytes read. The parser is no part
-// of it, so that both can stay on the stack.
+// decoder reads one manifest, in one of two ways. Checking, it makes nothing of the commands, parameters and
+// texts it reads: an envelope that has been found good is kept as its bytes. Building, it puts them into m,
+// which shares no memory with the input. It has no pointer to the parser or to what belongs to it, so that all of
+// it stays on the stack.
 type decoder struct {
 	layers
-	m         *Manifest
-	o         *Options
-	commands  int // seen so far
-	textCount int // likewise
-	slabs
+	m     Manifest
+	o     Options
+	build bool
+
+	components   int // that there are
+	dependencies []Dependency
+	commands     int // seen so far
+	textCount    int // likewise
+
+	spare           Command // what is read, but not built
+	spareParameters Parameters
 }
 
-// readManifest reads the manifest that p has been taken apart for, and the severable members that it
+// read reads all of p's data.
+func (d *decoder) read(p *cborstream.Parser) error {
+	if err := d.takeApart(p, d.o.Compat); err != nil {
+		return err
+	}
+	return d.readAuthentic(p)
+}
+
+// readAuthentic reads what readers of the outer layer leave: the manifest, and the severable members that it
 // has the digests of.
+func (d *decoder) readAuthentic(p *cborstream.Parser) error {
+	p.Resume(d.manifest.content)
+	if err := d.readManifest(p); err != nil {
+		return err
+	}
+	if err := d.readMembers(p); err != nil {
+		return err
+	}
+	if d.build || len(d.payloads)+len(d.dependencies) == 0 {
+		return nil
+	}
+	m, _ := model(d.raw, d.o)
+	return checkFlow(&m, d.o.Compat, d.payloads)
+}
+
+// model returns the manifest in an envelope that has been checked with o.
+func model(envelope []byte, o Options) (Manifest, layers) {
+	d := decoder{o: o, build: true}
+	if err := d.read(cborstream.New(envelope, envelopeLimits)); err != nil {
+		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
+	}
+	return d.m, d.layers
+}
+
+// keep returns a pointer to v for the model, nil if none is built.
+func keep[T any](d *decoder, v T) *T {
+	if !d.build {
+		return nil
+	}
+	return new(v)
+}
+
+// keepBytes is keep for a part of the input, with which the model shares no memory.
+func (d *decoder) keepBytes(b []byte) []byte {
+	if !d.build {
+		return nil
+	}
+	return slices.Clone(b)
+}
+
+// keepText is keepBytes for a text.
+func (d *decoder) keepText(b []byte) string {
+	if !d.build {
+		return ""
+	}
+	return string(b)
+}
+
+// readManifest reads the part that p is at.
 func (d *decoder) readManifest(p *cborstream.Parser) error {
-	outer := p.Enter(d.manifest.content)
 	n, err := p.Map()
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
@@ -47,16 +110,33 @@ func (d *decoder) readManifest(p *cborstream.Parser) error {
 	if !seen[manifestVersion] || !seen[manifestSequenceNumber] || !seen[manifestCommon] {
 		return fmt.Errorf("manifest: %w", p.Refuse(0, ErrMalformed, "version, sequence number or common is missing"))
 	}
-	if err := p.Leave(outer); err != nil {
+	if err := p.Done(); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	// Only members that the manifest gave a digest for have been taken out.
-	for i, m := range d.members {
-		if m.encoded != nil {
-			return fmt.Errorf("envelope member %d: %w: the manifest has none for it", severables[i], ErrDigest)
+	return nil
+}
+
+// readMembers reads the severable members that the envelope has.
+func (d *decoder) readMembers(p *cborstream.Parser) error {
+	for i := range d.members {
+		m := &d.members[i]
+		if !m.present {
+			continue
+		}
+		key := severables[i]
+		if !m.authentic {
+			return fmt.Errorf("envelope member %d: %w: the manifest has none for it", key, ErrDigest)
+		}
+		p.Resume(m.content)
+		err := d.content(p, key)
+		if err == nil {
+			err = p.Done()
+		}
+		if err != nil {
+			return fmt.Errorf("manifest member %d: %w", key, err)
 		}
 	}
-	return checkFlow(d.m, d.o, d.payloads)
+	return nil
 }
 
 func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
@@ -72,9 +152,11 @@ func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
 	case manifestCommon:
 		err = d.common(p)
 	case manifestReferenceURI:
-		d.m.ReferenceURI, err = decodeURI(p)
+		uri, err := decodeURI(p)
+		d.m.ReferenceURI = d.keepText(uri)
+		return err
 	case manifestComponentID:
-		d.m.ComponentID, err = d.componentID(p)
+		d.m.ComponentID, err = d.componentID(p, false)
 	case manifestSetVersion:
 		d.m.SetVersion, err = decodeSetVersion(p)
 	case int64(SectionValidate):
@@ -85,14 +167,10 @@ func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
 		d.m.Invoke, err = d.wrappedSequence(p, top)
 	case int64(SectionUninstall):
 		d.m.Uninstall, err = d.wrappedSequence(p, top)
-	case int64(SectionDependencyResolution), int64(SectionPayloadFetch),
-		int64(SectionCandidateVerification), int64(SectionInstall):
-		err = d.severable(p, Section(key))
-	case manifestCoSWID:
-		err = d.coSWID(p)
-	case manifestText:
-		err = d.text(p)
 	default:
+		if severableIndex(key) >= 0 {
+			return d.severable(p, key)
+		}
 		err = p.Refuse(at, ErrUnsupported, "manifest member")
 	}
 	return err
@@ -101,7 +179,7 @@ func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
 // common reads SUIT_Common. It comes before every section (key order), so the
 // indices that there are are known when they are read.
 func (d *decoder) common(p *cborstream.Parser) error {
-	outer, err := enter(p)
+	outer, err := p.Enter()
 	if err != nil {
 		return err
 	}
@@ -117,11 +195,11 @@ func (d *decoder) common(p *cborstream.Parser) error {
 		}
 		switch key {
 		case commonDependencies:
-			err = d.dependencies(p)
+			err = d.readDependencies(p)
 		case commonComponents:
-			err = d.components(p)
+			err = d.readComponents(p)
 		case commonShared:
-			if d.m.Components == nil && d.m.Dependencies == nil { // reported below
+			if d.components+len(d.dependencies) == 0 { // reported below
 				_, err = p.Raw()
 				break
 			}
@@ -142,19 +220,19 @@ func (d *decoder) common(p *cborstream.Parser) error {
 // checkIdentifiers makes sure that there is something to act on, and that every
 // dependency has an identifier.
 func (d *decoder) checkIdentifiers(p *cborstream.Parser) error {
-	if len(d.m.Components)+len(d.m.Dependencies) == 0 {
+	if d.components+len(d.dependencies) == 0 {
 		return p.Refuse(0, ErrComponent, "no components")
 	}
-	for _, dependency := range d.m.Dependencies {
-		if dependency.Prefix == nil && dependency.Index >= uint64(len(d.m.Components)) {
+	for _, dependency := range d.dependencies {
+		if dependency.Prefix == nil && dependency.Index >= uint64(d.components) {
 			return p.Refuse(0, ErrComponent, "dependency %d is not a component and has no prefix", dependency.Index)
 		}
 	}
 	return nil
 }
 
-// dependencies reads SUIT_Dependencies, which come before the components.
-func (d *decoder) dependencies(p *cborstream.Parser) error {
+// readDependencies reads SUIT_Dependencies, which come before the components.
+func (d *decoder) readDependencies(p *cborstream.Parser) error {
 	at := p.Offset()
 	n, err := p.Map()
 	if err != nil {
@@ -188,16 +266,17 @@ func (d *decoder) dependencies(p *cborstream.Parser) error {
 			if key != dependencyPrefix {
 				return p.Refuse(at, ErrUnsupported, "dependency member %d", key)
 			}
-			if dependency.Prefix, err = d.componentID(p); err != nil {
+			if dependency.Prefix, err = d.componentID(p, true); err != nil {
 				return err
 			}
 		}
-		d.m.Dependencies = append(d.m.Dependencies, dependency)
+		d.dependencies = append(d.dependencies, dependency)
 	}
+	d.m.Dependencies = d.dependencies
 	return nil
 }
 
-func (d *decoder) components(p *cborstream.Parser) error {
+func (d *decoder) readComponents(p *cborstream.Parser) error {
 	at := p.Offset()
 	n, err := p.Array()
 	if err != nil {
@@ -209,23 +288,32 @@ func (d *decoder) components(p *cborstream.Parser) error {
 	if n > MaxComponents {
 		return p.Refuse(at, ErrLimit, "%d components, limit %d", n, MaxComponents)
 	}
-	ids := d.idSlab.take(n)[:0]
+	d.components = n
+	var ids []ComponentID
+	if d.build || n > 1 {
+		ids = make([]ComponentID, 0, n)
+	}
 	for range n {
 		at := p.Offset()
-		id, err := d.componentID(p)
+		id, err := d.componentID(p, n > 1)
 		if err != nil {
 			return err
 		}
 		if slices.ContainsFunc(ids, id.Equal) {
 			return p.Refuse(at, ErrComponent, "component %v listed twice", id)
 		}
-		ids = append(ids, id)
+		if ids != nil {
+			ids = append(ids, id)
+		}
 	}
-	d.m.Components = ids
+	if d.build {
+		d.m.Components = ids
+	}
 	return nil
 }
 
-func (d *decoder) componentID(p *cborstream.Parser) (ComponentID, error) {
+// componentID returns an identifier if it is needed, or if a model is built.
+func (d *decoder) componentID(p *cborstream.Parser, needed bool) (ComponentID, error) {
 	at := p.Offset()
 	n, err := p.Array()
 	if err != nil {
@@ -237,74 +325,72 @@ func (d *decoder) componentID(p *cborstream.Parser) (ComponentID, error) {
 	if n > MaxComponentParts {
 		return nil, p.Refuse(at, ErrLimit, "component identifier of %d parts, limit %d", n, MaxComponentParts)
 	}
-	id := ComponentID(d.partSlab.take(n))
-	for i := range id {
+	var id ComponentID
+	if needed || d.build {
+		id = make(ComponentID, 0, n)
+	}
+	for range n {
 		at := p.Offset()
-		if id[i], err = p.Bytes(); err != nil {
+		part, err := p.Bytes()
+		if err != nil {
 			return nil, err
 		}
-		if len(id[i]) > MaxComponentPartLength {
-			return nil, p.Refuse(at, ErrLimit, "component identifier part of %d bytes, limit %d", len(id[i]), MaxComponentPartLength)
+		if len(part) > MaxComponentPartLength {
+			return nil, p.Refuse(at, ErrLimit, "component identifier part of %d bytes, limit %d", len(part), MaxComponentPartLength)
+		}
+		if d.build {
+			part = slices.Clone(part)
+		}
+		if id != nil {
+			id = append(id, part)
 		}
 	}
 	return id, nil
 }
 
 // severable reads a member that is a byte string, or a digest of one that the
-// envelope may have.
-func (d *decoder) severable(p *cborstream.Parser, key Section) error {
-	s := d.m.severable(key)
-	outer, here, err := d.inlineOrSevered(p, int64(key), &s.Digest)
-	if err != nil || !here {
-		return err
-	}
-	if s.Sequence, err = d.wholeSequence(p, top); err != nil {
-		return err
-	}
-	return p.Leave(outer)
-}
-
-func (d *decoder) text(p *cborstream.Parser) error {
-	outer, here, err := d.inlineOrSevered(p, manifestText, &d.m.Text.Digest)
-	if err != nil || !here {
-		return err
-	}
-	if d.m.Text.Texts, err = d.texts(p); err != nil {
-		return err
-	}
-	return p.Leave(outer)
-}
-
-func (d *decoder) coSWID(p *cborstream.Parser) error {
-	outer, here, err := d.inlineOrSevered(p, manifestCoSWID, &d.m.CoSWID.Digest)
-	if err != nil || !here {
-		return err
-	}
-	if d.m.CoSWID.Raw, err = p.Foreign(); err != nil {
-		return err
-	}
-	return p.Leave(outer)
-}
-
-// inlineOrSevered enters the content of a severable member, wherever that is, if it is here,
-// and reads the digest if the member has one.
-func (d *decoder) inlineOrSevered(p *cborstream.Parser, key int64, digest **verify.Digest) (outer cborstream.Outer, here bool, err error) {
+// envelope may have, which is then read when the manifest has been.
+func (d *decoder) severable(p *cborstream.Parser, key int64) error {
 	at := p.Offset()
 	if kind, err := p.Peek(); err != nil || kind != cborstream.Array {
-		outer, err = enter(p)
-		return outer, err == nil, err
+		outer, err := p.Enter()
+		if err != nil {
+			return err
+		}
+		if err := d.content(p, key); err != nil {
+			return err
+		}
+		return p.Leave(outer)
 	}
 	if key == int64(SectionCandidateVerification) && !d.o.Compat.Has(CompatSeveredCandidateVerification) {
-		return outer, false, p.Refuse(at, ErrUnsupported, "severed candidate-verification")
+		return p.Refuse(at, ErrUnsupported, "severed candidate-verification")
 	}
-	if *digest, err = d.digestSlab.put(decodeDigest(p)); err != nil {
-		return outer, false, err
+	want, err := decodeDigest(p)
+	if err != nil {
+		return err
+	}
+	if d.build {
+		d.m.setSeverableDigest(Section(key), want.value())
 	}
 	m := &d.members[severableIndex(key)]
-	if m.encoded == nil {
-		return outer, false, nil
+	if m.present {
+		m.authentic = true
+		return d.matches(m, want)
 	}
-	err = m.matches(**digest)
-	m.encoded = nil
-	return p.Within(m.content), err == nil, err
+	return nil
+}
+
+// content reads the content of a severable member.
+func (d *decoder) content(p *cborstream.Parser, key int64) (err error) {
+	switch key {
+	case manifestCoSWID:
+		var raw []byte
+		raw, err = p.Foreign()
+		d.m.CoSWID.Raw = d.keepBytes(raw)
+	case manifestText:
+		d.m.Text.Texts, err = d.texts(p)
+	default:
+		d.m.severable(Section(key)).Sequence, err = d.wholeSequence(p, top)
+	}
+	return err
 }

@@ -19,7 +19,7 @@ const (
 
 // wrappedSequence reads bstr .cbor SUIT_Command_Sequence.
 func (d *decoder) wrappedSequence(p *cborstream.Parser, where place) (Sequence, error) {
-	outer, err := enter(p)
+	outer, err := p.Enter()
 	if err != nil {
 		return nil, err
 	}
@@ -43,36 +43,49 @@ func (d *decoder) wholeSequence(p *cborstream.Parser, where place) (Sequence, er
 	if d.commands += n / 2; d.commands > MaxCommands {
 		return nil, p.Refuse(0, ErrLimit, "more than %d commands", MaxCommands)
 	}
-	seq := Sequence(d.commandSlab.take(n / 2))
-	for i := range seq {
-		if err = d.command(&seq[i], p, where); err != nil {
+	var seq Sequence
+	if d.build {
+		seq = make(Sequence, n/2)
+	}
+	for i := range n / 2 {
+		at := p.Offset()
+		code, err := p.Int()
+		if err != nil {
 			return nil, err
 		}
-	}
-	// Section 6.2: with several components every section says which it means.
-	if where&top != 0 && seq[0].Code != DirectiveSetComponentIndex && d.m.several() {
-		return nil, p.Refuse(0, ErrCommand, "%d components, but the section does not begin with %v",
-			len(d.m.Indices()), DirectiveSetComponentIndex)
+		// Section 6.2: with several components every section says which it means.
+		if i == 0 && where&top != 0 && Code(code) != DirectiveSetComponentIndex && d.several() {
+			return nil, p.Refuse(0, ErrCommand, "several components, but the section does not begin with %v", DirectiveSetComponentIndex)
+		}
+		kind, err := d.admit(Code(code), at, p, where)
+		if err != nil {
+			return nil, err
+		}
+		c := &d.spare
+		if d.build {
+			c = &seq[i]
+		}
+		c.Code, c.Offset = Code(code), at
+		if err := d.argument(c, kind, p, where); err != nil {
+			return nil, err
+		}
 	}
 	return seq, nil
 }
 
-// several reports whether m has more than one index.
-func (m *Manifest) several() bool {
-	return len(m.Components) > 1 || (len(m.Dependencies) > 0 && len(m.Indices()) > 1)
+// several reports whether there is more than one index.
+func (d *decoder) several() bool {
+	n := d.components
+	for _, dependency := range d.dependencies {
+		if dependency.Index >= uint64(d.components) {
+			n++
+		}
+	}
+	return n > 1
 }
 
-func (d *decoder) command(c *Command, p *cborstream.Parser, where place) error {
-	c.Offset = p.Offset()
-	code, err := p.Int()
-	if err != nil {
-		return err
-	}
-	c.Code = Code(code)
-	kind, err := d.admit(c, p, where)
-	if err != nil {
-		return err
-	}
+// argument reads the argument of c.
+func (d *decoder) argument(c *Command, kind argument, p *cborstream.Parser, where place) (err error) {
 	switch kind {
 	case argIndex:
 		c.Index, err = d.index(p)
@@ -81,8 +94,10 @@ func (d *decoder) command(c *Command, p *cborstream.Parser, where place) error {
 	case argTryEach:
 		c.Sequences, c.Nil, err = d.tryEach(p, where)
 	case argSequence:
-		c.Sequences = make([]Sequence, 1)
-		c.Sequences[0], err = d.wrappedSequence(p, where&^top)
+		var seq Sequence
+		if seq, err = d.wrappedSequence(p, where&^top); d.build {
+			c.Sequences = []Sequence{seq}
+		}
 	case argOverrides:
 		c.Overrides, err = d.overrides(p, where)
 	case argCopies:
@@ -95,20 +110,23 @@ func (d *decoder) command(c *Command, p *cborstream.Parser, where place) error {
 	return err
 }
 
-// admit checks that c may stand where it does, and says what its argument is.
-func (d *decoder) admit(c *Command, p *cborstream.Parser, where place) (argument, error) {
-	info := c.Code.info()
+// admit checks that a command may stand where it does, and says what its argument is.
+func (d *decoder) admit(code Code, at int, p *cborstream.Parser, where place) (argument, error) {
+	info := code.info()
 	if info == nil {
-		if _, ok := d.o.Registry.Command(c.Code); !ok {
-			return 0, p.Refuse(c.Offset, ErrUnsupported, "%v", c.Code)
+		if _, ok := d.o.Registry.Command(code); !ok {
+			return 0, p.Refuse(at, ErrUnsupported, "%v", code)
 		}
-		info = &commandInfo{argument: argCustom}
+		info = &custom
 	}
 	if where&shared != 0 && !info.condition && !info.shared {
-		return 0, p.Refuse(c.Offset, ErrCommand, "%v in the shared sequence", c.Code)
+		return 0, p.Refuse(at, ErrCommand, "%v in the shared sequence", code)
 	}
 	return info.argument, nil
 }
+
+// custom is the row of commands that no document has.
+var custom = commandInfo{argument: argCustom}
 
 func decodePolicy(p *cborstream.Parser) (ReportingPolicy, error) {
 	at := p.Offset()
@@ -129,7 +147,7 @@ func (d *decoder) index(p *cborstream.Parser) (*ComponentIndex, error) {
 	if err != nil {
 		return nil, err
 	}
-	index := &d.indexSlab.take(1)[0]
+	var index ComponentIndex
 	switch kind {
 	case cborstream.Bool:
 		if index.All, err = p.Bool(); err == nil && !index.All {
@@ -140,15 +158,18 @@ func (d *decoder) index(p *cborstream.Parser) (*ComponentIndex, error) {
 	default:
 		index.One, err = d.oneIndex(p)
 	}
-	return index, err
+	if err != nil || !d.build {
+		return nil, err
+	}
+	return new(index), nil
 }
 
 // oneIndex reads an index that exists.
 func (d *decoder) oneIndex(p *cborstream.Parser) (uint64, error) {
 	at := p.Offset()
 	v, err := p.Uint()
-	if err == nil && !d.m.hasIndex(v) {
-		err = p.Refuse(at, d.m.noIndex(v), "index")
+	if err == nil && !hasIndex(v, d.components, d.dependencies) {
+		err = p.Refuse(at, noIndex(v, d.components, d.dependencies), "index")
 	}
 	return v, err
 }
@@ -159,7 +180,7 @@ func (d *decoder) indexList(p *cborstream.Parser) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := len(d.m.Components) + len(d.m.Dependencies); length == 0 || length > n {
+	if n := d.components + len(d.dependencies); length == 0 || length > n {
 		return nil, p.Refuse(at, ErrComponent, "list of %d indices for %d components", length, n)
 	}
 	list := make([]uint64, 0, length)
@@ -187,6 +208,7 @@ func (d *decoder) tryEach(p *cborstream.Parser, where place) (seqs []Sequence, e
 	if n > MaxAlternatives+1 {
 		return nil, false, p.Refuse(at, ErrLimit, "try-each of %d alternatives, limit %d", n, MaxAlternatives)
 	}
+	alternatives := 0
 	for i := range n {
 		kind, err := p.Peek()
 		if err != nil {
@@ -203,10 +225,12 @@ func (d *decoder) tryEach(p *cborstream.Parser, where place) (seqs []Sequence, e
 		if err != nil {
 			return nil, false, err
 		}
-		seqs = append(seqs, seq)
+		if alternatives++; d.build {
+			seqs = append(seqs, seq)
+		}
 	}
-	if len(seqs) < 2 {
-		return nil, false, p.Refuse(at, ErrMalformed, "try-each of %d alternatives, expected at least 2", len(seqs))
+	if alternatives < 2 {
+		return nil, false, p.Refuse(at, ErrMalformed, "try-each of %d alternatives, expected at least 2", alternatives)
 	}
 	return seqs, end, nil
 }
@@ -230,7 +254,9 @@ func (d *decoder) overrides(p *cborstream.Parser, where place) ([]Override, erro
 		if o.Parameters, err = d.parameters(p, where); err != nil {
 			return nil, err
 		}
-		list = append(list, o)
+		if d.build {
+			list = append(list, o)
+		}
 	}
 	return list, nil
 }
@@ -254,7 +280,9 @@ func (d *decoder) copies(p *cborstream.Parser) ([]ParameterCopy, error) {
 		if c.Keys, err = d.parameterKeys(p); err != nil {
 			return nil, err
 		}
-		list = append(list, c)
+		if d.build {
+			list = append(list, c)
+		}
 	}
 	return list, nil
 }
@@ -299,7 +327,8 @@ func decodeValue(p *cborstream.Parser, also cborstream.Kind) (Value, error) {
 	}
 	switch {
 	case kind == cborstream.Bytes:
-		return unbox(p.Bytes())
+		b, err := p.Bytes()
+		return slices.Clone(b), err
 	case kind == cborstream.Text:
 		return unbox(p.Text())
 	case kind == cborstream.Uint, kind == cborstream.Nint:

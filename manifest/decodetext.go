@@ -23,7 +23,7 @@ func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
 	var texts []Text
 	for range n {
 		at := p.Offset()
-		language, err := p.Text()
+		language, err := p.TextBytes()
 		if err != nil {
 			return nil, err
 		}
@@ -34,15 +34,17 @@ func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
 		if err != nil {
 			return nil, err
 		}
-		text.Language = language
-		texts = append(texts, text)
+		if d.build {
+			text.Language = string(language)
+			texts = append(texts, text)
+		}
 	}
 	return texts, nil
 }
 
 // validLanguage is tag38-ltag: [a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*
-func validLanguage(s string) bool {
-	for i, part := range bytes.Split([]byte(s), []byte("-")) {
+func validLanguage(b []byte) bool {
+	for i, part := range bytes.Split(b, []byte("-")) {
 		if len(part) < 1 || len(part) > 8 {
 			return false
 		}
@@ -72,7 +74,9 @@ func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
 			if err != nil {
 				return t, err
 			}
-			t.Components = append(t.Components, c)
+			if d.build {
+				t.Components = append(t.Components, c)
+			}
 			continue
 		}
 		key, err := p.Int()
@@ -83,6 +87,9 @@ func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
 		if err != nil {
 			return t, err
 		}
+		if !d.build {
+			continue
+		}
 		if t.Manifest == nil {
 			t.Manifest = make(map[TextKey]string)
 		}
@@ -92,7 +99,7 @@ func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
 }
 
 func (d *decoder) component(p *cborstream.Parser) (c ComponentText, err error) {
-	if c.ID, err = d.componentID(p); err != nil {
+	if c.ID, err = d.componentID(p, false); err != nil {
 		return c, err
 	}
 	n, err := p.Map()
@@ -109,6 +116,9 @@ func (d *decoder) component(p *cborstream.Parser) (c ComponentText, err error) {
 		if err != nil {
 			return c, err
 		}
+		if !d.build {
+			continue
+		}
 		if c.Text == nil {
 			c.Text = make(map[ComponentTextKey]string)
 		}
@@ -121,22 +131,22 @@ func (d *decoder) component(p *cborstream.Parser) (c ComponentText, err error) {
 // it is refused; a version has no line breaks either.
 func (d *decoder) oneText(p *cborstream.Parser, oneLine bool) (string, error) {
 	at := p.Offset()
-	s, err := p.Text()
+	b, err := p.TextBytes()
 	if err != nil {
 		return "", err
 	}
 	if d.textCount++; d.textCount > MaxTexts {
 		return "", p.Refuse(at, ErrLimit, "more than %d texts", MaxTexts)
 	}
-	if len(s) > MaxText {
-		return "", p.Refuse(at, ErrLimit, "text of %d bytes, limit %d", len(s), MaxText)
+	if len(b) > MaxText {
+		return "", p.Refuse(at, ErrLimit, "text of %d bytes, limit %d", len(b), MaxText)
 	}
-	for _, r := range s {
+	for _, r := range string(b) { // no copy
 		if !printable(r, oneLine) {
 			return "", p.Refuse(at, ErrMalformed, "character %U in a text", r)
 		}
 	}
-	return s, nil
+	return d.keepText(b), nil
 }
 
 func printable(r rune, oneLine bool) bool {

@@ -14,13 +14,13 @@ import (
 // checkFlow checks what can be told about a manifest without running it: that integrated
 // payloads have the digests their components need, and that no dependency is
 // processed that can not have been checked.
-func checkFlow(m *Manifest, o *Options, payloads []Payload) error {
+func checkFlow(m *Manifest, allowed Compat, payloads []Payload) error {
 	if len(payloads) == 0 && len(m.Dependencies) == 0 {
 		return nil
 	}
 	f := &flow{m: m, uses: make(map[int]*use)}
 	// In the order in which procedures run them; integrity holds to the end of its procedure.
-	f.walk(SectionShared, nil)
+	f.walk(SectionShared, 0)
 	fixed := f.checked
 	for _, procedure := range [][]Section{
 		{SectionDependencyResolution, SectionPayloadFetch, SectionCandidateVerification, SectionInstall},
@@ -29,7 +29,7 @@ func checkFlow(m *Manifest, o *Options, payloads []Payload) error {
 	} {
 		f.checked = slices.Clone(fixed)
 		for _, s := range procedure {
-			f.walk(s, o)
+			f.walk(s, allowed)
 		}
 	}
 	if f.err != nil {
@@ -39,7 +39,7 @@ func checkFlow(m *Manifest, o *Options, payloads []Payload) error {
 		return nil // what is not here may name other digests
 	}
 	for _, p := range payloads {
-		if err := f.checkPayload(p, o); err != nil {
+		if err := f.checkPayload(p, allowed); err != nil {
 			return fmt.Errorf("integrated payload %s: %w", p.Key, err)
 		}
 	}
@@ -63,14 +63,14 @@ type use struct {
 	open    bool // the digest may be that of something else, or another manifest may set it
 }
 
-func (f *flow) walk(s Section, o *Options) {
+func (f *flow) walk(s Section, allowed Compat) {
 	if s == SectionDependencyResolution || s == SectionValidate {
 		f.unknown = false
 	}
 	f.section = s
 	f.unknown = f.unknown || f.m.Severed(s)
 	seq, _ := f.m.Section(s)
-	f.sequence(seq, f.first(), o)
+	f.sequence(seq, f.first(), allowed)
 }
 
 func (f *flow) severed() bool {
@@ -90,7 +90,7 @@ func (f *flow) first() []int {
 	return nil
 }
 
-func (f *flow) sequence(seq Sequence, current []int, o *Options) {
+func (f *flow) sequence(seq Sequence, current []int, allowed Compat) {
 	for i := range seq {
 		c := &seq[i]
 		switch c.Code {
@@ -112,16 +112,16 @@ func (f *flow) sequence(seq Sequence, current []int, o *Options) {
 		case ConditionDependencyIntegrity:
 			f.checked = append(f.checked, current...)
 		case DirectiveProcessDependency:
-			f.process(c, current, o)
+			f.process(c, current, allowed)
 		}
 		for _, nested := range c.Sequences {
-			f.sequence(nested, current, o)
+			f.sequence(nested, current, allowed)
 		}
 	}
 }
 
-func (f *flow) process(c *Command, current []int, o *Options) {
-	if f.unknown || f.err != nil || o.Compat.Has(CompatUncheckedDependency) {
+func (f *flow) process(c *Command, current []int, allowed Compat) {
+	if f.unknown || f.err != nil || allowed.Has(CompatUncheckedDependency) {
 		return
 	}
 	for _, index := range current {
@@ -158,7 +158,7 @@ func (f *flow) note(index int, p *Parameters, overridable bool) {
 }
 
 // checkPayload compares p with the digests of the indices that p is named for.
-func (f *flow) checkPayload(p Payload, o *Options) error {
+func (f *flow) checkPayload(p Payload, allowed Compat) error {
 	for _, index := range f.m.Indices() {
 		u := f.use(index)
 		if u.open || len(u.digests) == 0 || !slices.Contains(u.uris, p.Key) {
@@ -167,10 +167,10 @@ func (f *flow) checkPayload(p Payload, o *Options) error {
 		data := p.Data
 		if _, ok := f.m.Dependency(index); ok { // its digest is that of the manifest in it
 			var l layers
-			if err := l.takeApart(cborstream.New(data, envelopeLimits), o); err != nil {
+			if err := l.takeApart(cborstream.New(data, envelopeLimits), allowed); err != nil {
 				return fmt.Errorf("dependency %d: %w", index, err)
 			}
-			data = l.manifest.encoded
+			data = l.encoded(&l.manifest)
 		}
 		if err := hasOne(u.digests, data); err != nil {
 			return fmt.Errorf("index %d: %w", index, err)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firmament-dev/firmament/internal/vectors"
@@ -147,51 +146,4 @@ func FuzzFetchArguments(f *testing.F) {
 			t.Fatalf("%x: written back as %x, %v", b, again, err)
 		}
 	})
-}
-
-func BenchmarkInspect(b *testing.B) {
-	in := vector(b, "manifest/example0")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := manifest.InspectBytes(in); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkOuterMap is what a generic decoder takes for the outermost map alone: something
-// to compare BenchmarkInspect with.
-func BenchmarkOuterMap(b *testing.B) {
-	in := vector(b, "manifest/example0")[2:]
-	b.ReportAllocs()
-	for b.Loop() {
-		var outer map[any]any
-		if err := cbor.Unmarshal(in, &outer); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkOpen(b *testing.B) {
-	in := vector(b, "manifest/example0")
-	keys, policy := suitKeys(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := manifest.OpenBytes(in, keys, policy); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// Decoding costs a bounded number of allocations, two of which are for the digest.
-func TestM5_DecodeAllocations(t *testing.T) {
-	in := vector(t, "manifest/example0")
-	n := testing.AllocsPerRun(100, func() {
-		if _, err := manifest.InspectBytes(in); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if n > 5+2 {
-		t.Errorf("%v allocations, want at most 5 and 2 for the digest", n)
-	}
 }

@@ -14,8 +14,9 @@ import (
 // Unverified is an envelope that has been read, but not authenticated. It is for
 // showing and re-signing; nothing takes it to install anything.
 type Unverified struct {
-	envelope Envelope
-	digest   verify.Digest
+	raw     []byte
+	options Options
+	digest  verify.Digest
 }
 
 // Inspect reads a SUIT_Envelope of exactly size bytes from r by all the rules of Open
@@ -47,46 +48,30 @@ func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 	return o.inspect(slices.Clone(b))
 }
 
-// inspected is one allocation for what most envelopes need.
-type inspected struct {
-	u    Unverified
-	room room
-}
-
 // inspect keeps b.
 func (o Options) inspect(b []byte) (*Unverified, error) {
-	all := new(inspected)
-	u := &all.u
-	u.envelope.Options = o
-	p := cborstream.New(b, envelopeLimits)
-	d := decoder{m: &u.envelope.Manifest, o: &u.envelope.Options}
-	d.use(&all.room)
-	if err := d.takeApart(p, d.o); err != nil {
+	d := decoder{o: o.clone()}
+	if err := d.read(cborstream.New(b, envelopeLimits)); err != nil {
 		return nil, err
 	}
-	if err := d.readManifest(p); err != nil {
-		return nil, err
-	}
-	u.digest = d.digest
-	u.envelope.Hash, u.envelope.Authentication, u.envelope.Payloads = d.digest.Hash(), d.blocks, d.payloads
-	u.envelope.Untagged = d.untagged
-	return u, nil
+	return &Unverified{raw: b, options: d.o, digest: d.digest.value()}, nil
 }
 
-// Envelope returns a deep copy of the typed envelope. Encoding it gives the bytes
+// Envelope returns the typed envelope, built anew each time: it belongs to the caller. Encoding it gives the bytes
 // that were read.
 func (u *Unverified) Envelope() *Envelope {
-	e := u.envelope
-	e.Manifest = u.envelope.Manifest.clone()
-	e.Authentication = make([][]byte, len(u.envelope.Authentication))
-	for i, block := range u.envelope.Authentication {
+	e := &Envelope{Hash: u.digest.Hash(), Options: u.options.clone()}
+	m, l := model(u.raw, u.options)
+	e.Manifest, e.Payloads, e.Untagged = m, l.payloads, l.untagged
+	for i, p := range e.Payloads {
+		e.Payloads[i].Data = slices.Clone(p.Data)
+	}
+	_, blocks := l.blocks()
+	e.Authentication = make([][]byte, len(blocks))
+	for i, block := range blocks {
 		e.Authentication[i] = slices.Clone(block)
 	}
-	e.Payloads = slices.Clone(u.envelope.Payloads)
-	for i := range e.Payloads {
-		e.Payloads[i].Data = slices.Clone(e.Payloads[i].Data)
-	}
-	return &e
+	return e
 }
 
 // Digest returns the manifest digest that the envelope states and has.

@@ -13,13 +13,13 @@ import (
 // layers is an envelope taken apart, with nothing read inside the manifest and
 // the severable members: those wait until the manifest is authenticated.
 type layers struct {
-	signed   []byte        // content of the first byte string: the encoded SUIT_Digest
-	digest   verify.Digest // the same, decoded
-	blocks   [][]byte      // the authentication blocks
-	manifest member
-	members  [len(severables)]member // severable ones that the envelope has
-	payloads []Payload
-	untagged bool
+	raw            []byte // the envelope
+	digest         digest // of the manifest, as the envelope states it
+	authentication []byte // content of the authentication wrapper
+	manifest       member
+	members        [len(severables)]member // severable ones that the envelope has
+	payloads       []Payload
+	untagged       bool
 }
 
 // severables are the keys of severable members, which stand in the envelope under the
@@ -33,7 +33,7 @@ var severables = [...]int64{
 	manifestText,
 }
 
-// severable returns the place of key in severables, -1 if it has none.
+// severableIndex returns the place of key in severables, -1 if it has none.
 func severableIndex(key int64) int {
 	for i, k := range severables {
 		if k == key {
@@ -45,24 +45,47 @@ func severableIndex(key int64) int {
 
 // member is one byte string of the envelope.
 type member struct {
-	encoded []byte // with its head: what digests cover; nil if absent
-	content cborstream.Part
+	present   bool
+	authentic bool  // has the digest that the manifest has of it
+	start     int32 // of its head, which digests cover
+	content   cborstream.Part
 }
 
 // envelopeLimits are those of a parser of envelopes.
 var envelopeLimits = cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems}
 
-// matches compares the member with its digest.
-func (m *member) matches(want verify.Digest) error {
-	if got := verify.Sum(want.Hash(), m.encoded); got != want {
-		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, want, got)
+// encoded returns the byte string with its head, nil if it is absent.
+func (l *layers) encoded(m *member) []byte {
+	if !m.present {
+		return nil
+	}
+	return l.raw[m.start:m.content.End()]
+}
+
+// matches compares a member with its digest.
+func (l *layers) matches(m *member, want digest) error {
+	if seen := verify.Sum(want.hash, l.encoded(m)); seen != want.value() {
+		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, want.value(), seen)
 	}
 	return nil
 }
 
+// blocks returns the authentication blocks, and what they are about: the encoded SUIT_Digest.
+func (l *layers) blocks() (signed []byte, blocks [][]byte) {
+	p := cborstream.New(l.authentication, envelopeLimits) // has been read before
+	n, _ := p.Array()
+	signed, _ = p.Bytes()
+	for range n - 1 {
+		block, _ := p.Bytes()
+		blocks = append(blocks, block)
+	}
+	return signed, blocks
+}
+
 // takeApart reads the outer layer of p's data, and keeps references to it.
-func (l *layers) takeApart(p *cborstream.Parser, o *Options) error {
-	if err := l.takeTag(p, o); err != nil {
+func (l *layers) takeApart(p *cborstream.Parser, allowed Compat) error {
+	l.raw = p.Content()
+	if err := l.takeTag(p, allowed); err != nil {
 		return fmt.Errorf("envelope tag: %w", err)
 	}
 	n, err := p.Map()
@@ -70,21 +93,21 @@ func (l *layers) takeApart(p *cborstream.Parser, o *Options) error {
 		return fmt.Errorf("envelope: %w", err)
 	}
 	for range n {
-		if err := l.takeMember(p, o); err != nil {
+		if err := l.takeMember(p, allowed); err != nil {
 			return err
 		}
 	}
 	if err := p.Done(); err != nil {
 		return fmt.Errorf("envelope: %w", err)
 	}
-	if l.signed == nil || l.manifest.encoded == nil {
+	if l.authentication == nil || !l.manifest.present {
 		return fmt.Errorf("envelope: %w", p.Refuse(0, ErrMalformed, "no authentication wrapper or no manifest"))
 	}
-	return l.manifest.matches(l.digest)
+	return l.matches(&l.manifest, l.digest)
 }
 
-func (l *layers) takeTag(p *cborstream.Parser, o *Options) error {
-	if o.Compat.Has(CompatUntagged) {
+func (l *layers) takeTag(p *cborstream.Parser, allowed Compat) error {
+	if allowed.Has(CompatUntagged) {
 		kind, err := p.Peek()
 		if l.untagged = err == nil && kind == cborstream.Map; err != nil || l.untagged {
 			return err
@@ -97,7 +120,7 @@ func (l *layers) takeTag(p *cborstream.Parser, o *Options) error {
 	return err
 }
 
-func (l *layers) takeMember(p *cborstream.Parser, o *Options) error {
+func (l *layers) takeMember(p *cborstream.Parser, allowed Compat) error {
 	at := p.Offset()
 	kind, err := p.Peek()
 	if err != nil {
@@ -110,33 +133,34 @@ func (l *layers) takeMember(p *cborstream.Parser, o *Options) error {
 	if err != nil {
 		return fmt.Errorf("envelope key: %w", err)
 	}
-	place := severableIndex(key)
-	if key == int64(SectionCandidateVerification) && !o.Compat.Has(CompatSeveredCandidateVerification) {
-		place = -1
+	m := &l.manifest
+	if key != envelopeAuthentication && key != envelopeManifest {
+		place := severableIndex(key)
+		if place < 0 || (key == int64(SectionCandidateVerification) && !allowed.Has(CompatSeveredCandidateVerification)) {
+			return fmt.Errorf("envelope: %w", p.Refuse(at, ErrUnsupported, "member %d", key))
+		}
+		m = &l.members[place]
 	}
-	if place < 0 && key != envelopeAuthentication && key != envelopeManifest {
-		return fmt.Errorf("envelope: %w", p.Refuse(at, ErrUnsupported, "member %d", key))
+	if key == envelopeAuthentication {
+		return l.takeAuthentication(p)
 	}
 	start := p.Offset()
 	content, err := p.Part()
 	if err != nil {
 		return fmt.Errorf("envelope member %d: %w", key, err)
 	}
-	m := &l.manifest
-	switch {
-	case key == envelopeAuthentication:
-		return l.takeAuthentication(p, content)
-	case place >= 0:
-		m = &l.members[place]
-	}
-	m.encoded, m.content = p.Content()[start:p.Offset()], content
+	*m = member{present: true, start: int32(start), content: content}
 	return nil
 }
 
 // takeAuthentication reads SUIT_Authentication: the digest, then the blocks,
 // each a tagged COSE object in a byte string, kept as they are.
-func (l *layers) takeAuthentication(p *cborstream.Parser, content cborstream.Part) error {
-	outer := p.Enter(content)
+func (l *layers) takeAuthentication(p *cborstream.Parser) error {
+	outer, err := p.Enter()
+	if err != nil {
+		return fmt.Errorf("envelope member %d: %w", envelopeAuthentication, err)
+	}
+	l.authentication = p.Content()
 	n, err := p.Array()
 	if err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
@@ -148,16 +172,13 @@ func (l *layers) takeAuthentication(p *cborstream.Parser, content cborstream.Par
 		}
 		return fmt.Errorf("authentication wrapper: %w", p.Refuse(0, class, "expected a digest and at most %d blocks, seen %d items", MaxAuthentications, n))
 	}
-	l.digest, l.signed, err = wrappedDigest(p)
-	if err != nil {
+	if l.digest, err = wrappedDigest(p); err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
 	}
 	for range n - 1 {
-		block, err := p.Bytes()
-		if err != nil {
+		if _, err := p.Bytes(); err != nil {
 			return fmt.Errorf("authentication wrapper: %w", err)
 		}
-		l.blocks = append(l.blocks, block)
 	}
 	if err := p.Leave(outer); err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
@@ -178,6 +199,6 @@ func (l *layers) takePayload(p *cborstream.Parser) error {
 	if len(l.payloads) == MaxPayloads {
 		return fmt.Errorf("envelope: %w", p.Refuse(at, ErrLimit, "more than %d integrated payloads", MaxPayloads))
 	}
-	l.payloads = append(l.payloads, Payload{Key: key, Data: data})
+	l.payloads = append(l.payloads, Payload{Key: string(key), Data: data})
 	return nil
 }

@@ -197,19 +197,19 @@ func (m *Manifest) Resolve(i ComponentIndex) ([]int, error) {
 	}
 	out := make([]int, len(list))
 	for k, v := range list {
-		if !m.hasIndex(v) {
-			return nil, m.noIndex(v)
+		if !hasIndex(v, len(m.Components), m.Dependencies) {
+			return nil, noIndex(v, len(m.Components), m.Dependencies)
 		}
 		out[k] = int(v)
 	}
 	return out, nil
 }
 
-func (m *Manifest) hasIndex(v uint64) bool {
-	if v < uint64(len(m.Components)) {
+func hasIndex(v uint64, components int, dependencies []Dependency) bool {
+	if v < uint64(components) {
 		return true
 	}
-	for _, d := range m.Dependencies {
+	for _, d := range dependencies {
 		if d.Index == v {
 			return true
 		}
@@ -217,8 +217,8 @@ func (m *Manifest) hasIndex(v uint64) bool {
 	return false
 }
 
-func (m *Manifest) noIndex(v uint64) error {
-	return fmt.Errorf("%w: index %d of %d components and %d dependencies", ErrComponent, v, len(m.Components), len(m.Dependencies))
+func noIndex(v uint64, components int, dependencies []Dependency) error {
+	return fmt.Errorf("%w: index %d of %d components and %d dependencies", ErrComponent, v, components, len(dependencies))
 }
 
 // ComponentID is SUIT_Component_Identifier: a path of byte strings, at most

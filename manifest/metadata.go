@@ -160,7 +160,10 @@ func decodeActor(p *cborstream.Parser) (a Actor, err error) {
 			e = p.Refuse(at, ErrMalformed, "actor of tag %d, expected %d", tag, tagUUID)
 		}
 		if err = e; err == nil {
-			a.UUID, err = decodeUUID(p)
+			var id []byte
+			if id, err = decodeUUID(p); err == nil {
+				a.UUID = UUID(id)
+			}
 		}
 	default:
 		a.ID, err = p.Int()

@@ -59,43 +59,33 @@ func (o Options) OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) 
 	return o.open(slices.Clone(b), keys, policy)
 }
 
-// opened is one allocation for what most envelopes need.
-type opened struct {
-	v    Verified
-	room room
-}
-
 // open keeps b.
 func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
 	if keys.Len() == 0 || policy == nil {
 		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
 	}
-	all := new(opened)
-	v := &all.v
-	v.options = o
 	p := cborstream.New(b, envelopeLimits)
-	d := decoder{m: &v.manifest, o: &v.options}
-	d.use(&all.room)
-	if err := d.takeApart(p, d.o); err != nil {
+	d := decoder{o: o.clone()}
+	if err := d.takeApart(p, o.Compat); err != nil {
 		return nil, err
 	}
-	v.digest, v.payloads = d.digest, d.payloads
-	v.evidence = d.authenticate(keys)
-	if err := judge(v.evidence, policy); err != nil {
+	evidence := d.authenticate(keys)
+	if err := judge(evidence, policy); err != nil {
 		return nil, err
 	}
-	if err := d.readManifest(p); err != nil {
+	if err := d.readAuthentic(p); err != nil {
 		return nil, err
 	}
-	return v, nil
+	return &Verified{raw: b, options: d.o, digest: d.digest.value(), evidence: evidence, payloads: d.payloads, sequence: d.m.SequenceNumber}, nil
 }
 
 // authenticate checks every block over the encoded digest: COSE_Sign1, COSE_Sign, COSE_Mac0
 // and COSE_Mac. A COSE_Sign counts as as many signatures as it has.
 func (l *layers) authenticate(keys *verify.KeySet) verify.Evidence {
 	var e verify.Evidence
-	for _, block := range l.blocks {
-		e.Signatures = append(e.Signatures, cose.Verify(block, l.signed, keys)...)
+	signed, blocks := l.blocks()
+	for _, block := range blocks {
+		e.Signatures = append(e.Signatures, cose.Verify(block, signed, keys)...)
 	}
 	return e
 }

@@ -3,6 +3,8 @@
 
 package manifest
 
+import "slices"
+
 // Options say what Open, Inspect and Encode accept beyond the strict rules. The zero
 // Options are strict.
 type Options struct {
@@ -11,6 +13,13 @@ type Options struct {
 
 	// Registry has the custom commands and parameters. All others are refused.
 	Registry Registry
+}
+
+// clone returns o with lists of its own: what has been read with o is read again with it.
+func (o Options) clone() Options {
+	o.Registry.Commands = slices.Clone(o.Registry.Commands)
+	o.Registry.Parameters = slices.Clone(o.Registry.Parameters)
+	return o
 }
 
 // Compat is a set of relaxations, each for what some tooling really emits. None of them

@@ -20,7 +20,11 @@ func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, er
 	if n == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "no parameters")
 	}
-	params := &d.parametersSlab.take(1)[0]
+	params, into := (*Parameters)(nil), &d.spareParameters
+	if d.build {
+		params = new(Parameters)
+		into = params
+	}
 	for range n {
 		at := p.Offset()
 		key, err := p.Int()
@@ -30,7 +34,7 @@ func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, er
 		if ParameterKey(key) == ParameterSoftFailure && where&top != 0 {
 			return nil, p.Refuse(at, ErrCommand, "soft-failure outside of try-each and run-sequence")
 		}
-		if err := d.parameter(params, p, at, ParameterKey(key)); err != nil {
+		if err := d.parameter(into, p, at, ParameterKey(key)); err != nil {
 			return nil, err
 		}
 	}
@@ -43,49 +47,65 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 	switch key {
 	case ParameterVendorID:
 		if kind, err := p.Peek(); err == nil && kind == cborstream.Tag {
-			params.VendorPEN, err = decodePEN(p)
+			params.VendorPEN, err = d.pen(p)
 			return err
 		}
-		params.VendorID, err = d.uuidSlab.put(decodeUUID(p))
+		params.VendorID, err = d.uuid(p)
 	case ParameterClassID:
-		params.ClassID, err = d.uuidSlab.put(decodeUUID(p))
+		params.ClassID, err = d.uuid(p)
 	case ParameterImageDigest:
-		digest, _, err := wrappedDigest(p)
-		params.ImageDigest, err = d.digestSlab.put(digest, err)
+		digest, err := wrappedDigest(p)
+		if d.build && err == nil {
+			params.ImageDigest = new(digest.value())
+		}
 		return err
 	case ParameterUseBefore:
-		params.UseBefore, err = d.uintSlab.put(p.Uint())
+		params.UseBefore, err = d.uint(p)
 	case ParameterSlot:
-		params.Slot, err = d.uintSlab.put(p.Uint())
+		params.Slot, err = d.uint(p)
 	case ParameterStrictOrder:
-		params.StrictOrder, err = d.boolSlab.put(p.Bool())
+		params.StrictOrder, err = d.bool(p)
 	case ParameterSoftFailure:
-		params.SoftFailure, err = d.boolSlab.put(p.Bool())
+		params.SoftFailure, err = d.bool(p)
 	case ParameterImageSize:
-		params.ImageSize, err = d.uintSlab.put(p.Uint())
-		if err == nil && *params.ImageSize > math.MaxInt64 {
-			err = p.Refuse(at, ErrMalformed, "image size %d, expected at most 2^63-1", *params.ImageSize)
+		size, err := p.Uint()
+		if err == nil && size > math.MaxInt64 {
+			err = p.Refuse(at, ErrMalformed, "image size %d, expected at most 2^63-1", size)
 		}
+		params.ImageSize = keep(d, size)
+		return err
 	case ParameterContent:
-		params.Content, err = p.Bytes()
+		content, err := p.Bytes()
+		params.Content = d.keepBytes(content)
+		return err
 	case ParameterEncryptionInfo:
-		params.EncryptionInfo, err = decodeEncryptionInfo(p)
+		info, err := decodeEncryptionInfo(p)
+		params.EncryptionInfo = d.keepBytes(info)
+		return err
 	case ParameterURI:
-		params.URI, err = d.stringSlab.put(decodeURI(p))
+		uri, err := decodeURI(p)
+		if d.build {
+			params.URI = new(string(uri))
+		}
+		return err
 	case ParameterSourceComponent:
-		params.SourceComponent, err = d.uintSlab.put(d.oneIndex(p))
+		index, err := d.oneIndex(p)
+		params.SourceComponent = keep(d, index)
+		return err
 	case ParameterInvokeArgs:
-		params.InvokeArgs, err = decodeArguments(p)
+		params.InvokeArgs, err = d.arguments(p)
 	case ParameterDeviceID:
-		params.DeviceID, err = d.uuidSlab.put(decodeUUID(p))
+		params.DeviceID, err = d.uuid(p)
 	case ParameterFetchArguments:
-		params.FetchArguments, err = decodeArguments(p)
+		params.FetchArguments, err = d.arguments(p)
 	case ParameterMinimumBattery:
-		params.MinimumBattery, err = d.uintSlab.put(p.Uint())
+		params.MinimumBattery, err = d.uint(p)
 	case ParameterUpdatePriority:
-		params.UpdatePriority, err = pointer(p.Int())
+		priority, err := p.Int()
+		params.UpdatePriority = keep(d, priority)
+		return err
 	case ParameterVersion:
-		outer, err := enter(p)
+		outer, err := p.Enter()
 		if err != nil {
 			return err
 		}
@@ -94,7 +114,7 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 		}
 		return p.Leave(outer)
 	case ParameterWaitInfo:
-		outer, err := enter(p)
+		outer, err := p.Enter()
 		if err != nil {
 			return err
 		}
@@ -103,7 +123,7 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 		}
 		return p.Leave(outer)
 	case ParameterComponentMetadata:
-		outer, err := enter(p)
+		outer, err := p.Enter()
 		if err != nil {
 			return err
 		}
@@ -125,34 +145,46 @@ func (d *decoder) customParameter(params *Parameters, p *cborstream.Parser, at i
 	if err != nil {
 		return err
 	}
-	params.Custom = append(params.Custom, CustomParameter{Key: key, Value: v})
+	if d.build {
+		params.Custom = append(params.Custom, CustomParameter{Key: key, Value: v})
+	}
 	return nil
 }
 
 func pointer[T any](v T, err error) (*T, error) { return &v, err }
 
-// enter enters a byte string.
-func enter(p *cborstream.Parser) (cborstream.Outer, error) {
-	part, err := p.Part()
-	if err != nil {
-		return cborstream.Outer{}, err
-	}
-	return p.Enter(part), nil
+func (d *decoder) uint(p *cborstream.Parser) (*uint64, error) {
+	v, err := p.Uint()
+	return keep(d, v), err
 }
 
-func decodeArguments(p *cborstream.Parser) ([]byte, error) {
+func (d *decoder) bool(p *cborstream.Parser) (*bool, error) {
+	v, err := p.Bool()
+	return keep(d, v), err
+}
+
+func (d *decoder) uuid(p *cborstream.Parser) (*UUID, error) {
+	b, err := decodeUUID(p)
+	if err != nil || !d.build {
+		return nil, err
+	}
+	return new(UUID(b)), nil
+}
+
+// arguments reads suit-parameter-invoke-args or suit-parameter-fetch-arguments.
+func (d *decoder) arguments(p *cborstream.Parser) ([]byte, error) {
 	at := p.Offset()
 	b, err := p.Bytes()
 	if err == nil && len(b) > MaxArguments {
 		err = p.Refuse(at, ErrLimit, "arguments of %d bytes, limit %d", len(b), MaxArguments)
 	}
-	return b, err
+	return d.keepBytes(b), err
 }
 
 // decodeEncryptionInfo reads bstr .cbor COSE_Encrypt_Tagged. COSE does not sort its
 // header maps; what is in it is for package verify/cose.
 func decodeEncryptionInfo(p *cborstream.Parser) ([]byte, error) {
-	outer, err := enter(p)
+	outer, err := p.Enter()
 	if err != nil {
 		return nil, err
 	}
@@ -169,8 +201,8 @@ func decodeEncryptionInfo(p *cborstream.Parser) ([]byte, error) {
 	return b, p.Leave(outer)
 }
 
-// decodePEN reads #6.112(bstr): the body of a BER relative object identifier.
-func decodePEN(p *cborstream.Parser) ([]byte, error) {
+// pen reads #6.112(bstr): the body of a BER relative object identifier.
+func (d *decoder) pen(p *cborstream.Parser) ([]byte, error) {
 	at := p.Offset()
 	tag, err := p.Tag()
 	if err != nil {
@@ -184,7 +216,7 @@ func decodePEN(p *cborstream.Parser) ([]byte, error) {
 	if err == nil && !validPEN(b) {
 		err = p.Refuse(at, ErrMalformed, "private enterprise number")
 	}
-	return b, err
+	return d.keepBytes(b), err
 }
 
 // validPEN reports whether b is one to MaxActorLength bytes of base-128 numbers, each in

@@ -41,6 +41,18 @@ func (m *Manifest) severableContent(member Section) ([]byte, **verify.Digest, er
 	return content, &s.Digest, err
 }
 
+// setSeverableDigest sets the digest of a severable member.
+func (m *Manifest) setSeverableDigest(member Section, d verify.Digest) {
+	switch member {
+	case MemberCoSWID:
+		m.CoSWID.Digest = &d
+	case MemberText:
+		m.Text.Digest = &d
+	default:
+		m.severable(member).Digest = &d
+	}
+}
+
 // SeverableDigest returns the digest that m has of a severable member, the zero Digest if it has
 // none: the member is in the manifest itself, absent, or not severable.
 func (m *Manifest) SeverableDigest(member Section) verify.Digest {
@@ -122,27 +134,28 @@ func (m *Manifest) Sever(members ...Section) ([][]byte, error) {
 // Errors: ErrDigest if it has not, or if the manifest has no digest for it; ErrComponent if it is here
 // already; those of Open for what is in it. v does not change.
 func (v *Verified) Attach(member Section, content []byte) (*Verified, error) {
-	a := *v
-	a.manifest = v.manifest.clone()
-	if err := a.manifest.Attach(member, content, v.options); err != nil {
+	m := v.Manifest()
+	if err := m.Attach(member, content, v.options); err != nil {
 		return nil, err
 	}
-	if err := checkFlow(&a.manifest, &a.options, a.payloads); err != nil {
+	if err := checkFlow(&m, v.options.Compat, v.payloads); err != nil {
 		return nil, fmt.Errorf("attach %v: %w", member, err)
 	}
+	a := *v
+	a.attached = append(slices.Clone(v.attached), attached{member, slices.Clone(content)})
 	return &a, nil
 }
 
 // Attach puts a severed member back: the reverse of Sever, under the rules of o. Errors as
 // Verified.Attach; on an error m is as it was.
 func (m *Manifest) Attach(member Section, content []byte, o Options) error {
-	if err := m.attach(member, slices.Clone(content), &o); err != nil {
+	if err := m.attach(member, content, o); err != nil {
 		return fmt.Errorf("attach %v: %w", member, err)
 	}
 	return nil
 }
 
-func (m *Manifest) attach(member Section, content []byte, o *Options) error {
+func (m *Manifest) attach(member Section, content []byte, o Options) error {
 	present, want, err := m.severableContent(member)
 	if err != nil {
 		return err
@@ -159,31 +172,21 @@ func (m *Manifest) attach(member Section, content []byte, o *Options) error {
 	if seen := verify.Sum((*want).Hash(), cborstream.AppendBytes(nil, content)); seen != **want {
 		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, **want, seen)
 	}
-	after := m.clone()
 	// As deep as the member is in an envelope.
 	p := cborstream.New(content, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth - memberDepth, Items: maxItems})
-	d := decoder{m: &after, o: o, commands: m.commandCount()}
-	switch member {
-	case MemberCoSWID:
-		after.CoSWID.Raw, err = p.Foreign()
-	case MemberText:
-		after.Text.Texts, err = d.texts(p)
-	default:
-		after.severable(member).Sequence, err = d.wholeSequence(p, top)
-	}
-	if err == nil {
+	d := decoder{m: *m, o: o, build: true, components: len(m.Components), dependencies: m.Dependencies, commands: m.commandCount()}
+	if err = d.content(p, int64(member)); err == nil {
 		err = p.Done()
 	}
 	if err != nil {
 		return err
 	}
-	*m = after
+	*m = d.m
 	return nil
 }
 
-// memberDepth is the nesting around a member's content in the manifest: the envelope's tag
-// and map, the manifest's map.
-const memberDepth = 3
+// memberDepth is the nesting around a member's content in the envelope: a tag and a map.
+const memberDepth = 2
 
 // commandCount returns the commands of all sequences, nested ones included.
 func (m *Manifest) commandCount() int {

@@ -5,59 +5,69 @@ package manifest
 
 import (
 	"errors"
-	"fmt"
-	"math"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
 )
 
+// digest is a SUIT_Digest as it stands in the input, and checked.
+type digest struct {
+	hash verify.Hash
+	sum  []byte
+}
+
+// value returns what d is.
+func (d digest) value() verify.Digest {
+	v, _ := verify.NewDigest(d.hash, d.sum) // has been checked
+	return v
+}
+
 // decodeDigest reads SUIT_Digest: [algorithm, bytes], without extensions.
 //
 // draft-ietf-suit-manifest-37, section 10.
-func decodeDigest(p *cborstream.Parser) (verify.Digest, error) {
+func decodeDigest(p *cborstream.Parser) (digest, error) {
 	at := p.Offset()
 	n, err := p.Array()
 	if err != nil {
-		return verify.Digest{}, err
+		return digest{}, err
 	}
 	if n != 2 {
 		class := ErrUnsupported
 		if n < 2 {
 			class = ErrMalformed
 		}
-		return verify.Digest{}, p.Refuse(at, class, "digest of %d items, expected 2", n)
+		return digest{}, p.Refuse(at, class, "digest of %d items, expected 2", n)
 	}
 	algorithm, err := p.Int()
 	if err != nil {
-		return verify.Digest{}, err
+		return digest{}, err
 	}
 	sum, err := p.Bytes()
 	if err != nil {
-		return verify.Digest{}, err
+		return digest{}, err
 	}
-	if algorithm < math.MinInt32 || algorithm > math.MaxInt32 || !verify.Hash(algorithm).Valid() {
-		return verify.Digest{}, p.Refuse(at, verify.ErrAlgorithm, "digest algorithm %d", algorithm)
+	hash := verify.Hash(algorithm)
+	if int64(hash) != algorithm || !hash.Valid() {
+		return digest{}, p.Refuse(at, verify.ErrAlgorithm, "digest algorithm %d", algorithm)
 	}
-	d, err := verify.NewDigest(verify.Hash(algorithm), sum)
-	if err != nil {
-		return verify.Digest{}, p.Refuse(at, errors.Join(ErrDigest, err), "digest")
+	if len(sum) != hash.Size() {
+		_, err := verify.NewDigest(hash, sum)
+		return digest{}, p.Refuse(at, errors.Join(ErrDigest, err), "digest")
 	}
-	return d, nil
+	return digest{hash, sum}, nil
 }
 
-// wrappedDigest reads bstr .cbor SUIT_Digest, and returns what is in the byte string, too.
-func wrappedDigest(p *cborstream.Parser) (d verify.Digest, encoded []byte, err error) {
-	part, err := p.Part()
+// wrappedDigest reads bstr .cbor SUIT_Digest.
+func wrappedDigest(p *cborstream.Parser) (digest, error) {
+	outer, err := p.Enter()
 	if err != nil {
-		return d, nil, err
+		return digest{}, err
 	}
-	outer := p.Enter(part)
-	encoded = p.Content()
-	if d, err = decodeDigest(p); err != nil {
-		return d, nil, err
+	d, err := decodeDigest(p)
+	if err != nil {
+		return digest{}, err
 	}
-	return d, encoded, p.Leave(outer)
+	return d, p.Leave(outer)
 }
 
 func appendDigest(b []byte, d verify.Digest) []byte {
@@ -66,42 +76,33 @@ func appendDigest(b []byte, d verify.Digest) []byte {
 	return cborstream.AppendBytes(b, d.Bytes())
 }
 
-// decodeURI reads a URI reference: RFC 3986 allows printable ASCII only.
-func decodeURI(p *cborstream.Parser) (string, error) {
+// decodeURI reads a URI reference: RFC 3986 allows printable ASCII only. The result is part of the input.
+func decodeURI(p *cborstream.Parser) ([]byte, error) {
 	at := p.Offset()
-	uri, err := p.Text()
+	uri, err := p.TextBytes()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(uri) > MaxURILength {
-		return "", p.Refuse(at, ErrLimit, "uri of %d bytes, limit %d", len(uri), MaxURILength)
+		return nil, p.Refuse(at, ErrLimit, "uri of %d bytes, limit %d", len(uri), MaxURILength)
 	}
-	if err := checkURI(uri); err != nil {
-		return "", p.Refuse(at, err, "uri")
+	if len(uri) == 0 {
+		return nil, p.Refuse(at, ErrMalformed, "empty uri")
+	}
+	for i, c := range uri {
+		if c <= ' ' || c > '~' {
+			return nil, p.Refuse(at, ErrMalformed, "byte 0x%02x at %d of a uri", c, i)
+		}
 	}
 	return uri, nil
 }
 
-func checkURI(uri string) error {
-	if uri == "" {
-		return fmt.Errorf("%w: empty uri", ErrMalformed)
-	}
-	for i := range len(uri) {
-		if uri[i] <= ' ' || uri[i] > '~' {
-			return fmt.Errorf("%w: byte 0x%02x at %d of a uri", ErrMalformed, uri[i], i)
-		}
-	}
-	return nil
-}
-
-func decodeUUID(p *cborstream.Parser) (UUID, error) {
+// decodeUUID reads the 16 bytes of a UUID, as a part of the input.
+func decodeUUID(p *cborstream.Parser) ([]byte, error) {
 	at := p.Offset()
 	b, err := p.Bytes()
-	if err != nil {
-		return UUID{}, err
+	if err == nil && len(b) != len(UUID{}) {
+		err = p.Refuse(at, ErrMalformed, "uuid of %d bytes, expected %d", len(b), len(UUID{}))
 	}
-	if len(b) != len(UUID{}) {
-		return UUID{}, p.Refuse(at, ErrMalformed, "uuid of %d bytes, expected %d", len(b), len(UUID{}))
-	}
-	return UUID(b), nil
+	return b, err
 }

@@ -4,25 +4,42 @@
 package manifest
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // Verified is a manifest whose authentication a policy has accepted. Only Open
-// and OpenBytes make one. It holds its own copy of everything, is immutable,
+// and OpenBytes make one. It holds its own copy of the envelope's bytes and nothing else of any size, is immutable,
 // and is safe for concurrent use.
 type Verified struct {
-	manifest Manifest
+	raw      []byte
+	options  Options
 	digest   verify.Digest
 	evidence verify.Evidence
 	payloads []Payload
-	options  Options
+	sequence uint64
+	attached []attached
 }
 
-// Manifest returns the typed manifest. It is a deep copy: changing it changes
-// nothing that is verified.
-func (v *Verified) Manifest() Manifest { return v.manifest.clone() }
+// attached is a severable member that was put back.
+type attached struct {
+	member  Section
+	content []byte
+}
+
+// Manifest returns the typed manifest, built anew each time: it belongs to the caller, and changing it changes
+// nothing that is verified. It costs about as much as Open without its signatures.
+func (v *Verified) Manifest() Manifest {
+	m, _ := model(v.raw, v.options)
+	for _, a := range v.attached {
+		if err := m.attach(a.member, a.content, v.options); err != nil {
+			panic(fmt.Sprintf("manifest: what was attached cannot be any more: %v", err))
+		}
+	}
+	return m
+}
 
 // Digest is the manifest digest that was signed: over the encoded manifest,
 // its byte string head included. It identifies the manifest; signatures do not.
@@ -30,10 +47,10 @@ func (v *Verified) Digest() verify.Digest { return v.digest }
 
 // Options are those that the envelope was opened with: what package processor may
 // relax, and which custom commands the manifest may have.
-func (v *Verified) Options() Options { return v.options }
+func (v *Verified) Options() Options { return v.options.clone() }
 
 // SequenceNumber is the manifest's sequence number.
-func (v *Verified) SequenceNumber() uint64 { return v.manifest.SequenceNumber }
+func (v *Verified) SequenceNumber() uint64 { return v.sequence }
 
 // Evidence is what the policy has seen: one entry for each authentication
 // block that could be checked.
@@ -41,10 +58,10 @@ func (v *Verified) Evidence() verify.Evidence {
 	return verify.Evidence{Signatures: slices.Clone(v.evidence.Signatures)}
 }
 
-// Section returns a copy of the command sequence of s; see Manifest.Section.
+// Section returns the command sequence of s as in Manifest; see Manifest.Section.
 func (v *Verified) Section(s Section) (Sequence, bool) {
-	seq, ok := v.manifest.Section(s)
-	return seq.clone(), ok
+	m := v.Manifest()
+	return m.Section(s)
 }
 
 // IntegratedPayload returns a copy of the payload that the envelope carries

@@ -107,7 +107,7 @@ func decodeVersion(p *cborstream.Parser) ([]int64, error) {
 
 // decodeSetVersion reads suit-set-version.
 func decodeSetVersion(p *cborstream.Parser) ([]int64, error) {
-	outer, err := enter(p)
+	outer, err := p.Enter()
 	if err != nil {
 		return nil, err
 	}

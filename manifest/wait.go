@@ -3,7 +3,11 @@
 
 package manifest
 
-import "github.com/firmament-dev/firmament/internal/cborstream"
+import (
+	"slices"
+
+	"github.com/firmament-dev/firmament/internal/cborstream"
+)
 
 // WaitInfo is suit-parameter-wait-info: the events that DirectiveWait waits for, all
 // of them; nil means not asked for. At least one is.
@@ -96,9 +100,11 @@ func decodeOtherDevice(p *cborstream.Parser) (*OtherDevice, error) {
 	}
 	o := new(OtherDevice)
 	at = p.Offset()
-	if o.Device, err = p.Bytes(); err != nil {
+	device, err := p.Bytes()
+	if err != nil {
 		return nil, err
 	}
+	o.Device = slices.Clone(device)
 	if len(o.Device) > MaxActorLength {
 		return nil, p.Refuse(at, ErrLimit, "other device of %d bytes, limit %d", len(o.Device), MaxActorLength)
 	}

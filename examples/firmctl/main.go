@@ -11,6 +11,8 @@
 //	firmctl status DIR                      what was released, what the first device runs
 //	firmctl manifest COMMAND                create, sign, attach, sever, inspect, verify, encrypt, run or report on
 //	                                        SUIT envelopes: firmctl manifest -h
+//	firmctl repo COMMAND                    the TUF repository by itself: publish, delegate, rotate keys, sign by several
+//	                                        people on several machines, refresh, collect garbage: firmctl repo -h
 //
 // Every command takes --json. Exit codes: 0 ok, 1 refused by verification or policy, 2 usage, 3 network or disk.
 package main
@@ -75,6 +77,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "manifest" {
 		return manifestMain(ctx, args[1:], stdout, stderr)
 	}
+	if len(args) > 0 && args[0] == "repo" {
+		return repoMain(ctx, args[1:], stdout, stderr)
+	}
 	asJSON := cli.WantsJSON(args)
 	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
 		if len(args) == 0 || cli.WantsJSON(args[:1]) {
@@ -111,6 +116,7 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-13s %-10s %s\n", c.name, c.args, c.what)
 	}
 	fmt.Fprintf(w, "  %-13s %-10s %s\n", "manifest", "COMMAND", "make, look into, verify and run SUIT envelopes: see firmctl manifest -h")
+	fmt.Fprintf(w, "  %-13s %-10s %s\n", "repo", "COMMAND", "publish, delegate, rotate keys, sign by several people: see firmctl repo -h")
 	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
 }
 
@@ -129,7 +135,11 @@ func (c command) call(ctx context.Context, args []string, asJSON bool, stdout, s
 		if k.args, err = cli.Parse(k.fs, args); err != nil {
 			return err
 		}
-		if want := len(strings.Fields(c.args)); len(k.args) != want {
+		want, many := len(strings.Fields(c.args)), strings.Contains(c.args, "...")
+		if strings.HasSuffix(c.args, "...]") { // none is enough
+			want--
+		}
+		if len(k.args) < want || len(k.args) > want && !many {
 			return cli.Usagef("firmctl %s takes %s, got %q", c.name, c.args, k.args)
 		}
 		return nil

@@ -66,7 +66,7 @@ func manifestVerb(ctx context.Context, args []string, asJSON bool, stdout, stder
 	}
 	switch args[0] {
 	case "-h", "--help", "help":
-		manifestUsage(stdout)
+		manifestUsage(stderr)
 		return nil
 	}
 	for _, c := range manifestCommands() {

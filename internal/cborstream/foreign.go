@@ -3,7 +3,10 @@
 
 package cborstream
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Foreign is Raw for an item by another specification: the keys of its maps can have any order.
 // None may be repeated within its map.
@@ -20,12 +23,12 @@ func (p *Parser) Foreign() ([]byte, error) {
 // checkForeignKey looks for the key just read among those of the same map, which its
 // place tells from other maps.
 func (p *Parser) checkForeignKey(f *frame) error {
-	id := binary.BigEndian.AppendUint32(nil, uint32(f.start))
-	arg, next, _ := p.argument(int(f.key))           // has been read before
-	id = appendHead(id, Kind(p.data[f.key]>>5), arg) // the shortest
+	id := binary.BigEndian.AppendUint32(nil, uint32(p.stack[p.frames-1].item))
+	arg, next, _ := p.argument(int(f.item))           // has been read before
+	id = appendHead(id, Kind(p.data[f.item]>>5), arg) // the shortest
 	id = append(id, p.data[next:p.pos]...)
 	if _, again := p.seen[string(id)]; again {
-		return p.fail(int(f.key), ErrMalformed, "map key repeated")
+		return p.fail(int(f.item), ErrMalformed, "map key repeated")
 	}
 	p.seen[string(id)] = struct{}{}
 	return nil
@@ -44,15 +47,17 @@ func (p *Parser) Pairs() ([]Pair, error) {
 	if kind != Map {
 		return nil, p.fail(p.pos, ErrMalformed, "expected %v, seen %v", Map, kind)
 	}
-	start, level := p.pos, p.level
+	start := p.pos
 	if _, err = p.Foreign(); err != nil {
 		return nil, err
 	}
+	// Once more, as a sequence of items.
+	after, around := p.pos, *p.around()
 	n, first, err := p.argument(start)
 	if err != nil {
 		return nil, err
 	}
-	outer := p.Enter(Part{start: first, end: p.pos, level: level})
+	p.pos, *p.around() = first, frame{left: math.MaxInt32}
 	pairs := make([]Pair, n) // as many as have just been read
 	for i := range pairs {
 		if pairs[i].Key, err = p.Foreign(); err == nil {
@@ -62,7 +67,8 @@ func (p *Parser) Pairs() ([]Pair, error) {
 			return nil, err
 		}
 	}
-	return pairs, p.Leave(outer)
+	p.pos, *p.around() = after, around
+	return pairs, nil
 }
 
 // COSE sets the rules of COSE for this input: heads need not be the shortest, there are no tags, map keys are integers

@@ -11,7 +11,7 @@
 // point, undefined, other simple values and bignums are refused, as are maps
 // with keys that are not integers, strings or arrays.
 //
-// SUIT wraps most of its parts in byte strings. Part passes one over and Enter goes on in it: errors
+// SUIT wraps most of its parts in byte strings. Enter goes on in one and Leave comes back; errors
 // name the byte in the outermost data, Offset the byte in the wrapped string, depth goes on from where the
 // string stands, and items come from the same budget. So what an input may cost does not depend on how it is cut
 // into layers. A Parser allocates nothing, unless it reads Foreign items, and can live on the stack.
@@ -26,7 +26,8 @@ import (
 	"math"
 )
 
-// MaxDepth is the largest depth that Limits can grant.
+// MaxDepth is the largest depth that Limits can grant, and the largest number of arrays, maps, tags and parts
+// around one item.
 const MaxDepth = 32
 
 // Limits bound what one input can cost. All three must be positive; a zero
@@ -66,14 +67,13 @@ type Parser struct {
 	data  []byte // to the end of the part that is being read
 	pos   int    // of the next item; this and all other places count from the start of the outermost data
 	base  int    // where the part begins
-	start int    // where the item being read began
 	items int    // that are left
 
-	around frame // of the next item
-	level  int   // nesting of the next item; of the frames around it all but the last are in stack
-	floor  int   // level at which the part began
-	limit  int   // of level
-	stack  [MaxDepth]frame
+	level  int // nesting of the next item, without parts
+	floor  int // level at which the part began
+	limit  int // of level
+	frames int // around the outermost one
+	stack  [1 + MaxDepth]frame
 
 	seen map[string]struct{} // keys of the maps that Foreign is reading
 	cose bool                // see COSE
@@ -83,10 +83,9 @@ type Parser struct {
 // A frame is an array, map or tag whose content is being read, or a part.
 type frame struct {
 	left             int32 // items to come; a map has two for each pair
-	start            int32 // where it begins
-	key              int32 // where the current key begins
-	lastKey, lastEnd int32 // where the key before it was; lastEnd is 0 before the first
-	isMap, atKey     bool  // a map; a map whose next item is a key
+	item             int32 // where the latest item in it begins
+	lastKey, lastEnd int32 // where a map's latest key is; lastEnd is 0 before the first
+	pairs            int32 // 1 in a map, otherwise 0: left&pairs is 1 when a key has been read
 	tags             bool  // a map that may have tagged keys
 }
 
@@ -99,7 +98,7 @@ func New(data []byte, l Limits) *Parser {
 
 func (p *Parser) init(data []byte, l Limits) {
 	p.data, p.items, p.limit = data, l.Items, min(l.Depth, MaxDepth)
-	p.around.left = math.MaxInt32
+	p.stack[0].left = math.MaxInt32
 	if size := min(l.Size, math.MaxInt32); len(data) > size {
 		p.fail(0, ErrLimit, "%d bytes, limit %d", len(data), size)
 	}
@@ -146,7 +145,7 @@ func (p *Parser) any() error {
 	}
 	switch kind {
 	case Uint, Nint:
-		_, err = p.scalar(kind)
+		_, err = p.integer(kind)
 	case Bytes:
 		_, err = p.Bytes()
 	case Text:
@@ -165,33 +164,35 @@ func (p *Parser) any() error {
 	return err
 }
 
-// done ends an item: it counts in the frame around it.
-func (p *Parser) done() error {
-	p.around.left--
-	if p.around.left > 0 && !p.around.isMap {
+// around is the frame of the next item.
+func (p *Parser) around() *frame { return &p.stack[p.frames] }
+
+// done ends an item of f, the frame around it.
+func (p *Parser) done(f *frame) error {
+	f.left--
+	if f.left > 0 && f.left&f.pairs == 0 {
 		return nil
 	}
-	return p.counted()
+	return p.counted(f)
 }
 
-// counted looks after an item has been counted: a map has a new key, or a frame has
-// ended, which ends an item of the frame around it.
-func (p *Parser) counted() error {
-	for {
-		f := &p.around
-		if f.isMap {
-			f.atKey = f.left%2 == 0
-			if !f.atKey {
-				return p.checkKey(f)
-			}
-		}
-		if f.left > 0 {
-			return nil
-		}
+// counted looks after an item of f has been counted that was a key, or the last of its frame, which
+// ends an item of the frame around that.
+func (p *Parser) counted(f *frame) error {
+	for f.left == 0 {
 		p.level--
-		p.around = p.stack[p.level]
-		p.around.left--
+		p.frames--
+		f = &p.stack[p.frames]
+		f.left--
 	}
+	if f.left&f.pairs == 0 {
+		return nil
+	}
+	if p.pos == int(f.item)+1 && f.lastEnd == f.lastKey+1 && p.data[f.lastKey] < p.data[f.item] && p.seen == nil {
+		f.lastKey, f.lastEnd = f.item, f.item+1 // as most: both are one byte
+		return nil
+	}
+	return p.checkKey(f)
 }
 
 // checkKey compares the key just read with the one before it.
@@ -200,30 +201,36 @@ func (p *Parser) checkKey(f *frame) error {
 		return p.checkForeignKey(f)
 	}
 	if f.lastEnd > 0 {
-		switch bytes.Compare(p.data[f.lastKey:f.lastEnd], p.data[f.key:p.pos]) {
+		switch bytes.Compare(p.data[f.lastKey:f.lastEnd], p.data[f.item:p.pos]) {
 		case 0:
-			return p.fail(int(f.key), ErrMalformed, "map key repeated")
+			return p.fail(int(f.item), ErrMalformed, "map key repeated")
 		case 1:
-			return p.fail(int(f.key), ErrNotCanonical, "map keys not sorted")
+			return p.fail(int(f.item), ErrNotCanonical, "map keys not sorted")
 		}
 	}
-	f.lastKey, f.lastEnd = f.key, int32(p.pos)
+	f.lastKey, f.lastEnd = f.item, int32(p.pos)
 	return nil
 }
 
 // push enters an array, map or tag of n items; n has been checked against the
 // bytes that are there.
-func (p *Parser) push(n int, isMap bool) error {
-	if p.level >= p.limit {
-		return p.fail(p.start, ErrLimit, "nesting deeper than %d", p.limit)
+func (p *Parser) push(n int, pairs int32) error {
+	if p.level >= p.limit || p.frames == MaxDepth {
+		return p.fail(int(p.around().item), ErrLimit, "nesting deeper than %d", p.limit)
 	}
 	if n == 0 {
-		return p.done()
+		return p.done(p.around())
 	}
-	p.stack[p.level] = p.around
 	p.level++
-	p.around = frame{left: int32(n), start: int32(p.start), isMap: isMap, atKey: isMap}
+	p.enter(int32(n), pairs)
 	return nil
+}
+
+// enter makes a frame, for which there is room.
+func (p *Parser) enter(n, pairs int32) {
+	p.frames++
+	f := &p.stack[p.frames]
+	f.left, f.pairs, f.tags, f.lastKey, f.lastEnd = n, pairs, false, 0, 0
 }
 
 // fail makes every further call fail; without items none goes on.

@@ -124,11 +124,11 @@ func TestCBR_01_NestingThroughByteStrings(t *testing.T) {
 			if _, err := p.Array(); err != nil {
 				return err
 			}
-			part, err := p.Part()
+			o, err := p.Enter()
 			if err != nil {
 				return err
 			}
-			outer = append(outer, p.Enter(part))
+			outer = append(outer, o)
 		}
 		if _, err := p.Uint(); err != nil {
 			return err
@@ -157,11 +157,10 @@ func TestItemBudgetIsShared(t *testing.T) {
 	}
 	var last error
 	for range 2 {
-		part, err := p.Part()
+		outer, err := p.Enter()
 		if err != nil {
 			t.Fatal(err)
 		}
-		outer := p.Enter(part)
 		for p.Offset() < len(p.Content()) && last == nil {
 			_, last = p.Uint()
 		}
@@ -277,11 +276,10 @@ func TestCBR_05_Parts(t *testing.T) {
 		if _, err := p.Array(); err != nil {
 			t.Fatal(err)
 		}
-		part, err := p.Part()
+		outer, err := p.Enter()
 		if err != nil {
 			t.Fatal(err)
 		}
-		outer := p.Enter(part)
 		_, err = p.Raw()
 		if err == nil {
 			err = p.Leave(outer)
@@ -303,8 +301,7 @@ func TestCBR_05_Parts(t *testing.T) {
 	// An array that began in a part ends in it.
 	p := New(unhex(t, "82 42 82 01 02"), roomy)
 	p.Array()
-	part, _ := p.Part()
-	outer := p.Enter(part)
+	outer, _ := p.Enter()
 	p.Array()
 	p.Uint()
 	if err := p.Leave(outer); !errors.Is(err, ErrMalformed) {
@@ -318,8 +315,7 @@ func TestM5_ParserAllocatesNothing(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() {
 		p := New(b, roomy)
 		p.Array()
-		part, _ := p.Part()
-		outer := p.Enter(part)
+		outer, _ := p.Enter()
 		p.Raw()
 		p.Leave(outer)
 		p.Raw()
@@ -447,15 +443,13 @@ func TestOffsets(t *testing.T) {
 	if _, err := p.Array(); err != nil {
 		t.Fatal(err)
 	}
-	part, err := p.Part()
-	if err != nil {
+	if _, err := p.Enter(); err != nil {
 		t.Fatal(err)
 	}
-	p.Enter(part)
 	if _, err := p.Uint(); err != nil || p.Offset() != 1 {
 		t.Fatalf("offset %d, %v; want 1", p.Offset(), err)
 	}
-	_, err = p.Uint()
+	_, err := p.Uint()
 	var place *Error
 	if !errors.As(err, &place) || place.Offset != 3 {
 		t.Errorf("got %v, want byte 3 of all", err)
@@ -523,41 +517,51 @@ func TestCBR_06_TaggedKeys(t *testing.T) {
 	}
 }
 
-// A part that was put aside is read later, in the middle of another, at that depth.
-func TestWithin(t *testing.T) {
+// A part that was put aside is read later, as deep as it stood.
+func TestResume(t *testing.T) {
 	// [bstr .cbor [1, [2]], {0: 3, 1: 4}]
-	p := New(unhex(t, "82 44 82 01 81 02 a2 00 03 01 04"), Limits{Size: 100, Depth: 4, Items: 100})
-	if _, err := p.Array(); err != nil {
-		t.Fatal(err)
-	}
-	aside, err := p.Part()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Map(); err != nil {
-		t.Fatal(err)
-	}
-	if k, err := p.Int(); err != nil || k != 0 {
-		t.Fatal(k, err)
-	}
-	outer := p.Within(aside)
-	if _, err := p.Raw(); err != nil || p.Leave(outer) != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []int64{3, 1, 4} {
-		if v, err := p.Int(); err != nil || v != want {
-			t.Fatalf("got %d, %v; want %d", v, err, want)
+	in := unhex(t, "82 44 82 01 81 02 a2 00 03 01 04")
+	aside := func(depth int) (*Parser, Part) {
+		p := New(in, Limits{Size: 100, Depth: depth, Items: 100})
+		p.Array()
+		part, err := p.Part()
+		if err != nil || part.End() != 6 {
+			t.Fatal(part, err)
 		}
+		if _, err := p.Raw(); err != nil || p.Done() != nil {
+			t.Fatal(err)
+		}
+		p.Resume(part)
+		return p, part
 	}
-	if err := p.Done(); err != nil {
-		t.Error(err)
+	p, part := aside(3)
+	if b, err := p.Raw(); err != nil || !bytes.Equal(b, in[2:6]) || p.Done() != nil {
+		t.Errorf("got %x, %v", b, err)
 	}
-	p = New(unhex(t, "82 44 82 01 81 02 a2 00 03 01 04"), Limits{Size: 100, Depth: 3, Items: 100})
+	p.Resume(part)
 	p.Array()
-	aside, _ = p.Part()
-	p.Map()
-	p.Within(aside)
+	if at := p.Offset(); at != 1 {
+		t.Errorf("offset %d, want 1", at)
+	}
+	if err := p.Done(); err == nil {
+		t.Error("done inside the part")
+	}
+	p, _ = aside(2)
 	if _, err := p.Raw(); !errors.Is(err, ErrLimit) {
 		t.Errorf("too deep there: got %v, want ErrLimit", err)
+	}
+}
+
+// Parts take frames, too, though not of the depth that is granted.
+func TestCBR_01_PartsInParts(t *testing.T) {
+	var b []byte
+	for range MaxDepth + 1 {
+		b = AppendBytes(nil, b)
+	}
+	p := New(b, roomy)
+	for i := range MaxDepth + 1 {
+		if _, err := p.Enter(); (err != nil) != (i == MaxDepth) || (err != nil && !errors.Is(err, ErrLimit)) {
+			t.Fatalf("part %d: %v", i, err)
+		}
 	}
 }

@@ -7,23 +7,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/fetch/delta"
 	"github.com/firmament-dev/firmament/fetch/plan"
 	"github.com/firmament-dev/firmament/verify"
 )
 
-const (
-	// DefaultDeltas is from how many of the last releases a new one gets a delta.
-	DefaultDeltas = 3
-	// maxDeltaImage is the largest image that gets deltas: making one sorts the old image in memory.
-	maxDeltaImage = 256 << 20
-)
+// DefaultDeltas is from how many of the last releases a new one gets a delta.
+const DefaultDeltas = 3
 
 // A Delta is a patch that was published with a release.
 type Delta struct {
@@ -33,121 +31,111 @@ type Delta struct {
 	Patch   string `json:"patch"` // path below the repository folder
 }
 
-// offer makes what devices can use instead of the whole payload, puts it beside the payload, and returns how it is to be listed: the chunk index, and a delta from each
-// of the last releases whose image is still there, if it is smaller than nine tenths of the image.
-func (p *Product) offer(ctx context.Context, out *Published, image io.ReadSeeker) (*plan.Offers, error) {
-	if _, err := image.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	x, err := chunk.BuildIndex(io.LimitReader(image, out.Size))
+// offer makes what devices can use instead of the whole payload, which is published already, puts it beside the payload, and returns how it is to be listed: the chunk index, and
+// a delta from each of the last releases whose image is still there, if it is smaller than nine tenths of the image.
+func (p *Product) offer(ctx context.Context, out *Published) (*plan.Offers, error) {
+	image, err := p.openPayload(out.Release)
 	if err != nil {
 		return nil, err
 	}
-	digest, err := verify.ParseDigest(out.Digest)
+	defer image.Close()
+	x, err := chunk.BuildIndex(image.reader())
 	if err != nil {
 		return nil, err
 	}
-	offered := plan.Payload{Digest: digest, Size: out.Size}
 	var index bytes.Buffer
 	if _, err := x.WriteTo(&index); err != nil {
 		return nil, err
 	}
-	offered.Index = &plan.Index{URI: out.Payload + ".caibx", Size: int64(index.Len()), Digest: verify.Sum(verify.SHA256, index.Bytes())}
-	olds := p.bases(out)
-	var target []byte
-	if len(olds) > 0 {
-		if target, err = readAll(image, out.Size); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range olds {
-		d, missing, err := p.delta(ctx, out, r, target, x)
-		if err != nil {
-			return nil, fmt.Errorf("delta from release %d: %w", r.Sequence, err)
-		}
-		if missing < out.Size {
-			offered.Index.From = append(offered.Index.From, plan.Missing{From: d.From, Bytes: missing})
-		}
-		if d.Size < out.Size/10*9 {
-			offered.Deltas = append(offered.Deltas, d)
-			out.Deltas = append(out.Deltas, Delta{r.Sequence, r.Version, d.Size, d.URI})
-		}
-	}
+	offered := plan.Payload{Digest: image.digest, Size: out.Size,
+		Index: &plan.Index{URI: out.Payload + ".caibx", Size: int64(index.Len()), Digest: verify.Sum(verify.SHA256, index.Bytes())}}
 	if err := p.Repo.PutPayload(ctx, filepath.Base(offered.Index.URI), bytes.NewReader(index.Bytes())); err != nil {
 		return nil, fmt.Errorf("chunk index: %w", err)
+	}
+	for _, r := range p.bases(out) {
+		if err := p.offerFrom(ctx, out, r, image, x, &offered); err != nil {
+			return nil, fmt.Errorf("delta from release %d: %w", r.Sequence, err)
+		}
 	}
 	return &plan.Offers{Payloads: []plan.Payload{offered}}, nil
 }
 
-// bases are the last releases with another image than out's, newest first.
+// bases are the last releases with another image than out's that is still there, newest first.
 func (p *Product) bases(out *Published) []Release {
 	var bases []Release
 	seen := map[string]bool{out.Digest: true}
 	for i := len(p.Config.Releases) - 1; i >= 0 && len(bases) < p.Deltas; i-- {
 		r := p.Config.Releases[i]
-		if st, err := os.Stat(p.payloadFile(r)); seen[r.Digest] || err != nil || st.Size() != r.Size || r.Size > maxDeltaImage || out.Size > maxDeltaImage {
+		if seen[r.Digest] {
 			continue
 		}
-		seen[r.Digest] = true
-		bases = append(bases, r)
+		if f, err := p.openPayload(r); err == nil {
+			f.Close()
+			seen[r.Digest] = true
+			bases = append(bases, r)
+		}
 	}
 	return bases
 }
 
-func (p *Product) payloadFile(r Release) string {
-	digest, err := verify.ParseDigest(r.Digest)
+// offerFrom adds what is offered to devices that run r. A patch's name is its digest: the same patch made again is the same file.
+func (p *Product) offerFrom(ctx context.Context, out *Published, r Release, image *payload, x *chunk.Index, offered *plan.Payload) (err error) {
+	old, err := p.openPayload(r)
 	if err != nil {
-		return "" // nothing is there
+		return err
 	}
-	return filepath.Join(p.RepositoryDir(), "payloads", hex.EncodeToString(digest.Bytes()))
-}
-
-// delta makes and publishes the patch from r's image. Its name is its digest: the same patch made again is the same file.
-func (p *Product) delta(ctx context.Context, out *Published, r Release, target []byte, x *chunk.Index) (d plan.Delta, missing int64, err error) {
-	old, err := os.ReadFile(p.payloadFile(r))
+	defer old.Close()
+	from := plan.Old{Digest: old.digest, Size: r.Size}
+	seed, err := chunk.BuildIndex(old.reader())
 	if err != nil {
-		return d, 0, err
+		return err
 	}
-	seed, err := chunk.BuildIndex(bytes.NewReader(old))
+	if missing := chunk.NewReuse(nil, out.Payload, x, chunk.Seed{Image: old, Index: seed}).Missing(); missing < out.Size {
+		offered.Index.From = append(offered.Index.From, plan.Missing{From: from, Bytes: missing})
+	}
+	patch, err := os.CreateTemp(p.Dir, ".delta-*")
 	if err != nil {
-		return d, 0, err
+		return err
 	}
-	missing = chunk.NewReuse(nil, out.Payload, x, chunk.Seed{Image: bytes.NewReader(old), Index: seed}).Missing()
-	var patch patchFile
+	defer func() { err = errors.Join(err, patch.Close(), os.Remove(patch.Name())) }()
 	// Small frames: of a small image a cut costs less, and the patch is hardly larger.
 	frame := int64(delta.DefaultFrameSize)
-	if len(target) < 16*delta.DefaultFrameSize {
+	if out.Size < 16*frame {
 		frame = delta.MinFrameSize
 	}
-	info, err := delta.Make(ctx, old, target, &patch, delta.Options{FrameSize: frame})
-	if err != nil {
-		return d, 0, err
+	info, err := delta.Make(ctx, old.reader(), image.reader(), patch, delta.Options{FrameSize: frame})
+	if err != nil || info.Size >= out.Size/10*9 {
+		return err
 	}
-	d = plan.Delta{
-		From: plan.Old{Digest: verify.Sum(verify.SHA256, old), Size: int64(len(old))},
-		URI:  "payloads/" + hex.EncodeToString(info.Digest.Bytes()) + ".delta", Size: info.Size, Digest: info.Digest, Memory: info.Memory,
+	d := plan.Delta{From: from, URI: "payloads/" + hex.EncodeToString(info.Digest.Bytes()) + ".delta", Size: info.Size, Digest: info.Digest, Memory: info.Memory}
+	if err := p.Repo.PutPayload(ctx, filepath.Base(d.URI), io.NewSectionReader(patch, 0, info.Size)); err != nil {
+		return err
 	}
-	if d.Size >= out.Size/10*9 {
-		return d, missing, nil // not worth a file
-	}
-	return d, missing, p.Repo.PutPayload(ctx, filepath.Base(d.URI), bytes.NewReader(patch.data))
+	offered.Deltas = append(offered.Deltas, d)
+	out.Deltas = append(out.Deltas, Delta{r.Sequence, r.Version, d.Size, d.URI})
+	return nil
 }
 
-func readAll(image io.ReadSeeker, size int64) ([]byte, error) {
-	if _, err := image.Seek(0, io.SeekStart); err != nil {
+// A payload is the published image of a release.
+type payload struct {
+	*os.File
+	size   int64
+	digest verify.Digest
+}
+
+func (f *payload) reader() *io.SectionReader { return io.NewSectionReader(f, 0, f.size) }
+
+func (p *Product) openPayload(r Release) (*payload, error) {
+	digest, err := verify.ParseDigest(r.Digest)
+	if err != nil {
+		return nil, cli.Damagedf("%s: digest of release %d: %w", configName, r.Sequence, err)
+	}
+	f, size, err := cli.OpenFile(filepath.Join(p.RepositoryDir(), "payloads", hex.EncodeToString(digest.Bytes())), "a published image")
+	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, size)
-	_, err := io.ReadFull(image, b)
-	return b, err
-}
-
-// patchFile is an io.WriterAt in memory.
-type patchFile struct{ data []byte }
-
-func (f *patchFile) WriteAt(p []byte, at int64) (int, error) {
-	if n := int(at) + len(p); n > len(f.data) {
-		f.data = append(f.data, make([]byte, n-len(f.data))...)
+	if size != r.Size {
+		return nil, errors.Join(cli.Damagedf("%s has %d bytes, want the %d of release %d", f.Name(), size, r.Size, r.Sequence), f.Close())
 	}
-	return copy(f.data[at:], p), nil
+	return &payload{f, size, digest}, nil
 }

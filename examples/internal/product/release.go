@@ -137,7 +137,7 @@ func (p *Product) publish(ctx context.Context, out *Published, image io.ReadSeek
 	if err := p.Repo.PutPayload(ctx, name+".chunks", bytes.NewReader(pages)); err != nil {
 		return fmt.Errorf("chunk digests: %w", err)
 	}
-	offers, err := p.offer(ctx, out, image)
+	offers, err := p.offer(ctx, out)
 	if err != nil {
 		return err
 	}
