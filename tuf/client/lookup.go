@@ -148,6 +148,10 @@ func (c *Client) Download(ctx context.Context, file tuf.TargetFile, dst io.Write
 	if !c.ready {
 		return fmt.Errorf("%w: %q: metadata has not been refreshed", tuf.ErrTargetUnknown, file.Path)
 	}
+	return c.copyTarget(ctx, file, dst)
+}
+
+func (c *Client) copyTarget(ctx context.Context, file tuf.TargetFile, dst io.Writer) error {
 	name, err := file.Filename(c.set.Root().ConsistentSnapshot())
 	if err != nil {
 		return err
@@ -164,7 +168,7 @@ func (c *Client) Download(ctx context.Context, file tuf.TargetFile, dst io.Write
 			failed = errors.Join(failed, transportError(ctx, "targets/"+name, file.Length, err))
 			continue
 		}
-		err = file.Copy(dst, remoteReader{ctx, name, file.Length, body}) // dst cannot be rewound: no second try after this
+		err = file.Copy(dst, remoteReader{ctx, "targets/" + name, file.Length, body}) // dst cannot be rewound: no second try after this
 		if err != nil {
 			m.failures++
 		}
@@ -192,7 +196,7 @@ type remoteReader struct {
 func (r remoteReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = transportError(r.ctx, "targets/"+r.name, r.max, err)
+		err = transportError(r.ctx, r.name, r.max, err)
 	}
 	return n, err
 }
