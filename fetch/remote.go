@@ -41,55 +41,74 @@ func NewRemote(o Options, base string) (*Remote, error) {
 // with Timeout true, or another ErrTransport when the budget of retries is spent; those of [Source];
 // ErrResource for a name that is no valid path.
 func (r *Remote) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
+	data, _, err := r.GetUnless(ctx, name, limit, "")
+	return data, err
+}
+
+// GetUnless is Get that spares the transfer of a file that has not changed: it returns ErrUnchanged if the file is still the version that
+// unless stands for, which is what an earlier GetUnless returned as version. Version is "" if the source knows no such thing (see ConditionalSource).
+func (r *Remote) GetUnless(ctx context.Context, name string, limit int64, unless string) (data []byte, version string, err error) {
+	uri, err := r.uri(name, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	o := r.o
+	if c, ok := o.Source.(ConditionalSource); ok && unless != "" {
+		o.Source = conditional{c, unless}
+	}
+	budget := budget{o: &r.o, uri: uri}
+	for {
+		data, version, err := get(ctx, &o, uri, limit)
+		if err == nil {
+			return data, version, nil
+		}
+		if err := budget.wait(ctx, err); err != nil {
+			return nil, "", fmt.Errorf("get %s: %w", RedactURI(uri), err)
+		}
+	}
+}
+
+// uri is where the file called name is.
+func (r *Remote) uri(name string, limit int64) (string, error) {
 	if !fs.ValidPath(name) || name == "." || limit < 0 {
-		return nil, fmt.Errorf("get %q, limit %d: %w", name, limit, ErrResource)
+		return "", fmt.Errorf("get %q, limit %d: %w", name, limit, ErrResource)
 	}
 	parts := strings.Split(name, "/")
 	for i := range parts {
 		parts[i] = url.PathEscape(parts[i])
 	}
-	uri := r.base.JoinPath(parts...).String()
-	budget := budget{o: &r.o, uri: uri}
-	for {
-		data, err := r.get(ctx, uri, limit)
-		if err == nil {
-			return data, nil
-		}
-		if err := budget.wait(ctx, err); err != nil {
-			return nil, fmt.Errorf("get %s: %w", RedactURI(uri), err)
-		}
-	}
+	return r.base.JoinPath(parts...).String(), nil
 }
 
 // get is one attempt.
-func (r *Remote) get(ctx context.Context, uri string, limit int64) ([]byte, error) {
-	b, err := open(ctx, &r.o, uri, 0, 0, "")
+func get(ctx context.Context, o *Options, uri string, limit int64) (data []byte, version string, err error) {
+	b, err := open(ctx, o, uri, 0, 0, "")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer b.close()
 	tooLong := &SizeError{URI: RedactURI(uri), Max: max(limit, 1), Seen: limit + 1}
 	if b.Size > limit {
 		tooLong.Seen = b.Size
-		return nil, tooLong
+		return nil, "", tooLong
 	}
 	if b.Offset != 0 {
-		return nil, fmt.Errorf("body begins at %d, asked for the whole file: %w", b.Offset, ErrRange)
+		return nil, "", fmt.Errorf("body begins at %d, asked for the whole file: %w", b.Offset, ErrRange)
 	}
-	data, err := io.ReadAll(io.LimitReader(b, limit))
+	data, err = io.ReadAll(io.LimitReader(b, limit))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if b.Size >= 0 && int64(len(data)) < b.Size {
-		return nil, fmt.Errorf("%d of %d bytes: %w", len(data), b.Size, early(io.ErrUnexpectedEOF))
+		return nil, "", fmt.Errorf("%d of %d bytes: %w", len(data), b.Size, early(io.ErrUnexpectedEOF))
 	}
 	if int64(len(data)) == limit {
 		// A limit reached is not yet a limit exceeded: only another byte is.
 		if n, err := io.ReadFull(b, make([]byte, 1)); n > 0 {
-			return nil, tooLong
+			return nil, "", tooLong
 		} else if !errors.Is(err, io.EOF) {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	return data, nil
+	return data, b.Validator, nil
 }

@@ -27,7 +27,10 @@ import (
 // A Source is a fetch.RangeSource for http and https. It is safe for concurrent use.
 type Source struct{ client *http.Client }
 
-var _ fetch.RangeSource = (*Source)(nil)
+var (
+	_ fetch.RangeSource       = (*Source)(nil)
+	_ fetch.ConditionalSource = (*Source)(nil)
+)
 
 // New returns a Source that uses a copy of client. The copy has no overall Timeout, which would cut long downloads (package fetch
 // bounds every step), and follows redirects by the rules of fetch.ErrRedirect before it
@@ -55,7 +58,15 @@ func (s *Source) Open(ctx context.Context, uri string, offset int64, validator s
 
 // OpenRange implements fetch.RangeSource.
 func (s *Source) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
-	return s.get(ctx, request{uri, offset, length, validator})
+	return s.get(ctx, request{uri: uri, offset: offset, length: length, validator: validator})
+}
+
+// OpenUnless implements fetch.ConditionalSource with If-None-Match, so for versions that a strong entity tag names.
+func (s *Source) OpenUnless(ctx context.Context, uri, unless string) (*fetch.Stream, error) {
+	if !isETag(unless) {
+		unless = ""
+	}
+	return s.get(ctx, request{uri: uri, unless: unless})
 }
 
 // A request is for the bytes from offset on, or for length of them if length is not 0.
@@ -63,6 +74,7 @@ type request struct {
 	uri            string
 	offset, length int64
 	validator      string
+	unless         string // an entity tag
 }
 
 func (r request) ranged() bool { return r.offset > 0 || r.length > 0 }
@@ -96,6 +108,9 @@ func (r request) http(ctx context.Context) (*http.Request, error) {
 	}
 	// Said explicitly, so that the transport does not ask for gzip and unpack it behind our back.
 	req.Header.Set("Accept-Encoding", "identity")
+	if r.unless != "" {
+		req.Header.Set("If-None-Match", r.unless)
+	}
 	if r.ranged() {
 		last := ""
 		if r.length > 0 {
@@ -113,6 +128,11 @@ func (r request) http(ctx context.Context) (*http.Request, error) {
 func (r request) stream(resp *http.Response) (*fetch.Stream, error) {
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusPartialContent:
+	case http.StatusNotModified:
+		if r.unless != "" {
+			return nil, fmt.Errorf("%s: %w", fetch.RedactURI(r.uri), fetch.ErrUnchanged)
+		}
+		return nil, &fetch.StatusError{URI: fetch.RedactURI(r.uri), Status: resp.StatusCode}
 	case http.StatusRequestedRangeNotSatisfiable:
 		if r.ranged() {
 			return nil, fmt.Errorf("%s answered 416 to bytes from %d: %w", fetch.RedactURI(r.uri), r.offset, fetch.ErrRange)
