@@ -6,8 +6,8 @@ package client_test
 // Faults in what is fetched, where, in which order, and what is kept of it.
 
 var brokenFiles = []broken{
-	{"an absent timestamp is no error", edits(edit("client/refresh.go", "data, err := get(ctx, r, \"metadata/\"+tuf.RoleTimestamp.Filename(), c.o.Limits.Timestamp)",
-		"data, err := get(ctx, r, \"metadata/\"+tuf.RoleTimestamp.Filename(), c.o.Limits.Timestamp)\nif errors.Is(err, fs.ErrNotExist) {\nreturn nil\n}")), []string{"test_timestamp_404"}},
+	{"an absent timestamp is no error", edits(edit("client/refresh.go", "if err := c.updateTimestamp(ctx, r); err != nil {",
+		"if err := c.updateTimestamp(ctx, r); errors.Is(err, fs.ErrNotExist) {\nreturn nil\n} else if err != nil {")), []string{"test_timestamp_404"}},
 	{"an absent snapshot is no error", edits(edit("client/refresh.go", "c.updateSnapshot(ctx, r, at); err != nil {",
 		"c.updateSnapshot(ctx, r, at); errors.Is(err, fs.ErrNotExist) {\nreturn nil\n} else if err != nil {")), []string{"test_snapshot_404"}},
 	{"absent targets metadata is no error", edits(edit("client/refresh.go", "c.updateTargets(ctx, r, at); err != nil {",
@@ -84,7 +84,7 @@ var brokenCaches = []broken{
 	{"roots are not kept", edits(edit("client/refresh.go", "err = c.cache.write(name, data)\n\t\t}\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tfetched++", "_ = name\n\t\t}\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tfetched++")), []string{
 		"test_root_rotation[1-of-1-key-rotation]", "test_unsigned_metadata[timestamp]", "test_custom_fields",
 	}},
-	{"timestamp is not kept", edits(edit("client/refresh.go", "if newer {", "if newer && c == nil {")), []string{
+	{"timestamp is not kept", edits(edit("client/conditional.go", "if newer {", "if newer && c == nil {")), []string{
 		"test_basic_refresh_trusted_data", "test_implicit_refresh", "test_timestamp_content_changes", "test_snapshot_404", "test_targets_404", "test_unsigned_metadata[snapshot]",
 	}},
 	{"metadata is not kept as it was served", edits(edit("client/cache.go", "old, err := durable.ReadFile(c.fsys, name, int64(len(data)))",

@@ -132,6 +132,6 @@ var brokenTime = []broken{
 	{"valid up to the very second", edits(edit("role.go", "at.Before(h.expires)", "!at.After(h.expires)")), []string{"expires at the very second"}},
 	{"an expired root stands in the way of the next", edits(edit("client/refresh.go", "data, err := get(ctx, r, \"metadata/\"+name, c.o.Limits.Root)",
 		"if err := c.set.Root().CheckFresh(c.at); err != nil {\nreturn err\n}\ndata, err := get(ctx, r, \"metadata/\"+name, c.o.Limits.Root)")), []string{"test_expired_local_root"}},
-	{"an expired timestamp stands in the way of the next", edits(edit("client/refresh.go", "newer, err := c.set.UpdateTimestamp(data, at)",
-		"if old := c.set.Timestamp(); old != nil && old.CheckFresh(at) != nil {\nreturn old.CheckFresh(at)\n}\nnewer, err := c.set.UpdateTimestamp(data, at)")), []string{"test_expired_local_timestamp"}},
+	{"an expired timestamp stands in the way of the next", edits(edit("client/conditional.go", "newer, err := c.set.UpdateTimestamp(data, c.at)",
+		"if old := c.set.Timestamp(); old != nil && old.CheckFresh(c.at) != nil {\nreturn old.CheckFresh(c.at)\n}\nnewer, err := c.set.UpdateTimestamp(data, c.at)")), []string{"test_expired_local_timestamp"}},
 }

@@ -5,6 +5,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type state struct {
 	Time   time.Time `json:"time"` // start of the last complete update
 	Root   int64     `json:"root"` // the newest root trusted
 	Floor  tuf.Floor `json:"floor"`
+	Seen   *seen     `json:"seen,omitempty"`
 
 	// Keys are the public keys of the timestamp and the snapshot role under which Floor and the files were accepted.
 	Keys map[tuf.Role][]verify.Digest `json:"keys"`
@@ -50,7 +52,35 @@ func cacheError(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", tuf.ErrCache, what, err)
 }
 
-func (c *cache) lock() (unlock func() error, err error) {
+// lockWait is how long a call waits for another process that uses the cache, lockPoll how often it looks.
+const (
+	lockWait = 30 * time.Second
+	lockPoll = 20 * time.Millisecond
+)
+
+// lock takes the lock of the directory, and waits for another process that holds it.
+func (c *cache) lock(ctx context.Context) (unlock func() error, err error) {
+	end := time.NewTimer(lockWait)
+	defer end.Stop()
+	for {
+		unlock, err := c.tryLock()
+		if !errors.Is(err, simfs.ErrBusy) {
+			return unlock, err
+		}
+		poll := time.NewTimer(lockPoll)
+		select {
+		case <-poll.C:
+			continue
+		case <-ctx.Done():
+			err = errors.Join(err, ctx.Err())
+		case <-end.C:
+		}
+		poll.Stop()
+		return nil, err
+	}
+}
+
+func (c *cache) tryLock() (unlock func() error, err error) {
 	l, err := c.fsys.Lock("lock")
 	if err != nil {
 		return nil, cacheError("lock", err)
@@ -220,9 +250,9 @@ func (c *cache) forget(names ...string) error {
 }
 
 // settle records a complete update. It writes if metadata changed, else at most once in settleEvery.
-func (c *cache) settle(floor tuf.Floor, at time.Time) error {
+func (c *cache) settle(floor tuf.Floor, at time.Time, seen *seen) error {
 	next := c.state
-	next.Floor = floor
+	next.Floor, next.Seen = floor, seen
 	if at.After(next.Time) {
 		next.Time = at.UTC()
 	}

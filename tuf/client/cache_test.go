@@ -4,6 +4,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/internal/testkeys"
@@ -46,6 +49,8 @@ func clone(files map[string][]byte) map[string][]byte {
 }
 
 // TestTUF_22: any file of the cache damaged in any way: the next start fetches it again, and trusts nothing older.
+//
+// covers: B1
 func TestTUF_22_CacheDamage(t *testing.T) {
 	damages := map[string]func(string) string{
 		"empty": func(string) string { return "" }, "null": func(string) string { return "null" }, "object": func(string) string { return "{}" },
@@ -240,6 +245,8 @@ func TestTUF_15_RootChain(t *testing.T) {
 }
 
 // TestTUF_15_HiddenRoot: root 2 revoked the timestamp key; a thief of that key hides root 2 from a device that knows it.
+//
+// covers: B4
 func TestTUF_15_HiddenRoot(t *testing.T) {
 	d, old := rotated(t)
 	d.repo.Files = old
@@ -314,10 +321,17 @@ func TestTUF_24_TwoProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = a.Refresh(t.Context())
-	if !errors.Is(err, tuf.ErrCache) || !errors.Is(err, simfs.ErrBusy) {
-		t.Errorf("locked: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		err = a.Refresh(t.Context())
+		if !errors.Is(err, tuf.ErrCache) || !errors.Is(err, simfs.ErrBusy) {
+			t.Errorf("locked: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err = a.Refresh(ctx); !errors.Is(err, simfs.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("locked, and the caller in a hurry: %v", err)
+		}
+	})
 	if _, err := a.Target(t.Context(), "fw/a.suit"); !errors.Is(err, tuf.ErrTargetUnknown) {
 		t.Errorf("target answered without a refresh: %v", err)
 	}
@@ -325,6 +339,20 @@ func TestTUF_24_TwoProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.refresh(nil)
+	// One that is released meanwhile is waited for.
+	if lock, err = a.fsys.Lock("lock"); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		time.AfterFunc(10*time.Second, func() {
+			if err := lock.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := a.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // The other process got no further than a newer timestamp. That is on the medium, so it counts here too.

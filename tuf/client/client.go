@@ -21,6 +21,7 @@ type Client struct {
 	mu        sync.Mutex
 	cache     cache
 	remotes   []*mirror
+	asked     *mirror   // the last of them that was asked
 	set       *tuf.Set  // nil until it has been read from the cache, and again after an error
 	ready     bool      // the last Refresh succeeded
 	floorKeys floorKeys // of the root at which Options.Floor stands, once the chain has passed it
@@ -48,6 +49,8 @@ func New(o Options) (*Client, error) {
 // reads two small files from the Remote and writes nothing. After an error what was verified before is kept, what was
 // refused is not, and Target answers nothing until a Refresh succeeds.
 //
+// Processes that share a cache take turns: Refresh waits for another one, up to half a minute.
+//
 // Errors: tuf.ErrThreshold, ErrRollback, ErrFreeze, ErrMixAndMatch, ErrMalformed and ErrLength for what the repository
 // served, usually inside a *tuf.RoleError; tuf.ErrTransport and ErrSlowRetrieval for the way there; tuf.ErrCache for the
 // cache.
@@ -61,7 +64,7 @@ func (c *Client) Refresh(ctx context.Context) error {
 
 func (c *Client) refresh(ctx context.Context) (err error) {
 	c.ready = false
-	unlock, err := c.cache.lock()
+	unlock, err := c.cache.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func (c *Client) refresh(ctx context.Context) (err error) {
 		return err
 	}
 	before := c.cache.state.Floor
-	if err := c.cache.settle(c.set.Floor(), c.at); err != nil {
+	if err := c.cache.settle(c.set.Floor(), c.at, c.remember()); err != nil {
 		return err
 	}
 	if c.cache.state.Floor.Snapshot != before.Snapshot {

@@ -31,7 +31,7 @@ func (c *Client) keepDelegated(ctx context.Context, b *body, t *tuf.Targets) err
 	unlock := func() error { return nil }
 	if b.pending == nil {
 		var err error
-		unlock, err = c.cache.lock()
+		unlock, err = c.cache.tryLock()
 		if errors.Is(err, simfs.ErrBusy) {
 			return nil
 		}

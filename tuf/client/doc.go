@@ -15,7 +15,7 @@
 // A Remote is asked for "metadata/timestamp.json", "metadata/2.root.json", "metadata/7.snapshot.json", "metadata/7.targets.json"
 // and, for a target fw/stable.suit, "targets/fw/<sha256>.stable.suit". Without consistent snapshots the numbers and the digest
 // are absent, except on root. The metadata of a delegated role is asked for under the role's name, in which what does not
-// belong in a path element is percent-escaped.
+// belong in a path element is percent-escaped. A Remote that is Conditional is not asked for a timestamp that has not changed.
 //
 // # The cache
 //
@@ -38,6 +38,11 @@
 //     failed in between.
 //
 // Options.Floor, a counter that is kept elsewhere, holds the versions of root and timestamp for the case that the whole cache is lost.
+//
+// # Several repositories, and none
+//
+// A Map asks several repositories, of which a threshold must agree on a target (TAP 4). A device without a network reads a Bundle, or a
+// directory, as its Remote; Client.Export makes one.
 //
 // # The clock
 //

@@ -63,7 +63,7 @@ func (c *Client) delegated(ctx context.Context, d tuf.Delegation) (*tuf.Targets,
 	var b *body
 	err = c.each(ctx, func(r Remote) (err error) {
 		// The name on the wire is one element of a path, whatever the role is called.
-		if b, err = c.download(ctx, r, c.remoteName(url.PathEscape(d.Name()), listed), file, limit, c.cache.lock); err != nil {
+		if b, err = c.download(ctx, r, c.remoteName(url.PathEscape(d.Name()), listed), file, limit, func() (func() error, error) { return c.cache.lock(ctx) }); err != nil {
 			return err
 		}
 		if t, err = c.set.OpenDelegatedFile(d, b, b.size, c.at); err != nil {
@@ -95,10 +95,11 @@ func (c *Client) FindCustom(ctx context.Context, name string) (data, custom []by
 		return nil, nil, err
 	}
 	file, err := c.target(ctx, name)
-	if errors.Is(err, tuf.ErrCache) { // once more, without what was damaged
-		if err = c.refresh(ctx); err == nil {
-			file, err = c.target(ctx, name)
+	for again := 0; errors.Is(err, tuf.ErrCache) && again < 3; again++ { // without what was damaged, or with what another process put there
+		if err := c.refresh(ctx); err != nil {
+			return nil, nil, err
 		}
+		file, err = c.target(ctx, name)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -16,6 +16,7 @@ import (
 type mirror struct {
 	Remote
 	failures int
+	version  string // of the timestamp that is held, as this Remote calls it
 }
 
 // order is the Remotes, those that failed least first; among equals, as Options has them.
@@ -30,6 +31,7 @@ func (c *Client) order() []*mirror {
 func (c *Client) each(ctx context.Context, f func(Remote) error) error {
 	var all error
 	for _, m := range c.order() {
+		c.asked = m
 		err := f(m.Remote)
 		if err == nil {
 			m.failures = 0

@@ -24,6 +24,7 @@ func (c *Client) load() error {
 	}
 	set := *c.first
 	c.set = &set
+	c.recall()
 	return nil
 }
 
@@ -89,18 +90,8 @@ func (c *Client) restore(ctx context.Context, timestamp int64) {
 
 // updateRoles is sections 5.4 to 5.6. Each file is written as soon as it is verified, and only then.
 func (c *Client) updateRoles(ctx context.Context, r Remote, at time.Time) error {
-	data, err := get(ctx, r, "metadata/"+tuf.RoleTimestamp.Filename(), c.o.Limits.Timestamp)
-	if err != nil {
+	if err := c.updateTimestamp(ctx, r); err != nil {
 		return err
-	}
-	newer, err := c.set.UpdateTimestamp(data, at)
-	if err != nil {
-		return err
-	}
-	if newer {
-		if err := c.cache.write(tuf.RoleTimestamp.Filename(), data); err != nil {
-			return err
-		}
 	}
 	if !c.set.SnapshotCurrent() {
 		if err := c.updateSnapshot(ctx, r, at); err != nil {

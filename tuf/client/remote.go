@@ -39,19 +39,27 @@ func transportError(ctx context.Context, name string, max int64, err error) erro
 }
 
 func tooLong(err error) bool {
-	e, ok := errors.AsType[interface {
+	return has(err, func(e interface {
 		error
 		TooLong() bool
-	}](err)
-	return ok && e.TooLong()
+	}) bool {
+		return e.TooLong()
+	})
 }
 
 func timeout(err error) bool {
-	e, ok := errors.AsType[interface {
+	return has(err, func(e interface {
 		error
 		Timeout() bool
-	}](err)
-	return ok && e.Timeout()
+	}) bool {
+		return e.Timeout()
+	})
+}
+
+// has reports whether err has, somewhere in its tree, a method that says yes.
+func has[E error](err error, says func(E) bool) bool {
+	e, ok := errors.AsType[E](err)
+	return ok && says(e)
 }
 
 // DirRemote reads a repository from a directory: os.DirFS, the FS of an os.Root, an embedded one. The directory is
