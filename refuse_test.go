@@ -195,7 +195,7 @@ func (w *world) snapshot(t *testing.T, sim *simfs.Sim) snapshot {
 // sentinel and leaves the running slot, the boot record, the accepted release and the counter alone; when the attack
 // stops, the device updates.
 //
-// covers: TUF-01 TUF-02 TUF-03 TUF-06 TUF-10 CMD-07 CMD-08 COS-03 REG-04
+// covers: TUF-01, TUF-02, TUF-03, TUF-06, TUF-10, CMD-07, CMD-08, COS-03, REG-04
 func TestM4_Refusals(t *testing.T) {
 	attacks := []struct {
 		name string

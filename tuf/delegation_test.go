@@ -55,6 +55,8 @@ func TestBinName(t *testing.T) {
 }
 
 // A delegation that has two readings, or none, is refused with the metadata that holds it.
+//
+// covers: B7, B24
 func TestTUF_17_MalformedDelegations(t *testing.T) {
 	role := func(change map[string]any) map[string]any {
 		r := map[string]any{"name": "a", "keyids": []any{}, "threshold": 1, "terminating": false, "paths": []any{"*"}}
@@ -90,7 +92,8 @@ func TestTUF_17_MalformedDelegations(t *testing.T) {
 		"path 1":          {role(map[string]any{"paths": []any{1}}), tuf.ErrMalformed},
 		"paths, prefixes": {role(map[string]any{"path_hash_prefixes": []any{"00"}}), tuf.ErrMalformed},
 		"roles and bins":  {both, tuf.ErrMalformed},
-		"bits 0":          {bins(0), tuf.ErrMalformed}, "bits -1": {bins(-1), tuf.ErrMalformed}, "bits 33": {bins(33), tuf.ErrMalformed},
+		"bits 0":          {bins(0), tuf.ErrMalformed}, "bits -1": {bins(-1), tuf.ErrMalformed}, "bits 33": {bins(33), tuf.ErrMalformed}, "bits 40": {bins(40), tuf.ErrMalformed},
+		"short key": {map[string]any{"keys": map[string]any{"k": json.RawMessage(`{"keytype":"ed25519","scheme":"ed25519","keyval":{"public":"00"}}`)}, "roles": []any{}}, tuf.ErrMalformed},
 		"bits 2^63": {bins(json.RawMessage("9223372036854775808")), tuf.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,6 +114,8 @@ func TestTUF_17_MalformedDelegations(t *testing.T) {
 }
 
 // Keys of every scheme that the package verifies count, and their signatures over other bytes do not.
+//
+// covers: B21
 func TestKeySchemes(t *testing.T) {
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -147,26 +152,32 @@ func TestKeySchemes(t *testing.T) {
 			r.Edit = func(role tuf.Role, signed map[string]any) {
 				if role == tuf.RoleRoot {
 					signed["keys"].(map[string]any)["new"] = map[string]any{"keytype": keyType, "scheme": scheme, "keyval": map[string]any{"public": public}}
-					signed["roles"].(map[string]any)["timestamp"] = map[string]any{"keyids": []any{"new"}, "threshold": 1}
+					for _, role := range []string{"timestamp", "targets"} {
+						signed["roles"].(map[string]any)[role] = map[string]any{"keyids": []any{"new"}, "threshold": 1}
+					}
 				}
 			}
 			r.Publish(tuf.RoleRoot)
-			timestamp := r.Signed(tuf.RoleTimestamp)
-			text, err := json.Marshal(timestamp)
-			if err != nil {
-				t.Fatal(err)
+			signature := func(signed any) []byte {
+				text, err := json.Marshal(signed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				message, err := tuf.Canonical(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sig, err := c.sign(message)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return sig
 			}
-			message, err := tuf.Canonical(text)
-			if err != nil {
-				t.Fatal(err)
+			with := func(signed any, sig []byte) []byte {
+				return tuftest.Envelope(signed, []any{map[string]any{"keyid": "new", "sig": fmt.Sprintf("%x", sig)}})
 			}
-			sig, err := c.sign(message)
-			if err != nil {
-				t.Fatal(err)
-			}
-			with := func(sig []byte) []byte {
-				return tuftest.Envelope(timestamp, []any{map[string]any{"keyid": "new", "sig": fmt.Sprintf("%x", sig)}})
-			}
+			timestamp, targets := r.Signed(tuf.RoleTimestamp), r.Signed(tuf.RoleTargets)
+			sig, onTargets := signature(timestamp), signature(targets)
 			s := provisioned(t, r)
 			if err := s.UpdateRoot(r.Root(2)); err != nil {
 				t.Fatal(err)
@@ -177,11 +188,17 @@ func TestKeySchemes(t *testing.T) {
 			bad := append([]byte(nil), sig...)
 			bad[len(bad)/2] ^= 1
 			for _, sig := range [][]byte{bad, sig[1:], {}} {
-				if _, err := s.UpdateTimestamp(with(sig), r.Now); !errors.Is(err, tuf.ErrThreshold) {
+				if _, err := s.UpdateTimestamp(with(timestamp, sig), r.Now); !errors.Is(err, tuf.ErrThreshold) {
 					t.Errorf("other signature: %v", err)
 				}
+				if err := s.RestoreTargets(with(targets, sig)); !errors.Is(err, tuf.ErrThreshold) {
+					t.Errorf("other signature on targets: %v", err)
+				}
 			}
-			if _, err := s.UpdateTimestamp(with(sig), r.Now); err != nil {
+			if _, err := s.UpdateTimestamp(with(timestamp, sig), r.Now); err != nil {
+				t.Error(err)
+			}
+			if err := s.RestoreTargets(with(targets, onTargets)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -33,6 +33,7 @@ func update(s *tuf.Set, role tuf.Role, data []byte, at time.Time) error {
 
 var allRoles = []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets}
 
+// covers: B3
 func TestTUF_20_NotMetadata(t *testing.T) {
 	for _, data := range []string{
 		"", "null", "{}", "[]", "1", `"x"`, `{"signed":{}}`, `{"signatures":[]}`, `{"signed":{},"signatures":null}`,
@@ -56,6 +57,8 @@ func TestTUF_20_NotMetadata(t *testing.T) {
 }
 
 // TestTUF_20_Shape: correctly signed, but not what the specification calls the role.
+//
+// covers: B3, B8, B24
 func TestTUF_20_Shape(t *testing.T) {
 	raw := func(s string) any { return json.RawMessage(s) }
 	set := func(path string, to any) func(map[string]any) {
@@ -148,6 +151,8 @@ func TestTUF_12_KeyIDSignsTwice(t *testing.T) {
 }
 
 // Keys of a type that this package does not know stand beside the ones that count, and do not count.
+//
+// covers: B6
 func TestTUF_20_UnknownKeyType(t *testing.T) {
 	r := tuftest.New()
 	s := refreshed(t, r)
@@ -228,6 +233,7 @@ func TestTUF_21_UnknownHash(t *testing.T) {
 	}
 }
 
+// covers: B14
 func TestTUF_21_Filename(t *testing.T) {
 	d := func(h verify.Hash) verify.Digest { return verify.Sum(h, []byte("x")) }
 	for _, c := range []struct {

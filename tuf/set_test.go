@@ -117,6 +117,7 @@ func TestTUF_01_SignedByStranger(t *testing.T) {
 	}
 }
 
+// covers: B16
 func TestTUF_02_Freeze(t *testing.T) {
 	for _, role := range []tuf.Role{tuf.RoleRoot, tuf.RoleTimestamp, tuf.RoleSnapshot, tuf.RoleTargets} {
 		for _, late := range []time.Duration{0, time.Second, 365 * 24 * time.Hour} {

@@ -173,6 +173,8 @@ func TestNew(t *testing.T) {
 
 // A refresh that finds nothing new asks for two small files and writes nothing (STO-11), in the same process and
 // after a restart.
+//
+// covers: B9, B15
 func TestSTO_11_UnchangedRefreshWritesNothing(t *testing.T) {
 	repo := tuftest.New()
 	sim := simfs.NewSim(simfs.Options{})

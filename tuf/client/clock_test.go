@@ -63,6 +63,8 @@ func TestSTO_12_Clock(t *testing.T) {
 }
 
 // TestTUF_02_ClockFloor: the clock is set back so that expired metadata looks fresh. The stored time stands against it.
+//
+// covers: B22
 func TestTUF_02_ClockFloor(t *testing.T) {
 	repo := tuftest.New()
 	clock := tuftest.Start

@@ -54,6 +54,7 @@ func publishAll(repo *tuftest.Repo) {
 	repo.Publish()
 }
 
+// covers: TUF-09
 func TestTUF_17_Search(t *testing.T) {
 	for name, c := range map[string]struct {
 		edges   []edge
@@ -143,6 +144,8 @@ func TestTUF_17_Bounds(t *testing.T) {
 }
 
 // Whatever a role is called, its metadata is one file of the cache and one element of a request.
+//
+// covers: B20
 func TestTUF_17_RoleNames(t *testing.T) {
 	names := []string{"../x", "/etc/passwd", "a/b", `..\x`, "\x00", "a\nb", "A", "a", "state.0", "timestamp.json", "role-x", "%2e%2e", "?", "#", strings.Repeat("n", 255), "é", "CON", "1.root"}
 	var edges []edge
@@ -158,6 +161,11 @@ func TestTUF_17_RoleNames(t *testing.T) {
 		if strings.HasPrefix(name, "metadata/") && (!fs.ValidPath(name) || strings.Count(name, "/") != 1) {
 			t.Errorf("asked for %q", name)
 		}
+	}
+	d.restart()
+	repo.Requests = nil
+	if data, err := d.Find(t.Context(), "fw/x"); err != nil || string(data) != "by 1.root" || len(repo.Requests) != 3 {
+		t.Errorf("from the cache: %q, %v, requests %q", data, err, repo.Requests)
 	}
 	lower := map[string]bool{}
 	for name := range d.files() {
@@ -208,6 +216,7 @@ func TestBins(t *testing.T) {
 	}
 }
 
+// covers: B5
 func TestTUF_17_HashPrefixes(t *testing.T) {
 	digest := fmt.Sprintf("%x", verify.Sum(verify.SHA256, []byte("fw/x")).Bytes())
 	for prefix, want := range map[string]error{
@@ -226,6 +235,8 @@ func TestTUF_17_HashPrefixes(t *testing.T) {
 
 // TestTUF_18: two delegators give one role different keys. What the one vouches for is nothing to the other, in one process, from
 // the cache, and in either order.
+//
+// covers: B19
 func TestTUF_18_CachedRoleOtherDelegator(t *testing.T) {
 	repo := tuftest.New()
 	repo.Delegate(tuf.RoleTargets, "A", map[string]any{"paths": []any{"a/*"}})

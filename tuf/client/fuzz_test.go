@@ -5,6 +5,7 @@ package client_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 func FuzzClient(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13})
 	f.Add([]byte{1, 9, 1, 10, 2, 9, 1, 3, 3, 11, 0})
+	f.Add([]byte{1, 14, 1, 15, 9, 1, 15, 15, 9, 14, 0})
+	f.Add([]byte{1, 1, 15, 1, 9, 0, 15, 11})
 	f.Add([]byte{1, 1, 5, 1, 10, 5, 7, 1, 4, 4, 9, 12, 9})
 	classes := []error{
 		tuf.ErrThreshold, tuf.ErrRollback, tuf.ErrFreeze, tuf.ErrMixAndMatch, tuf.ErrLength, tuf.ErrHash, tuf.ErrMalformed, tuf.ErrCache, tuf.ErrTransport,
@@ -28,12 +31,12 @@ func FuzzClient(f *testing.F) {
 			return
 		}
 		repo := tuftest.New()
-		d := newDevice(t, repo)
+		d := newModeDevice(t, repo, []string{"memory", "medium", "sealed", "sealed, medium"}[len(steps)%4])
 		var past []map[string][]byte
 		released, found := 0, 0
 		for i, step := range steps {
 			present := clone(repo.Files)
-			switch step % 14 {
+			switch step % 16 {
 			case 0: // nothing new
 			case 1, 2:
 				released++
@@ -77,6 +80,17 @@ func FuzzClient(f *testing.F) {
 				repo.Files["metadata/timestamp.json"] = []byte{step, 'x'}
 			case 13:
 				repo.Now = repo.Now.Add(time.Minute)
+			case 14:
+				d.put("targets.index", "damaged")
+				d.restart()
+			case 15: // the targets file of another time, beside the index of this one
+				if len(past) > 0 {
+					for name, data := range past[i%len(past)] {
+						if strings.HasSuffix(name, ".targets.json") {
+							d.put("targets.json", string(data))
+						}
+					}
+				}
 			}
 			data, err := d.Find(t.Context(), "fw/a.suit")
 			if err != nil && !isAny(err, classes) {
@@ -87,7 +101,7 @@ func FuzzClient(f *testing.F) {
 			} else if err == nil {
 				found = now
 			}
-			if step%14 == 1 || step%14 == 2 {
+			if step%16 == 1 || step%16 == 2 {
 				present = clone(repo.Files)
 			}
 			repo.Files = present

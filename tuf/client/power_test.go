@@ -77,6 +77,8 @@ func poweredClient(s *simfs.Sim, root []byte, from served, clock time.Time, mode
 
 // TestTUF_23_PowerCut: power fails at every operation of a device's first refresh, of an update and of the recovery from a
 // fast-forward attack, and again during what follows.
+//
+// covers: B2
 func TestTUF_23_PowerCut(t *testing.T) { powerCut(t, "memory", 3000) }
 
 // The same where targets metadata goes to the medium before it is verified, and what was verified is remembered under a seal.

@@ -172,6 +172,8 @@ func newOwn(t *testing.T, root []byte, dir string) *client.Client {
 }
 
 // Keys of every scheme sign every role, and our own client reads what they signed.
+//
+// covers: B21
 func TestSchemes(t *testing.T) {
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
