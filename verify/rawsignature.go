@@ -40,18 +40,27 @@ func DERSignature(raw []byte) ([]byte, error) {
 	if len(raw) != rawSize {
 		return nil, fmt.Errorf("raw signature of %d bytes, expected %d: %w", len(raw), rawSize, ErrSignature)
 	}
-	sig := ecdsaSignature{
-		R: new(big.Int).SetBytes(raw[:rawSize/2]),
-		S: new(big.Int).SetBytes(raw[rawSize/2:]),
-	}
-	if !inRange(sig.R) || !inRange(sig.S) {
+	r, s := bytes.TrimLeft(raw[:rawSize/2], "\x00"), bytes.TrimLeft(raw[rawSize/2:], "\x00")
+	if len(r) == 0 || len(s) == 0 {
 		return nil, fmt.Errorf("raw signature with r or s of zero: %w", ErrSignature)
 	}
-	der, err := asn1.Marshal(sig)
-	if err != nil {
-		return nil, fmt.Errorf("encode signature: %v: %w", err, ErrSignature)
-	}
+	der := make([]byte, 2, maxDERSize) // all lengths are below 128
+	der = appendDERInteger(appendDERInteger(der, r), s)
+	der[0], der[1] = derSequence, byte(len(der)-2)
 	return der, nil
+}
+
+const (
+	derSequence = 0x30
+	derInteger  = 0x02
+)
+
+// appendDERInteger appends a positive number without leading zeros.
+func appendDERInteger(der, n []byte) []byte {
+	if n[0] < 0x80 {
+		return append(append(der, derInteger, byte(len(n))), n...)
+	}
+	return append(append(der, derInteger, byte(len(n)+1), 0), n...) // or it would be negative
 }
 
 func inRange(n *big.Int) bool { return n != nil && n.Sign() > 0 && n.BitLen() <= 8*rawSize/2 }

@@ -60,8 +60,7 @@ func TestCOSE(t *testing.T) {
 		for _, cose := range []bool{false, true} {
 			p, want := New(unhex(t, test.in), roomyFuzz), test.plain
 			if cose {
-				p.COSE()
-				want = test.want
+				p, want = NewCOSE(unhex(t, test.in), roomyFuzz), test.want
 			}
 			_, err := p.Pairs()
 			if err == nil {

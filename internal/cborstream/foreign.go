@@ -14,9 +14,9 @@ func (p *Parser) Foreign() ([]byte, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	p.seen = make(map[string]struct{})
+	p.foreign = true
 	b, err := p.Raw()
-	p.seen = nil
+	p.foreign, p.seen = false, nil
 	return b, err
 }
 
@@ -29,6 +29,9 @@ func (p *Parser) checkForeignKey(f *frame) error {
 	id = append(id, p.data[next:p.pos]...)
 	if _, again := p.seen[string(id)]; again {
 		return p.fail(int(f.item), ErrMalformed, "map key repeated")
+	}
+	if p.seen == nil {
+		p.seen = make(map[string]struct{})
 	}
 	p.seen[string(id)] = struct{}{}
 	return nil
@@ -71,7 +74,12 @@ func (p *Parser) Pairs() ([]Pair, error) {
 	return pairs, nil
 }
 
-// COSE sets the rules of COSE for this input: heads need not be the shortest, there are no tags, map keys are integers
+// NewCOSE is New with the rules of COSE: heads need not be the shortest, there are no tags, map keys are integers
 // or strings, and an array that claims more items than the limit has left is ErrLimit, even if it is cut short. It is
 // for Foreign and Pairs, which tell keys apart by their values.
-func (p *Parser) COSE() { p.cose = true }
+func NewCOSE(data []byte, l Limits) *Parser {
+	p := new(Parser)
+	p.cose = true
+	p.init(data, l)
+	return p
+}

@@ -25,17 +25,25 @@ func (p *Parser) Peek() (Kind, error) {
 	if p.pos >= len(p.data) {
 		return 0, p.fail(p.pos, ErrMalformed, "expected an item, seen the end")
 	}
-	first := p.data[p.pos]
+	kind, ok := KindOf(p.data[p.pos])
+	if !ok {
+		return 0, p.fail(p.pos, ErrMalformed, "simple or floating-point value 0x%02x", p.data[p.pos])
+	}
+	return kind, nil
+}
+
+// KindOf returns the kind of an item by its first byte. It is not ok for what a Parser does not read.
+func KindOf(first byte) (kind Kind, ok bool) {
 	if major := first >> 5; major != majorSimple {
-		return Kind(major), nil
+		return Kind(major), true
 	}
 	switch first & 31 {
 	case simpleFalse, simpleTrue:
-		return Bool, nil
+		return Bool, true
 	case simpleNil:
-		return Nil, nil
+		return Nil, true
 	}
-	return 0, p.fail(p.pos, ErrMalformed, "simple or floating-point value 0x%02x", first)
+	return 0, false
 }
 
 // short reads the head of the next item if it is one byte of the major type of want, as most are, and

@@ -75,9 +75,10 @@ type Parser struct {
 	frames int // around the outermost one
 	stack  [1 + MaxDepth]frame
 
-	seen map[string]struct{} // keys of the maps that Foreign is reading
-	cose bool                // see COSE
-	err  error
+	foreign bool                // Foreign is reading
+	seen    map[string]struct{} // keys of its maps, nil before the first
+	cose    bool                // see NewCOSE
+	err     error
 }
 
 // A frame is an array, map or tag whose content is being read, or a part.
@@ -188,7 +189,7 @@ func (p *Parser) counted(f *frame) error {
 	if f.left&f.pairs == 0 {
 		return nil
 	}
-	if p.pos == int(f.item)+1 && f.lastEnd == f.lastKey+1 && p.data[f.lastKey] < p.data[f.item] && p.seen == nil {
+	if p.pos == int(f.item)+1 && f.lastEnd == f.lastKey+1 && p.data[f.lastKey] < p.data[f.item] && !p.foreign {
 		f.lastKey, f.lastEnd = f.item, f.item+1 // as most: both are one byte
 		return nil
 	}
@@ -197,7 +198,7 @@ func (p *Parser) counted(f *frame) error {
 
 // checkKey compares the key just read with the one before it.
 func (p *Parser) checkKey(f *frame) error {
-	if p.seen != nil {
+	if p.foreign {
 		return p.checkForeignKey(f)
 	}
 	if f.lastEnd > 0 {

@@ -14,20 +14,21 @@ import (
 // newParser reads COSE: definite lengths, no tags inside, no floating point, 8 levels. Map keys may stand in any
 // order, as in the SUIT examples, and heads need not be the shortest; no label is there twice.
 func newParser(data []byte) *cborstream.Parser {
-	p := cborstream.New(data, cborstream.Limits{Size: MaxEncryptionInfoSize, Depth: 8, Items: 1 << 16})
-	p.COSE()
-	return p
+	return cborstream.NewCOSE(data, limits)
 }
+
+var limits = cborstream.Limits{Size: MaxEncryptionInfoSize, Depth: 8, Items: 1 << 16}
 
 // item is one encoded data item that newParser has read.
 type item []byte
 
 func (i item) kind() cborstream.Kind {
-	kind, err := newParser(i).Peek()
-	if err != nil {
-		return cborstream.Tag // not reached; nothing expects a tag
+	if len(i) > 0 {
+		if kind, ok := cborstream.KindOf(i[0]); ok {
+			return kind
+		}
 	}
-	return kind
+	return cborstream.Tag // not reached; nothing expects a tag
 }
 
 func (i item) isNil() bool { return i.kind() == cborstream.Nil }

@@ -20,9 +20,10 @@ func readSignatureHeaders(protected, unprotected item) (headers, error) {
 		return h, err
 	}
 	for _, m := range []header{h.protected, h.unprotected} {
-		for label, kinds := range parameterKinds {
-			if v, ok := m[label]; ok && !slices.Contains(kinds, v.kind()) {
-				return h, fmt.Errorf("label %d: %v, expected one of %v: %w", label, v.kind(), kinds, verify.ErrMalformed)
+		for label, v := range m {
+			n, _ := label.(int64)
+			if kinds, ok := parameterKinds[n]; ok && !slices.Contains(kinds, v.kind()) {
+				return h, fmt.Errorf("label %d: %v, expected one of %v: %w", n, v.kind(), kinds, verify.ErrMalformed)
 			}
 		}
 	}
