@@ -32,7 +32,7 @@ func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	asJSON := cli.WantsJSON(args)
 	var known told
 	code := cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
-		err := manifestVerb(ctx, args, asJSON, stdout, stderr)
+		err := runGroup(ctx, "manifest", manifestCommands(), args, asJSON, stdout, stderr)
 		if errors.As(err, &known) {
 			return nil
 		}
@@ -57,33 +57,6 @@ func manifestCommands() []command {
 		{"manifest run", "ENVELOPE", "verify an envelope and run it on a device in memory", runManifest},
 		{"manifest report", "ENVELOPE REPORT", "tell from manifest and report what a device did", readReport},
 	}
-}
-
-func manifestVerb(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {
-	if len(args) == 0 || cli.WantsJSON(args[:1]) {
-		manifestUsage(stderr)
-		return cli.Usagef("firmctl manifest: no command given")
-	}
-	switch args[0] {
-	case "-h", "--help", "help":
-		manifestUsage(stderr)
-		return nil
-	}
-	for _, c := range manifestCommands() {
-		if c.name == "manifest "+args[0] {
-			return c.call(ctx, args[1:], asJSON, stdout, stderr)
-		}
-	}
-	manifestUsage(stderr)
-	return cli.Usagef("firmctl manifest has no command %q", args[0])
-}
-
-func manifestUsage(w io.Writer) {
-	fmt.Fprintln(w, "usage: firmctl manifest COMMAND ... [--json]")
-	for _, c := range manifestCommands() {
-		fmt.Fprintf(w, "  %-8s %-16s %s\n", strings.TrimPrefix(c.name, "manifest "), c.args, c.what)
-	}
-	fmt.Fprintln(w, "firmctl manifest COMMAND -h shows a command's flags")
 }
 
 // list is a flag that may be given several times.

@@ -27,7 +27,7 @@ func (r *Repository) Accept(ctx context.Context, role tuf.Role, data []byte, tar
 		if slices.Contains(roles, role) {
 			return fmt.Errorf("%w: %s is a top-level role", tuf.ErrDelegation, role)
 		}
-		way, err := e.p.delegator(ctx, string(role))
+		way, _, err := e.p.delegator(ctx, string(role))
 		if err != nil {
 			return err
 		}

@@ -135,6 +135,31 @@ func (r *Repository) SigningPayload(ctx context.Context, role tuf.Role) ([]byte,
 	return tuf.Canonical(s.Signed)
 }
 
+// Sign attaches the signatures of the signers at hand to a staged role. It is no error if there are none. Errors: as Attach.
+func (r *Repository) Sign(ctx context.Context, role tuf.Role) error {
+	payload, err := r.SigningPayload(ctx, role)
+	if err != nil {
+		return err
+	}
+	missing, err := r.Missing(ctx, role)
+	if err != nil {
+		return err
+	}
+	for _, s := range r.options().signersOf(role) {
+		if !slices.ContainsFunc(missing, func(m Missing) bool { return slices.Contains(m.Keys, keyOf(s)) }) {
+			continue
+		}
+		signature, err := s.Sign(ctx, payload)
+		if err != nil {
+			return fmt.Errorf("sign: %w", err)
+		}
+		if err := r.Attach(ctx, role, signature); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Attach adds a signature over SigningPayload, in the form that the key's Verify takes. Whose it is is found out. The same one again is no error.
 // Errors: verify.ErrSignature if it is of no key that can sign for the role; fs.ErrNotExist if nothing is staged.
 func (r *Repository) Attach(ctx context.Context, role tuf.Role, signature []byte) error {
@@ -156,7 +181,7 @@ func (r *Repository) Attach(ctx context.Context, role tuf.Role, signature []byte
 				if key.Verify(payload, signature) != nil {
 					continue
 				}
-				_, id, err := tufKey(key)
+				_, id, err := idOf(set.listed, key)
 				if err != nil {
 					return err
 				}
@@ -202,7 +227,7 @@ func (e *edit) missing(ctx context.Context, role tuf.Role, s staged) (list []Mis
 	for _, set := range sets {
 		m := Missing{By: set.by, Need: set.threshold}
 		for _, key := range set.keys {
-			if _, id, err := tufKey(key); err == nil && s.has(id) {
+			if _, id, err := idOf(set.listed, key); err == nil && s.has(id) {
 				m.Have++
 			} else {
 				m.Keys = append(m.Keys, key)
@@ -215,35 +240,42 @@ func (e *edit) missing(ctx context.Context, role tuf.Role, s staged) (list []Mis
 	return list, nil
 }
 
-// signatories are the keys that can sign for a role, and how many must.
+// signatories are the keys that can sign for a role, under which ids, and how many must.
 type signatories struct {
 	by        string
 	keys      []tuf.Key
+	listed    map[string]*metadata.Key
 	threshold int
 }
 
 func (e *edit) signatories(ctx context.Context, role tuf.Role, s staged) ([]signatories, error) {
 	held := e.p.client()
 	root := held.Root()
-	by := fmt.Sprintf("root %d", root.Version())
+	now := signatories{fmt.Sprintf("root %d", root.Version()), root.Keys(role), e.p.root.Signed.Keys, root.Threshold(role)}
 	switch {
 	case role == tuf.RoleRoot:
 		next, err := tuf.InspectRoot(s.Signed)
 		if err != nil {
 			return nil, err
 		}
-		return []signatories{
-			{by, root.Keys(role), root.Threshold(role)}, {fmt.Sprintf("root %d", next.Version()), next.Keys(role), next.Threshold(role)},
-		}, nil
+		var m metadata.RootType
+		if err := json.Unmarshal(s.Signed, &m); err != nil {
+			return nil, fmt.Errorf("read staged root: %v", err)
+		}
+		return []signatories{now, {fmt.Sprintf("root %d", next.Version()), next.Keys(role), m.Keys, next.Threshold(role)}}, nil
 	case slices.Contains(roles, role):
-		return []signatories{{by, root.Keys(role), root.Threshold(role)}}, nil
+		return []signatories{now}, nil
 	}
-	d, err := e.p.delegator(ctx, string(role))
+	d, _, err := e.p.delegator(ctx, string(role))
+	if err != nil {
+		return nil, err
+	}
+	list, err := e.d.listing(ctx, role)
 	if err != nil {
 		return nil, err
 	}
 	keys, threshold := d.Keys()
-	return []signatories{{"the delegation", keys, threshold}}, nil
+	return []signatories{{"the delegation", keys, list.keys, threshold}}, nil
 }
 
 // Complete publishes a staged role that has all its signatures. Snapshot and timestamp are signed by the signers at hand.
@@ -287,7 +319,7 @@ func (e *edit) completeRoot(ctx context.Context, data []byte) error {
 	if err := after.UpdateRoot(data); errors.Is(err, tuf.ErrRollback) {
 		return fmt.Errorf("%w: %w", ErrStale, err)
 	}
-	return e.install(ctx, data, e.o.Signers)
+	return e.install(ctx, data, e.o.topSigners())
 }
 
 func (e *edit) completeTargets(ctx context.Context, role tuf.Role, data []byte) error {

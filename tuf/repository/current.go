@@ -161,7 +161,7 @@ func (p *published) firstBroken(set *tuf.Set) tuf.Role {
 
 // open returns the published metadata of a delegated role, verified as its first delegator demands, and that delegation.
 func (p *published) open(ctx context.Context, role string) (*tuf.Targets, tuf.Delegation, error) {
-	d, err := p.delegator(ctx, role)
+	d, _, err := p.delegator(ctx, role)
 	if err != nil {
 		return nil, d, err
 	}
@@ -169,8 +169,8 @@ func (p *published) open(ctx context.Context, role string) (*tuf.Targets, tuf.De
 	return t, d, err
 }
 
-// delegator is the first delegation to a published role.
-func (p *published) delegator(ctx context.Context, role string) (tuf.Delegation, error) {
+// delegator is the first delegation to a published role, and who delegates.
+func (p *published) delegator(ctx context.Context, role string) (tuf.Delegation, tuf.Role, error) {
 	return delegator(p.set, p.set.Targets(), role, func(d tuf.Delegation) (*tuf.Targets, error) { return p.openAs(ctx, d) })
 }
 

@@ -119,7 +119,7 @@ func listKeys(d *metadata.Delegations, role tuf.Role, keys []tuf.Key, threshold 
 	threshold = max(threshold, 1)
 	ids := []string{}
 	for _, k := range keys {
-		key, id, err := tufKey(k)
+		key, id, err := idOf(d.Keys, k)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -31,7 +31,9 @@ type draft struct {
 	given     tuf.Role           // a role that was signed elsewhere
 	last      map[tuf.Role]int64 // the highest version of each role for which there is a file: it is not used again
 	base      *published         // what this state follows, nil at the beginning
-	folded    map[string]string  // the names of delegated roles' files, by their lower-case form
+	roots     []*metadata.RootType
+	edited    map[tuf.Role]*metadata.Delegations // of the roles that are changed
+	folded    map[string]string                  // the names of delegated roles' files, by their lower-case form
 }
 
 // newDraft begins the state after p, the first one if p is nil. Version numbers of files that are there are not used again, whoever left them.
@@ -42,7 +44,7 @@ func (r *Repository) newDraft(ctx context.Context, p *published) (*draft, error)
 	}
 	o := r.options()
 	d := &draft{
-		o: o, s: r.s, signers: o.Signers, data: make(map[tuf.Role][]byte), last: last, base: p,
+		o: o, s: r.s, signers: o.topSigners(), edited: map[tuf.Role]*metadata.Delegations{}, data: make(map[tuf.Role][]byte), last: last, base: p,
 		targets: metadata.Targets(), snapshot: metadata.Snapshot(), timestamp: metadata.Timestamp(),
 		next: map[tuf.Role]int64{tuf.RoleTargets: last[tuf.RoleTargets] + 1, tuf.RoleSnapshot: last[tuf.RoleSnapshot] + 1, tuf.RoleTimestamp: 1},
 	}
@@ -50,7 +52,7 @@ func (r *Repository) newDraft(ctx context.Context, p *published) (*draft, error)
 		d.targets, d.snapshot, d.timestamp, d.data = p.targets, p.snapshot, p.timestamp, maps.Clone(p.data)
 		d.next[tuf.RoleTimestamp] = p.set.Timestamp().Version() + 1
 		held := p.client()
-		d.signers = among(d.o.Signers, held.Root())
+		d.signers, d.roots = among(d.signers, held.Root()), []*metadata.RootType{&p.root.Signed}
 	}
 	return d, nil
 }
@@ -63,7 +65,7 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 	}
 	if first <= slices.Index(roles, tuf.RoleTargets) {
 		d.targets.Signed.Version, d.targets.Signed.Expires = d.next[tuf.RoleTargets], d.o.expires(tuf.RoleTargets)
-		data, err := sign(ctx, d.targets, d.signers[tuf.RoleTargets])
+		data, err := sign(ctx, d.targets, d.signers[tuf.RoleTargets], listed(tuf.RoleTargets, d.roots...)...)
 		if err != nil {
 			return fmt.Errorf("targets: %w", err)
 		}
@@ -72,7 +74,7 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 	}
 	if first <= slices.Index(roles, tuf.RoleSnapshot) {
 		d.snapshot.Signed.Version, d.snapshot.Signed.Expires = d.next[tuf.RoleSnapshot], d.o.expires(tuf.RoleSnapshot)
-		data, err := sign(ctx, d.snapshot, d.signers[tuf.RoleSnapshot])
+		data, err := sign(ctx, d.snapshot, d.signers[tuf.RoleSnapshot], listed(tuf.RoleSnapshot, d.roots...)...)
 		if err != nil {
 			return fmt.Errorf("snapshot: %w", err)
 		}
@@ -80,7 +82,7 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 		d.timestamp.Signed.Meta[tuf.RoleSnapshot.Filename()] = metaFile(d.snapshot.Signed.Version, data)
 	}
 	d.timestamp.Signed.Version, d.timestamp.Signed.Expires = d.next[tuf.RoleTimestamp], d.o.expires(tuf.RoleTimestamp)
-	data, err := sign(ctx, d.timestamp, d.signers[tuf.RoleTimestamp])
+	data, err := sign(ctx, d.timestamp, d.signers[tuf.RoleTimestamp], listed(tuf.RoleTimestamp, d.roots...)...)
 	if err != nil {
 		return fmt.Errorf("timestamp: %w", err)
 	}
@@ -94,7 +96,11 @@ func (d *draft) buildDelegated(ctx context.Context, role tuf.Role, m *metadata.M
 		d.next[role] = d.last[role] + 1
 	}
 	m.Signed.Version, m.Signed.Expires = d.next[role], d.o.expires(role)
-	data, err := sign(ctx, m, d.o.signersOf(role))
+	keys, err := d.listing(ctx, role)
+	if err != nil {
+		return err
+	}
+	data, err := sign(ctx, m, d.o.signersOf(role), keys)
 	if err != nil {
 		return fmt.Errorf("%s: %w", role, err)
 	}
@@ -154,7 +160,7 @@ func (d *draft) check(ctx context.Context, set tuf.Set, at time.Time) error {
 
 // checkDelegated opens a new file of a delegated role as its delegator demands. set holds the draft's snapshot already.
 func (d *draft) checkDelegated(ctx context.Context, set *tuf.Set, role tuf.Role, at time.Time) error {
-	way, err := delegator(set, set.Targets(), string(role), func(way tuf.Delegation) (*tuf.Targets, error) {
+	way, _, err := delegator(set, set.Targets(), string(role), func(way tuf.Delegation) (*tuf.Targets, error) {
 		data := d.data[tuf.Role(way.Name())]
 		if data == nil {
 			listed, err := set.DelegatedMeta(way.Name())

@@ -94,6 +94,7 @@ func (e *edit) apply(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
+	e.d.edited[c.Role] = m.Signed.Delegations
 	for _, role := range fresh {
 		if err := e.create(ctx, role); err != nil {
 			return err
@@ -161,12 +162,21 @@ func (e *edit) delegate(m *metadata.Metadata[metadata.TargetsType], c Change) (f
 	}
 	return slices.DeleteFunc(fresh, func(role tuf.Role) bool {
 		_, listed := e.d.snapshot.Signed.Meta[role.Filename()]
-		return listed || c.Bins == nil && e.o.Signers[role] == nil
+		return listed || c.Bins == nil && e.o.Signers[role] == nil && len(e.d.signersListed(role, m.Signed.Delegations)) == 0
 	}), nil
 }
 
-// create makes the first, empty metadata of a delegated role. Roles whose names differ in case only cannot be told apart on every system.
+// create makes the first, empty metadata of a delegated role.
 func (e *edit) create(ctx context.Context, role tuf.Role) error {
+	m, err := e.first(role)
+	if err != nil {
+		return err
+	}
+	return e.d.buildDelegated(ctx, role, m)
+}
+
+// first is the metadata of a delegated role that has none. Roles whose names differ in case only cannot be told apart on every system.
+func (e *edit) first(role tuf.Role) (*metadata.Metadata[metadata.TargetsType], error) {
 	if e.d.folded == nil {
 		e.d.folded = map[string]string{}
 		for name := range e.d.snapshot.Signed.Meta {
@@ -175,10 +185,10 @@ func (e *edit) create(ctx context.Context, role tuf.Role) error {
 	}
 	name := role.Filename()
 	if other, ok := e.d.folded[strings.ToLower(name)]; ok && other != name {
-		return fmt.Errorf("%w: role %s: %s is there already", tuf.ErrDelegation, role, other)
+		return nil, fmt.Errorf("%w: role %s: %s is there already", tuf.ErrDelegation, role, other)
 	}
 	e.d.folded[strings.ToLower(name)] = name
-	return e.d.buildDelegated(ctx, role, metadata.Targets())
+	return metadata.Targets(), nil
 }
 
 // load returns the metadata of a role to be changed: as it is in the draft, or as it is published.
@@ -188,6 +198,15 @@ func (e *edit) load(ctx context.Context, role tuf.Role) (*metadata.Metadata[meta
 	}
 	data := e.d.data[role]
 	if data == nil {
+		if err := checkRole(role); err != nil {
+			return nil, err
+		}
+		if _, known := e.p.snapshot.Signed.Meta[role.Filename()]; !known {
+			if _, _, err := e.p.delegator(ctx, string(role)); err != nil {
+				return nil, err
+			}
+			return e.first(role)
+		}
 		listed, err := e.p.set.DelegatedMeta(string(role))
 		if err != nil {
 			return nil, err
@@ -226,12 +245,16 @@ func (e *edit) publish(ctx context.Context, from tuf.Role) error {
 	return e.d.write(ctx, func() error { return e.writeFiles(ctx) })
 }
 
-// delegator returns the first delegation to role, breadth first. Roles below which nothing can be read are passed over.
-func delegator(set *tuf.Set, top *tuf.Targets, role string, open func(tuf.Delegation) (*tuf.Targets, error)) (tuf.Delegation, error) {
+// delegator returns the first delegation to role, breadth first, and the role that delegates. Roles below which nothing can be read are passed over.
+func delegator(set *tuf.Set, top *tuf.Targets, role string, open func(tuf.Delegation) (*tuf.Targets, error)) (tuf.Delegation, tuf.Role, error) {
+	type node struct {
+		role tuf.Role
+		*tuf.Targets
+	}
 	visited := map[string]bool{}
-	for todo := []*tuf.Targets{top}; len(todo) > 0; todo = todo[1:] {
+	for todo := []node{{tuf.RoleTargets, top}}; len(todo) > 0; todo = todo[1:] {
 		if d, ok := todo[0].Delegation(role); ok {
-			return d, nil
+			return d, todo[0].role, nil
 		}
 		for _, name := range todo[0].DelegatedRoles() {
 			if visited[name] {
@@ -243,9 +266,9 @@ func delegator(set *tuf.Set, top *tuf.Targets, role string, open func(tuf.Delega
 				continue
 			}
 			if next, err := open(d); err == nil {
-				todo = append(todo, next)
+				todo = append(todo, node{tuf.Role(name), next})
 			}
 		}
 	}
-	return tuf.Delegation{}, fmt.Errorf("%w: nobody delegates to %.60q", tuf.ErrDelegation, role)
+	return tuf.Delegation{}, "", fmt.Errorf("%w: nobody delegates to %.60q", tuf.ErrDelegation, role)
 }

@@ -38,7 +38,7 @@ func (r *Repository) Expiries(ctx context.Context) ([]Expiry, error) {
 	}
 	add(tuf.RoleRoot, held.Root(), false)
 	for role, m := range map[tuf.Role]versioned{tuf.RoleTimestamp: p.set.Timestamp(), tuf.RoleSnapshot: p.set.Snapshot(), tuf.RoleTargets: p.set.Targets()} {
-		add(role, m, enough(held.Root(), role, o.Signers[role]) == nil)
+		add(role, m, enough(held.Root(), role, o.signersOf(role)) == nil)
 	}
 	err = p.eachDelegated(ctx, func(role tuf.Role, t *tuf.Targets, way tuf.Delegation) error {
 		add(role, t, o.canSign(way))

@@ -31,6 +31,9 @@ type Options struct {
 	// Delegated roles stand beside the top-level ones, under their names. All bins of a Bins have the signers of its prefix.
 	Signers map[tuf.Role][]verify.Signer
 
+	// Keys are further signers. Each signs for the roles of an existing repository whose keys include its own, and for no other.
+	Keys []verify.Signer
+
 	// Thresholds are for Create: how many must sign, 1 where absent.
 	Thresholds map[tuf.Role]int
 
@@ -70,7 +73,10 @@ func (o Options) complete() (Options, error) {
 		}
 		expiry[role] = d
 	}
-	o.Signers, o.Expiry = signers, expiry
+	if slices.Contains(o.Keys, nil) {
+		return o, errors.New("nil signer among the keys")
+	}
+	o.Signers, o.Expiry, o.Keys = signers, expiry, slices.Clone(o.Keys)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -89,15 +95,21 @@ func (o Options) validity(role tuf.Role) time.Duration {
 	return o.Expiry[tuf.RoleTargets]
 }
 
-// signersOf is who signs for a role: its own signers, or those of the bins that it is one of.
+// signersOf is who may sign for a role, as far as its keys are theirs: its own signers, those of the bins that it is one of, and Keys.
 func (o Options) signersOf(role tuf.Role) []verify.Signer {
-	if list := o.Signers[role]; list != nil {
-		return list
+	list := o.Signers[role]
+	if list == nil && isBin(string(role)) {
+		list = o.Signers[role[:strings.LastIndexByte(string(role), '-')]]
 	}
-	if isBin(string(role)) {
-		return o.Signers[role[:strings.LastIndexByte(string(role), '-')]]
+	return slices.Concat(list, o.Keys)
+}
+
+func (o Options) topSigners() map[tuf.Role][]verify.Signer {
+	all := make(map[tuf.Role][]verify.Signer)
+	for _, role := range roles {
+		all[role] = o.signersOf(role)
 	}
-	return nil
+	return all
 }
 
 // canSign reports whether the signers at hand reach the threshold of a delegation.

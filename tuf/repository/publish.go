@@ -85,3 +85,16 @@ func (r *Repository) Root(ctx context.Context) ([]byte, error) {
 	}
 	return p.newestRoot(), nil
 }
+
+// Walk calls f for each role of targets that clients can come to, verified: the top-level one first, then delegated roles by name. It stops with f's
+// error. Errors: as Open.
+func (r *Repository) Walk(ctx context.Context, f func(role tuf.Role, t *tuf.Targets) error) error {
+	p, err := r.s.current(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f(tuf.RoleTargets, p.set.Targets()); err != nil {
+		return err
+	}
+	return p.eachDelegated(ctx, func(role tuf.Role, t *tuf.Targets, _ tuf.Delegation) error { return f(role, t) })
+}

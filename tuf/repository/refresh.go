@@ -35,7 +35,7 @@ func (r *Repository) Refresh(ctx context.Context) (signed []tuf.Role, err error)
 		from := tuf.Role("")
 		switch {
 		case e.p.broken == tuf.RoleTargets,
-			e.o.due(tuf.RoleTargets, e.p.set.Targets()) && enough(held.Root(), tuf.RoleTargets, e.o.Signers[tuf.RoleTargets]) == nil:
+			e.o.due(tuf.RoleTargets, e.p.set.Targets()) && enough(held.Root(), tuf.RoleTargets, e.o.signersOf(tuf.RoleTargets)) == nil:
 			from = tuf.RoleTargets
 		case e.p.broken == tuf.RoleSnapshot, len(fresh) > 0, e.o.due(tuf.RoleSnapshot, e.p.set.Snapshot()):
 			from = tuf.RoleSnapshot

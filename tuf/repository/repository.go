@@ -77,7 +77,7 @@ func (r *Repository) create(ctx context.Context) error {
 			return err
 		}
 	}
-	data, err := sign(ctx, root, r.o.Signers[tuf.RoleRoot])
+	data, err := sign(ctx, root, r.o.Signers[tuf.RoleRoot], listed(tuf.RoleRoot, &root.Signed)...)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,7 @@ func (r *Repository) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.roots = []*metadata.RootType{&root.Signed}
 	if err := d.build(ctx, tuf.RoleTargets); err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func setRole(root *metadata.Metadata[metadata.RootType], role tuf.Role, keys []t
 	}
 	entry := &metadata.Role{KeyIDs: []string{}, Threshold: threshold}
 	for _, k := range keys {
-		key, id, err := tufKey(k)
+		key, id, err := idOf(root.Signed.Keys, k)
 		if err != nil {
 			return err
 		}

@@ -47,10 +47,9 @@ func (r *Repository) RotateRoot(ctx context.Context, change RootChange) error {
 		if err != nil {
 			return err
 		}
-		signers := maps.Clone(e.o.Signers)
-		both := make(map[tuf.Role][]verify.Signer)
+		signers, both := maps.Clone(e.o.Signers), make(map[tuf.Role][]verify.Signer)
 		for _, role := range roles {
-			both[role] = slices.Concat(signers[role], next.Signers[role])
+			both[role] = slices.Concat(e.o.signersOf(role), next.Signers[role])
 		}
 		if err := e.install(ctx, data, both); err != nil {
 			return err
@@ -74,9 +73,13 @@ func (e *edit) install(ctx context.Context, data []byte, signers map[tuf.Role][]
 		return fmt.Errorf("a client would refuse: %w", err)
 	}
 	old, name := e.p.client(), versionPath(tuf.RoleRoot, after.Root().Version())
+	roots, err := parseRoots(e.p.newestRoot(), data)
+	if err != nil {
+		return err
+	}
 	from := e.p.firstBroken(&after)
 	if from != "" {
-		e.d.signers = among(signers, old.Root(), after.Root())
+		e.d.signers, e.d.roots = among(signers, old.Root(), after.Root()), roots
 		if err := e.d.build(ctx, from); err != nil {
 			return err
 		}
@@ -111,6 +114,18 @@ func (e *edit) install(ctx context.Context, data []byte, signers map[tuf.Role][]
 	})
 }
 
+// parseRoots reads roots that are verified already.
+func parseRoots(roots ...[]byte) (list []*metadata.RootType, err error) {
+	for _, data := range roots {
+		m, err := metadata.Root().FromBytes(data)
+		if err != nil {
+			return nil, fmt.Errorf("read root: %v", err)
+		}
+		list = append(list, &m.Signed)
+	}
+	return list, nil
+}
+
 // sameKeys reports whether two roots trust the same keys with the roles below them.
 func sameKeys(a, b *tuf.Root) bool {
 	return !slices.ContainsFunc(roles[1:], func(role tuf.Role) bool {
@@ -142,10 +157,14 @@ func (e *edit) nextRoot(ctx context.Context, signers map[tuf.Role][]verify.Signe
 		return nil, err
 	}
 	set := e.p.client()
-	if err := enough(set.Root(), tuf.RoleRoot, e.o.Signers[tuf.RoleRoot]); err != nil {
+	if err := enough(set.Root(), tuf.RoleRoot, e.o.signersOf(tuf.RoleRoot)); err != nil {
 		return nil, err
 	}
-	return sign(ctx, root, slices.Concat(e.o.Signers[tuf.RoleRoot], signers[tuf.RoleRoot]))
+	before, err := parseRoots(e.p.newestRoot())
+	if err != nil {
+		return nil, err
+	}
+	return sign(ctx, root, slices.Concat(e.o.signersOf(tuf.RoleRoot), signers[tuf.RoleRoot]), listed(tuf.RoleRoot, before[0], &root.Signed)...)
 }
 
 // unsignedRoot is the root after the published one with the change made.

@@ -7,6 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
@@ -14,8 +17,87 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// sign returns the metadata file: m signed by every signer once, over the canonical form.
-func sign[T metadata.Roles](ctx context.Context, m *metadata.Metadata[T], signers []verify.Signer) ([]byte, error) {
+// listing is a role's keys as its delegator lists them. Key ids are names that whoever made the metadata chose.
+type listing struct {
+	ids  []string
+	keys map[string]*metadata.Key
+}
+
+// listed is a top-level role's keys in each of the roots.
+func listed(role tuf.Role, roots ...*metadata.RootType) (list []listing) {
+	for _, root := range roots {
+		list = append(list, listing{root.Roles[string(role)].KeyIDs, root.Keys})
+	}
+	return list
+}
+
+// id returns the id under which a key is listed, "" if it is not.
+func (l listing) id(k tuf.Key) string {
+	for _, id := range l.ids {
+		if sameKey(l.keys[id], k) {
+			return id
+		}
+	}
+	return ""
+}
+
+// listing is the keys of a delegated role: as the roles that are changed list them, and otherwise as is published.
+func (d *draft) listing(ctx context.Context, role tuf.Role) (listing, error) {
+	for _, changed := range d.edited {
+		if l, ok := inDelegations(role, changed); ok {
+			return l, nil
+		}
+	}
+	if d.base == nil {
+		return listing{}, nil
+	}
+	_, from, err := d.base.delegator(ctx, string(role))
+	if err != nil {
+		return listing{}, err
+	}
+	delegations := d.base.targets.Signed.Delegations
+	if from != tuf.RoleTargets {
+		meta, err := d.base.set.DelegatedMeta(string(from))
+		if err != nil {
+			return listing{}, err
+		}
+		data, err := d.s.read(ctx, from, meta.Version)
+		if err != nil {
+			return listing{}, err
+		}
+		m, err := metadata.Targets().FromBytes(data)
+		if err != nil {
+			return listing{}, fmt.Errorf("read %s: %v", from, err)
+		}
+		delegations = m.Signed.Delegations
+	}
+	l, _ := inDelegations(role, delegations)
+	return l, nil
+}
+
+func inDelegations(role tuf.Role, d *metadata.Delegations) (listing, bool) {
+	if d == nil {
+		return listing{}, false
+	}
+	if bins := d.SuccinctRoles; bins != nil && isBin(string(role)) && role[:strings.LastIndexByte(string(role), '-')] == tuf.Role(bins.NamePrefix) {
+		return listing{bins.KeyIDs, d.Keys}, true
+	}
+	for _, r := range d.Roles {
+		if r.Name == string(role) {
+			return listing{r.KeyIDs, d.Keys}, true
+		}
+	}
+	return listing{}, false
+}
+
+// signersListed is the signers of a role whose keys delegations lists.
+func (d *draft) signersListed(role tuf.Role, delegations *metadata.Delegations) []verify.Signer {
+	l, _ := inDelegations(role, delegations)
+	return slices.DeleteFunc(d.o.signersOf(role), func(s verify.Signer) bool { return l.id(keyOf(s)) == "" })
+}
+
+// sign returns the metadata file: m signed over the canonical form by every signer that a list has, once, under the id that it has there.
+func sign[T metadata.Roles](ctx context.Context, m *metadata.Metadata[T], signers []verify.Signer, lists ...listing) ([]byte, error) {
 	text, err := json.Marshal(m.Signed)
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %v", err)
@@ -25,28 +107,45 @@ func sign[T metadata.Roles](ctx context.Context, m *metadata.Metadata[T], signer
 		return nil, err
 	}
 	m.Signatures = []metadata.Signature{}
-	signed := make(map[tuf.Key]bool)
+	signed := make(map[string]bool)
 	for _, s := range signers {
 		public := keyOf(s)
-		if signed[public] {
-			continue
+		var sig []byte
+		for _, l := range lists {
+			id := l.id(public)
+			if id == "" || signed[id] {
+				continue
+			}
+			if sig == nil {
+				if sig, err = s.Sign(ctx, canonical); err != nil {
+					return nil, fmt.Errorf("sign: %w", err)
+				}
+			}
+			signed[id] = true
+			m.Signatures = append(m.Signatures, metadata.Signature{KeyID: id, Signature: sig})
 		}
-		signed[public] = true
-		_, id, err := tufKey(public)
-		if err != nil {
-			return nil, err
-		}
-		sig, err := s.Sign(ctx, canonical)
-		if err != nil {
-			return nil, fmt.Errorf("sign: %w", err)
-		}
-		m.Signatures = append(m.Signatures, metadata.Signature{KeyID: id, Signature: sig})
 	}
 	data, err := m.ToBytes(false)
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %v", err)
 	}
 	return data, nil
+}
+
+// sameKey reports whether metadata lists a public key, under whatever id.
+func sameKey(listed *metadata.Key, k tuf.Key) bool {
+	_, scheme, public := k.KeyVal()
+	return listed != nil && scheme != "" && listed.Scheme == scheme && strings.TrimSpace(listed.Value.PublicKey) == strings.TrimSpace(public)
+}
+
+// idOf returns a public key as keys lists it and the id that it has there, or the id that TUF recommends if it is not listed.
+func idOf(keys map[string]*metadata.Key, k tuf.Key) (*metadata.Key, string, error) {
+	for _, id := range slices.Sorted(maps.Keys(keys)) {
+		if sameKey(keys[id], k) {
+			return keys[id], id, nil
+		}
+	}
+	return tufKey(k)
 }
 
 // tufKey returns a public key as metadata lists it, and its key id.
