@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -15,9 +16,6 @@ import (
 	"github.com/firmament-dev/firmament/fetch/delta"
 	"github.com/firmament-dev/firmament/verify"
 )
-
-// maxMade is the largest image that delta make takes: it sorts all of it in memory.
-const maxMade = 256 << 20
 
 // size is a flag for bytes, such as 8MiB.
 type size int64
@@ -45,26 +43,27 @@ func makeDelta(ctx context.Context, c *call) error {
 	out := c.fs.String("out", "", "patch to write (required)")
 	limit := size(delta.DefaultMemory)
 	c.fs.Var(&limit, "memory-limit", "bytes of buffers that a device may need, such as 8MiB")
+	bounded := c.fs.Bool("bounded", false, "make it within 256 MiB of memory, whatever the images' sizes; larger than 64 MiB it is always so")
 	if err := c.parse(); err != nil {
 		return err
 	}
 	if *out == "" {
 		return cli.Usagef("--out is missing")
 	}
-	old, err := cli.ReadFile(*oldName, maxMade, "the old image")
+	old, image, done, err := openImages(*oldName, *newName)
 	if err != nil {
 		return err
 	}
-	image, err := cli.ReadFile(*newName, maxMade, "the new image")
-	if err != nil {
-		return err
-	}
+	defer done()
 	var info delta.Info
 	for frame := int64(delta.DefaultFrameSize); ; frame /= 2 { // smaller frames need less memory
 		if frame < delta.MinFrameSize {
 			return cli.Usagef("--memory-limit is %d, this patch needs %d", int64(limit), info.Memory)
 		}
-		if info, err = writeDelta(ctx, old, image, *out, frame); err != nil {
+		bar := cli.NewBar(c.people, "make")
+		info, err = writeDelta(ctx, old, image, *out, delta.Options{FrameSize: frame, Bounded: *bounded, OnProgress: bar.Set})
+		bar.Done()
+		if err != nil {
 			return err
 		}
 		if info.Memory <= int64(limit) {
@@ -77,16 +76,30 @@ func makeDelta(ctx context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": *out, "size": info.Size, "digest": fmt.Sprintf("%x", info.Digest.Bytes()), "memory": info.Memory, "frames": info.Frames})
 	}
-	_, err = fmt.Fprintf(c.people, "%s: %d bytes for an image of %d, %d of memory to apply it\n  digest %x, to be signed\n", *out, info.Size, len(image), info.Memory, info.Digest.Bytes())
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes for an image of %d, %d of memory to apply it\n  digest %x, to be signed\n", *out, info.Size, image.Size(), info.Memory, info.Digest.Bytes())
 	return err
 }
 
-func writeDelta(ctx context.Context, old, image []byte, out string, frame int64) (delta.Info, error) {
+// openImages opens the two images that a patch is between.
+func openImages(old, new string) (o, n *io.SectionReader, done func(), err error) {
+	a, size, err := cli.OpenFile(old, "the old image")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	o = io.NewSectionReader(a, 0, size)
+	b, size, err := cli.OpenFile(new, "the new image")
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, a.Close())
+	}
+	return o, io.NewSectionReader(b, 0, size), func() { a.Close(); b.Close() }, nil
+}
+
+func writeDelta(ctx context.Context, old, image *io.SectionReader, out string, o delta.Options) (delta.Info, error) {
 	f, err := os.Create(out + ".part")
 	if err != nil {
 		return delta.Info{}, err
 	}
-	info, err := delta.Make(ctx, old, image, f, delta.Options{FrameSize: frame})
+	info, err := delta.Make(ctx, old, image, f, o)
 	return info, errors.Join(err, f.Sync(), f.Close())
 }
 

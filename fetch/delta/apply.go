@@ -47,16 +47,15 @@ func Open(patch io.ReaderAt, digest verify.Digest, memory int64) (*Patch, error)
 	if err != nil {
 		return nil, err
 	}
-	if memory = cmp.Or(memory, DefaultMemory); h.memory > memory || needed(h.frameSize, 0, 0, 0) > memory {
+	if memory = cmp.Or(memory, DefaultMemory); h.memory > memory || needed(h.frameSize, 0) > memory {
 		return nil, fmt.Errorf("%d bytes, at most %d allowed: %w", h.memory, memory, ErrMemory)
 	}
 	return &Patch{h: h, patch: patch, digest: digest, number: -1}, nil
 }
 
-// needed is the memory for applying: the block, the model, and the largest packed frame, control and inserted bytes.
-func needed(frameSize, packed, control, inserted int64) int64 {
-	return frameSize + contexts<<tableBits*4 + piece + packed + control + inserted + pageEntries*entrySize*2
-}
+// needed is the memory for applying: the block, the largest packed frame, and 256 KiB for the model, the window of the
+// old image, the page of the table and what zstd holds.
+func needed(frameSize, packed int64) int64 { return frameSize + packed + 256<<10 }
 
 // OldSize returns the size of the image that the patch was made from.
 func (p *Patch) OldSize() int64 { return p.h.oldSize }
@@ -216,7 +215,7 @@ func (p *Patch) block(ctx context.Context, u *unpacker, packed, b []byte, at int
 	if err != nil {
 		return packed, err
 	}
-	if e.length > maxPacked(p.h.frameSize) || needed(p.h.frameSize, e.length, 0, 0) > p.h.memory {
+	if e.length > maxPacked(p.h.frameSize) || needed(p.h.frameSize, e.length) > p.h.memory {
 		return packed, fmt.Errorf("packed frame of %d bytes: %w", e.length, ErrBounds)
 	}
 	if int64(cap(packed)) < e.length {

@@ -62,7 +62,7 @@ func (m *medium) Resume(offset int64) error {
 func makePatch(tb testing.TB, old, new []byte, frameSize int64) ([]byte, delta.Info) {
 	tb.Helper()
 	var f file
-	info, err := delta.Make(tb.Context(), old, new, &f, delta.Options{FrameSize: frameSize})
+	info, err := delta.Make(tb.Context(), bytes.NewReader(old), bytes.NewReader(new), &f, delta.Options{FrameSize: frameSize})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -57,146 +57,133 @@
 //
 // A packed frame is
 //
-//	uvarint   c, length of control
 //	uvarint   i, length of inserted
-//	c bytes   control: one zstd frame
 //	i bytes   inserted: one zstd frame, or i = 0 if the block inserts nothing
-//	the rest  corrections: one run of the range coder, next section
+//	the rest  decisions: one run of the range coder, see there
 //
-// Each zstd frame (RFC 8878) has its content size in its header and uses no dictionary; a checksum in it is not
-// looked at. Unpacked, control is a list of operations that fill the block from its first byte to its last:
+// The zstd frame (RFC 8878) has its content size in its header and uses no dictionary; a checksum in it is not
+// looked at. The decisions say operations that fill the block from its first byte to its last. Each is
 //
-//	uvarint   copied    bytes to copy, then
-//	uvarint   literal   bytes to insert; not both 0
-//	svarint   move      only if copied > 0: -2^41..2^41
+//	copied    a number: bytes to copy
+//	literal   a number: bytes to insert; not both 0
+//	shift     only if copied > 0
+//	changes   of the copied bytes
 //
-// shift is 0 at the beginning of each frame. An operation with copied > 0 adds move to shift, then makes the next copied
-// bytes of the new image: the byte at position q out of byte q+shift of the old image, its source. All sources must exist (0..O-1).
-// Then literal bytes are taken from the inserted part. Operations end when the block is full, never beyond it; then nothing may
-// be left of control and of inserted.
+// An operation makes the next copied bytes of the new image: the byte at position q out of byte q+shift of the old image, its
+// source, and of the changes. All sources must exist (0..O-1). Then literal bytes are taken from the inserted part. Operations end when
+// the block is full, never beyond it; then nothing may be left of inserted.
 //
-// # Corrections
+// # Decisions
 //
-// A copied byte is its source plus a difference modulo 256. Differences are sequences of decisions, each 0 or 1. The copied bytes
-// of an operation are taken in groups; a group ends before a position that is a multiple of 32 and at the end of the operation.
-// Inserted bytes take no decisions. The state, all 0 at the beginning of each frame:
+// A decision is 0 or 1. It is made with an estimate: p, the probability of a 1 in units of 2^-14, and n, how many decisions were made
+// with it, at most 3. At the beginning of each frame all have p = 8192 and n = 0. x>>n is floor(x/2^n). After a 1, p = p + ((16384-p) >> (n+1)),
+// after a 0, p = p - (p >> (n+1)); then n = n+1 if it was below 3.
 //
-//	groups   32 bits: the first decision of each group, the latest in bit 0
-//	hist     32 bits: the first decision of each byte, the latest in bit 0
-//	last     the difference of the last byte
-//	carry    0 if the last byte did not differ, 1 if source plus difference was below 256, else 2
-//	lane[4]  the last difference that was not 0, for each position modulo 4
+// The names of estimates below are arrays; each frame has one estimate for each index. In
 //
-// For a byte at position q let l = q mod 4, s(d) the byte of the old image at q+shift+d, 0 if there is none, top = s(3-l), and
-// ahead = s(-1) + 256*s(-2). A decision is made with a weight set and four contexts, numbers of 32 bits, where x<<n is x*2^n, & and |
-// are the bitwise and and or, and a carry of 2 shares a bit with last in the very last one, which is why | is not +:
+//	tree(T, k)
 //
-//	group: does any byte differ?     set 0   (q is the position of its first byte)
-//	  context 0   groups & 255
-//	  context 1   (1<<16) | (groups & 15)
-//	  context 2   2<<16
-//	  context 3   (3<<16) | (s(3)<<1) | (groups & 1)
-//	byte: does it differ?            set 1+l
-//	  context 0   (1<<28) | (l<<8) | (hist & 255)
-//	  context 1   (1<<28) | (l<<16) | (top<<8) | (hist & 7)
-//	  context 2   (1<<28) | (ahead<<4) | (hist & 3)
-//	  context 3   (1<<28) | (last<<8) | (carry<<4) | l
-//	bit of the difference            set 5   (v is defined below)
-//	  context 0   (2<<28) | (v<<4) | l
-//	  context 1   (2<<28) | (v<<16) | (top<<4) | l
-//	  context 2   (2<<28) | (v<<12) | (lane[l]<<4) | l
-//	  context 3   (2<<28) | (v<<16) | (last<<4) | (carry<<3) | l
+// k decisions make a value below 2^k, its highest bit first: v = 1 at first, and after each decision, which is made with T[v], v = 2*v +
+// decision; the value is v - 2^k. A number x >= 0 of a kind K is made of
 //
-// A group begins with one group decision g; groups = 2*groups + g modulo 2^32. If g is 0, the group equals its sources and hist, last and
-// carry become 0; lane stays. If g is 1, its bytes follow in order, each with a byte decision b, which a writer may make
-// 0 for all of them. If b is 0, the byte is its source, hist = 2*hist modulo 2^32, and last and carry become 0. If b is 1, eight bit
-// decisions give the difference, the highest bit first: v = 1 at first, and after each v = 2*v + bit; the difference is
-// v - 256. Then hist = 2*hist + 1 modulo 2^32, and last, carry and lane[l] are set as defined above.
+//	n         tree(length[K], 6): floor(log2(x+1)), at most 43
+//	h bits    tree(high[K][n], h), where h = min(n, 2)
+//	m bits    decisions without estimates, if n > 4: m = n - 4
+//	l bits    tree(low[K], l), where l = min(n-h, 2)
 //
-// # Model
+// and x+1 is 1 followed by these n bits, the highest first. Kinds are copied, literal and distance.
 //
-// The model gives each decision p, the probability that it is a one, in units of 1/4096. It is that of M. Mahoney's
-// lpaq, in integers; x>>n is floor(x/2^n), also of negative x, and / is integer division of positive numbers. It has, and
-// each frame begins with:
+// A shift is one of the last seven different ones, which the frame begins with as seven zeros, or another. k = tree(shift, 3): if k is below 7, the
+// shift is that in place k of the list. If k is 7, a decision with sign and a number x of the kind distance follow: the shift is
+// that in place 0, plus x+1 if the decision is 0, minus x+1 if it is 1. Then it moves to place 0 (from place k, or 6, which is lost), and
+// those before it move by one.
 //
-//	w[set][k]    weights, signed, sets 0..5, k 0..3: 32768
-//	P[k][slot]   probabilities of 22 bits, slots 0..16383: 2^21
-//	C[k][slot]   counts: 0
+// # Changes
 //
-// squash(x) is 1 if x < -2047 and 4095 if x > 2047; otherwise, with y = x+2048, i = y>>7 and r = y & 127, it is
-// (L[i]*(128-r) + L[i+1]*r + 64) >> 7, where L[0..32] is
+// Code that moves keeps its words but for the addresses in them, and those change by the same amounts again and again. So changes
+// are told by words of four bytes, little endian, whatever the image is.
 //
-//	1 2 3 6 10 16 27 45 73 120 194 310 488 747 1101 1546 2047 2549 2994 3348 3607 3785
-//	3901 3975 4022 4050 4068 4079 4085 4089 4092 4093 4094
+// The copied bytes of an operation are taken in groups; a group ends before a position that is a multiple of 32 and at the end of
+// the operation. The bytes of a group are taken in words; a word ends before a position that is a multiple of 4 and at the end of
+// the group. With q the position of a word's first byte and b = q - q mod 4, old is the 32-bit number of bytes b+shift..b+shift+3 of the
+// old image (those that are not there are 0), top = old >> 24 and class = top >> 5. The state, all 0 at the beginning of each frame:
 //
-// stretch(p), for p 0..4095, is the smallest x of -2047..2047 with squash(x) >= p, and 2047 if there is none.
+//	groups           the decisions of the last 8 groups, the latest in bit 0
+//	words            the decisions of the last 2 words, the latest in bit 0
+//	known[0..16383]  what was added to the last word with this hash, and 1, modulo 2^32; 0 if nothing is known
+//	recent[0..7]     for each class, a list of 16 amounts
 //
-// For a decision with contexts h[0..3], and k from 0 to 3:
+// A group begins with a decision made with group[groups]. If it is 0, the group equals its sources, and words becomes 0. If it is 1, its words
+// follow in order. For each, with k = (old * 0x9E3779B1 modulo 2^32) >> 18 and kind = 0 if known[k] is 0, 1 if it is 1, else 2:
 //
-//	slot[k] = (h[k]*0x9E3779B1 modulo 2^32) >> 18
-//	t[k]    = stretch(P[k][slot[k]] >> 10)
-//	p       = squash((w[set][0]*t[0] + ... + w[set][3]*t[3]) >> 16)
+//  1. A decision with word[1024*kind + 4*top + words]. If it is 0, the word equals its sources, known[k] = 1, and this is all.
+//  2. If kind is 2, a decision with same[top]. If it is 1, the amount is known[k]-1.
+//  3. Else a decision with again[top]. If it is 1, the amount is in place tree(index[class], 4) of recent[class].
+//  4. Else m = tree(lanes[top], 4); for each i of 0..3 whose bit 2^i is in m, lowest first, d = tree(value[i], 8) is added to
+//     byte i of old (bits 8*i..8*i+7) modulo 256; the amount is the result minus old modulo 2^32.
 //
-// and when the decision, bit, is known:
-//
-//	miss       = (4096*bit - p) * 6
-//	w[set][k] += (t[k]*miss + 512) >> 10
-//	P          = P + ((2^22*bit - P) * R >> 16), not below 0, not above 2^22-1,  R = 131072/(2*C+3)
-//	C          = C + 1, not above 250
-//
-// where P and C stand for those of k and slot[k], and R uses C before it changes. Products need 64 bits; weights are kept in 32.
+// Then the amount moves to place 0 of recent[class] (in case 2 from its first place there, in case 3 from the place given, in case 4 and if it was not
+// there from place 15, which is lost), those before it move by one, and known[k] = amount + 1 modulo 2^32. Bytes q-b onwards of old + amount modulo
+// 2^32, as many as the word has, are those of the new image.
 //
 // # Range coder
 //
-// The coder holds an interval of 32-bit numbers, low = 0 and high = 2^32-1 at the beginning of each frame. For a decision
-// with probability p, mid = low + ((high-low)*p >> 12), in 64 bits: a one makes high = mid, a zero makes low = mid+1. Then, while the upper
-// eight bits of low and high are equal, low = 256*low and high = 256*high + 255, modulo 2^32. The writer appends those eight
-// bits each time, and at the end of the frame the upper 16 bits of high, the upper eight first. The reader begins with a number
-// of the first four bytes, big endian; the decision is a one if the number is at most mid; where low and high are shifted, the number
-// becomes 256*number + the next byte, modulo 2^32. Bytes behind the end of the frame are 0 for it, and left over bytes are ignored.
+// R = 2^32-1 at the beginning of each frame, and C is the number of its first four bytes, big endian. For a decision
+// with an estimate, b = floor(R/2^14) * p; it is a 1 if C is below b, and R = b; else it is a 0, C = C-b and R = R-b. For a decision
+// without one, R = floor(R/2); it is a 1 if C is at least R, and then C = C-R; else it is a 0. After each, while R is below 2^24, R = 256*R
+// and C = 256*C + the next byte, modulo 2^32. Bytes behind the end of the frame are 0 for a reader, and left over bytes are ignored.
 //
 // # Limits
 //
 // A reader refuses what exceeds these, whoever signed it:
 //
-//	length of a packed frame              F + F/16 + 256
-//	control, unpacked                     F
-//	inserted, unpacked                    length of the block
-//	packed + control + inserted           memory - (F + 287232), for each frame
-//	memory                                the reader's own, by default 2 MiB ([DefaultMemory])
+//	length of a packed frame    F + F/16 + 256, and memory - (F + 262144)
+//	inserted, unpacked          length of the block
+//	memory                      the reader's own, by default 2 MiB ([DefaultMemory])
 //
-// where 287232 is 262144 for the model, 16384 for a window of the old image and 8704 for a page of the table. A writer
-// declares F + 287232 + the longest packed frame + the longest unpacked control + the longest unpacked inserted part. F + 287232 alone must
-// fit the reader's memory too.
+// where 262144 is for the model, a window of the old image, a page of the table and zstd. A writer declares F + 262144 + the longest
+// packed frame. F + 262144 alone must fit the reader's memory too. Inserted bytes need no memory of their own: unpacked to the end of the block,
+// they are always behind what is made of it.
 //
 // # Example
 //
 // The old image is the 45 bytes "The quick brown fox jumps over the lazy dog." and a newline; the new one, of 47 bytes,
-// begins with "> " and has "hazy" for "lazy". The patch, 227 bytes, F = 65536, memory = 0x56226 = 65536 + 287232 + 31 + 5 + 2:
+// begins with "> " and has "hazy" for "lazy". The patch, 216 bytes, F = 65536, memory = 0x50014 = 65536 + 262144 + 20:
 //
-//	89464d444c54310a 00010000 00056226 000000000000002d 000000000000002f
+//	89464d444c54310a 00010000 00050014 000000000000002d 000000000000002f
 //	b47cc0f104b62d4c7c30bcd68fd8e67613e287dc4ad8c310ef10cbadea9c4380
 //	626f4b522e33c789267e3fd9216e11112c73c7d5b1056bd2c6d31bb5a49344a1
-//	de626f78062056ac3b70bb5793c65348e42e990b9bcb9c090a8bdc9759e9e9f0
-//	0000001f
-//	ac357de17fcb335d4b4d2a0f724684fcc6fbef9516b9375fdcd9f7bbc5a02e3b
+//	ba67786eab5ab11c00b9f1e99997609bea54ce9bbc3e24ab1cf3f21dfead1363
+//	00000014
+//	13864f28b100fd9fc4d86523e22c83c94ac23919590467a43d2729069cc633b2
 //	626f4b522e33c789267e3fd9216e11112c73c7d5b1056bd2c6d31bb5a49344a1
-//	0e 0b 28b52ffd 20 05 290000 00022d0003 28b52ffd 20 02 110000 3e20 8a3f5a06
+//	0b 28b52ffd 20 02 110000 3e20 ffe52a282ae61360
 //
-// The last line is the frame: control and inserted have 14 and 11 bytes, each a zstd frame of one raw block. control is
-// 00 02 (copy nothing, insert 2 bytes, "> ") and 2d 00 03 (shift is -2, copy 45 bytes). Two groups are copied: positions 2..31, which do not
-// differ, and 32..46, where position 37 does, by 0xfc. The corrections 8a3f5a06 are 25 decisions,
-// here as set, p and decision:
+// The last line is the frame: inserted has 11 bytes, a zstd frame of one raw block, "> ". The first operation copies nothing and inserts 2
+// bytes; the second copies 45 bytes with the shift -2. Two groups are copied: positions 2..31, which do not differ, and 32..46, where
+// position 37 does, by 0xfc. The decisions, here as estimate, p and decision (value[1][3] is index 3 of the tree value[1]; between high[copied]
+// and low[copied] there is one without estimate, 1):
 //
-//	0 2055 0, 0 332 1,
-//	1 2055 0, 2 2055 0, 3 2055 0, 4 2055 0, 1 684 0, 2 684 1,
-//	5 2055 1, 5 2055 1, 5 2055 1, 5 2055 1, 5 2055 1, 5 2055 1, 5 2055 0, 5 2055 0,
-//	3 2051 0, 4 1271 0, 1 985 0, 2 2051 0, 3 1271 0, 4 952 0, 1 761 0, 2 1828 0, 3 480 0
+//	length[copied][1] 8192 0, length[copied][2] 8192 0, length[copied][4] 8192 0, length[copied][8] 8192 0,
+//	length[copied][16] 8192 0, length[copied][32] 8192 0, length[literal][1] 8192 0, length[literal][2] 8192 0,
+//	length[literal][4] 8192 0, length[literal][8] 8192 0, length[literal][16] 8192 0, length[literal][32] 8192 1,
+//	high[literal][1][1] 8192 1, length[copied][1] 4096 0, length[copied][2] 4096 0, length[copied][4] 4096 0,
+//	length[copied][8] 4096 1, length[copied][17] 8192 0, length[copied][34] 8192 1, high[copied][5][1] 8192 0,
+//	high[copied][5][2] 8192 1, low[copied][1] 8192 1, low[copied][3] 8192 0, length[literal][1] 4096 0,
+//	length[literal][2] 4096 0, length[literal][4] 4096 0, length[literal][8] 4096 0, length[literal][16] 4096 0,
+//	length[literal][32] 12288 0, shift[1] 8192 1, shift[3] 8192 1, shift[7] 8192 1, sign[0] 8192 1,
+//	length[distance][1] 8192 0, length[distance][2] 8192 0, length[distance][4] 8192 0, length[distance][8] 8192 0,
+//	length[distance][16] 8192 0, length[distance][32] 8192 1, high[distance][1][1] 8192 0, group[0] 8192 0,
+//	group[0] 4096 1, word[404] 8192 0, word[488] 8192 1, again[122] 8192 0, lanes[122][1] 8192 0,
+//	lanes[122][2] 8192 0, lanes[122][4] 8192 1, lanes[122][9] 8192 0, value[1][1] 8192 1, value[1][3] 8192 1,
+//	value[1][7] 8192 1, value[1][15] 8192 1, value[1][31] 8192 1, value[1][63] 8192 1, value[1][127] 8192 0,
+//	value[1][254] 8192 0, word[445] 8192 0, word[2] 8192 0
 //
-// The digest to sign is 9ec298ab584a42becdf39726d45d8256dc19501bc61f16a9118b2b7d9f82e3b9.
+// The digest to sign is 7c666ca9d45212f1aefe5a99c110d6da076fe65008c7e7e227f5638ce5f86e11.
 //
 // # Cost
 //
-// Applying takes the declared memory, reads the old image twice (once to compare its digest), and takes time for what differs. Making
-// sorts the suffixes of the old image, five bytes for each of its bytes beside the two images themselves.
+// Applying takes the declared memory and reads the old image twice, once to compare its digest. Making reads both images more than once. It
+// sorts the suffixes of an old image of up to 64 MiB, in six times its size of memory; of a larger one it sorts only what does not
+// lie in the new image byte for byte, at most 28 MiB at once, and takes at most 256 MiB.
 package delta

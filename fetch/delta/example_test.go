@@ -17,7 +17,7 @@ func ExampleMake() {
 	image := append([]byte("a new header\n"), old...)
 
 	var patch file // an io.WriterAt, such as an *os.File
-	info, err := delta.Make(ctx, old, image, &patch, delta.Options{})
+	info, err := delta.Make(ctx, bytes.NewReader(old), bytes.NewReader(image), &patch, delta.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

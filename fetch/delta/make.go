@@ -15,10 +15,21 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
+// An Image is what Make reads, such as an *io.SectionReader over a file or a *bytes.Reader. It is read concurrently.
+type Image interface {
+	io.ReaderAt
+	Size() int64
+}
+
 // Options configure Make. The zero value is usable.
 type Options struct {
 	// FrameSize is a power of two from MinFrameSize to MaxFrameSize, by default DefaultFrameSize.
 	FrameSize int64
+	// Bounded keeps Make within 256 MiB, whatever the images' sizes. Else an old image of up to 64 MiB takes six
+	// times its size, and makes a somewhat smaller patch; with a larger one Make is always bounded.
+	Bounded bool
+	// OnProgress is called after each MiB or so with the bytes of the new image that are done. It may be nil.
+	OnProgress func(done, total int64)
 }
 
 // Info tells what Make made.
@@ -29,23 +40,38 @@ type Info struct {
 	Frames int64
 }
 
-// partSize is how much of the new image one worker looks at. It is a multiple of every frame size, and the same
-// on every machine: the patch does not depend on the number of cores.
-const partSize = 4 << 20
+const (
+	// sortedWhole is the largest old image whose suffixes are sorted all at once, unless Make is bounded.
+	sortedWhole = 64 << 20
+	// sortedPieces is how many bytes of an old image are sorted at once if it is larger, or Make is bounded.
+	sortedPieces = 28 << 20
 
-// Make writes to out the patch that makes new out of old. It works on all cores.
-func Make(ctx context.Context, old, new []byte, out io.WriterAt, o Options) (Info, error) {
-	h := header{frameSize: cmp.Or(o.FrameSize, DefaultFrameSize), oldSize: int64(len(old)), newSize: int64(len(new))}
-	h.old, h.new = sha256.Sum256(old), sha256.Sum256(new)
+	// partSize is how much of the new image one worker looks at. It is a multiple of every frame size, and the same
+	// on every machine: the patch does not depend on the number of cores.
+	partSize = 1 << 20
+)
+
+// Make writes to out the patch that makes new out of old. It works on all cores. Both images must stay as they are.
+//
+// Errors: ErrBounds for a size or frame size that the format does not have; ctx's error; those of old, new and out. After an
+// error the patch has no header, or none that fits the rest.
+func Make(ctx context.Context, old, new Image, out io.WriterAt, o Options) (Info, error) {
+	h := header{frameSize: cmp.Or(o.FrameSize, DefaultFrameSize), oldSize: old.Size(), newSize: new.Size()}
 	if _, err := decodeHeader(h.encode()); err != nil {
 		return Info{}, err
 	}
-	m := &maker{ctx: ctx, h: &h, old: old, new: new, out: out, offset: headerSize + h.tableSize()}
-	m.suffixes = newSuffixes(old)
-	if err := m.all(); err != nil {
+	var err error
+	if h.old, err = digest(ctx, old); err != nil {
+		return Info{}, fmt.Errorf("old image: %w", err)
+	}
+	if h.new, err = digest(ctx, new); err != nil {
+		return Info{}, fmt.Errorf("new image: %w", err)
+	}
+	m := &maker{h: &h, old: old, new: new, out: out, offset: headerSize + h.tableSize(), progress: o.OnProgress}
+	if err := m.all(ctx, o.Bounded || h.oldSize > sortedWhole); err != nil {
 		return Info{}, err
 	}
-	h.memory = needed(h.frameSize, m.packed, m.control, m.inserted)
+	h.memory = needed(h.frameSize, m.packed)
 	pages, first := encodeTable(&h, m.entries)
 	h.table = first
 	head := h.encode()
@@ -60,69 +86,116 @@ func Make(ctx context.Context, old, new []byte, out io.WriterAt, o Options) (Inf
 	return Info{Digest: verify.Sum(verify.SHA256, head), Size: m.offset, Memory: h.memory, Frames: h.frames()}, nil
 }
 
+func digest(ctx context.Context, image Image) ([32]byte, error) {
+	h, buf := sha256.New(), make([]byte, 256<<10)
+	for at := int64(0); at < image.Size(); {
+		if err := ctx.Err(); err != nil {
+			return [32]byte{}, err
+		}
+		b := buf[:min(int64(len(buf)), image.Size()-at)]
+		if err := readFull(image, b, at); err != nil {
+			return [32]byte{}, fmt.Errorf("read at %d: %w", at, err)
+		}
+		h.Write(b)
+		at += int64(len(b))
+	}
+	return [32]byte(h.Sum(nil)), nil
+}
+
 // A maker collects the parts that its workers make.
 type maker struct {
-	ctx      context.Context
 	h        *header
-	old, new []byte
-	suffixes *suffixes
+	old, new Image
 	out      io.WriterAt
+	progress func(done, total int64)
 
-	offset                    int64
-	entries                   []entry
-	packed, control, inserted int64 // largest
+	text    text
+	anchors []anchor // in order; none if all of the old image is in the text
+
+	offset  int64
+	entries []entry
+	packed  int64 // largest frame
 }
 
-// A part is the frames for partSize bytes of the new image.
-type part struct {
-	frames                    []byte
-	entries                   []entry
-	packed, control, inserted int64
-	err                       error
-}
-
-func (m *maker) all() error {
-	count := (m.h.newSize-1)/partSize + 1
-	done := make([]chan part, count)
-	for i := range done {
-		done[i] = make(chan part, 1)
+// all makes all parts, against the whole old image or one choice of its pieces after the other.
+func (m *maker) all(ctx context.Context, bounded bool) error {
+	if !bounded {
+		n := m.h.oldSize
+		whole := []stretch{{length: n}}
+		if n == 0 {
+			whole = nil
+		}
+		if err := m.text.load(m.old, whole, make([]byte, n), make([]int32, n)); err != nil {
+			return fmt.Errorf("read old image: %w", err)
+		}
+		return m.parts(ctx, 0, m.h.newSize)
 	}
-	ctx, stop := context.WithCancel(m.ctx)
+	return m.pieces(ctx)
+}
+
+// parts makes those from from to to, at the same time, and writes them in order.
+func (m *maker) parts(ctx context.Context, from, to int64) error {
+	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	todo := make(chan int64)
+	// Workers may be ahead of what is written by as many parts as there are workers, and no more.
+	workers := runtime.GOMAXPROCS(0)
+	type job struct {
+		from int64
+		done chan *part
+	}
+	jobs, order, free := make(chan job), make(chan job, workers), make(chan *part, 2*workers)
+	for range 2 * workers {
+		free <- &part{}
+	}
 	wg.Go(func() {
-		defer close(todo)
-		for n := range count {
+		defer close(order)
+		defer close(jobs)
+		for at := from; at < to; at += partSize {
+			j := job{at, make(chan *part, 1)}
 			select {
-			case todo <- n:
+			case order <- j:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case jobs <- j:
 			case <-ctx.Done():
 				return
 			}
 		}
 	})
-	for range min(runtime.GOMAXPROCS(0), int(min(count, 1<<10))) {
+	for range workers {
 		wg.Go(func() {
-			for n := range todo {
-				done[n] <- m.part(n * partSize)
+			w, err := m.worker()
+			for j := range jobs {
+				p := <-free
+				if p.err = err; err == nil {
+					p.err = w.part(p, j.from)
+				}
+				j.done <- p
 			}
 		})
 	}
-	for _, c := range done {
+	for j := range order {
 		select {
-		case p := <-c:
+		case p := <-j.done:
 			if err := m.take(p); err != nil {
 				return err
+			}
+			free <- p
+			if m.progress != nil {
+				m.progress(min(j.from+partSize, m.h.newSize), m.h.newSize)
 			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
-func (m *maker) take(p part) error {
+func (m *maker) take(p *part) error {
 	if p.err != nil {
 		return p.err
 	}
@@ -131,105 +204,8 @@ func (m *maker) take(p part) error {
 	}
 	m.offset += int64(len(p.frames))
 	m.entries = append(m.entries, p.entries...)
-	m.packed, m.control, m.inserted = max(m.packed, p.packed), max(m.control, p.control), max(m.inserted, p.inserted)
+	for _, e := range p.entries {
+		m.packed = max(m.packed, e.length)
+	}
 	return nil
-}
-
-// part makes one part twice: first at usual prices, then at those that the first attempt turned out to cost.
-func (m *maker) part(from int64) part {
-	k, err := newPacker(m.h.frameSize)
-	if err != nil {
-		return part{err: err}
-	}
-	to := min(from+partSize, m.h.newSize)
-	price := usual()
-	var best part
-	for range 2 {
-		spans := parse(m.suffixes, m.new, int(from), int(to), price)
-		p, paid := m.pack(k, spans, from, to)
-		if best.frames == nil || len(p.frames) < len(best.frames) {
-			best = p
-		}
-		price = paid.prices(price)
-	}
-	return best
-}
-
-func (m *maker) pack(k *packer, spans []span, from, to int64) (part, bill) {
-	var p part
-	b := bill{}
-	b.count(m.old, m.new, spans)
-	for start := from; start < to; start += m.h.frameSize {
-		end := min(start+m.h.frameSize, to)
-		n := 0
-		for n < len(spans) && int64(spans[n].start) < end {
-			n++
-		}
-		block := m.new[start:end]
-		frame := k.pack(m.old, block, start, spans[:n])
-		for len(spans) > 0 && int64(spans[0].end) <= end {
-			spans = spans[1:]
-		}
-		p.frames = append(p.frames, frame...)
-		p.entries = append(p.entries, entry{int64(len(frame)), sha256.Sum256(frame), sha256.Sum256(block)})
-		p.packed = max(p.packed, int64(len(frame)))
-		p.control = max(p.control, int64(len(k.control)))
-		p.inserted = max(p.inserted, int64(len(k.inserted)))
-		b.control += k.parts.control
-		b.inserted += k.parts.inserted
-		b.corrections += k.parts.corrections
-	}
-	return p, b
-}
-
-// A bill is what a part cost, and for what.
-type bill struct {
-	sizes
-	copies, differ, again, literal int
-}
-
-func (b *bill) count(old, new []byte, spans []span) {
-	for _, s := range spans {
-		if s.inserted {
-			b.literal += s.end - s.start
-			continue
-		}
-		b.copies++
-		missed := false
-		for i := s.start; i < s.end; {
-			if n := common(old[int64(i)+s.shift:], new[i:s.end]); n > 0 {
-				i, missed = i+n, false
-				continue
-			}
-			if missed {
-				b.again++
-			} else {
-				b.differ++
-			}
-			missed = true
-			i++
-		}
-	}
-}
-
-// prices turns the bill into prices, kept within bounds: a part with few differences says little about their cost.
-func (b *bill) prices(before prices) prices {
-	p := before
-	if n := b.differ + b.again; n > 256 {
-		all := int64(b.differ)*before.differs + int64(b.again)*before.again
-		scale := float64(b.corrections*8*64) / float64(all)
-		scale = min(max(scale, 0.4), 1.5)
-		p.differs = int64(float64(before.differs) * scale)
-		p.again = int64(float64(before.again) * scale)
-	}
-	if b.literal > 256 {
-		p.inserted = min(max(int64(b.inserted*8*64/b.literal), 2*64), 8*64)
-	}
-	if b.copies > 64 {
-		scale := float64(b.control*8*64) / float64(int64(b.copies)*(before.change+12*before.shiftBit))
-		scale = min(max(scale, 0.5), 1.5)
-		p.change = int64(float64(before.change) * scale)
-		p.shiftBit = int64(float64(before.shiftBit) * scale)
-	}
-	return p
 }

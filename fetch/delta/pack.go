@@ -5,87 +5,110 @@ package delta
 
 import (
 	"encoding/binary"
+	"io"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 // A packer writes frames. Its memory is used again for the next frame.
 type packer struct {
+	old      *window
 	zstd     *zstd.Encoder
 	c        corrector
-	control  []byte
 	inserted []byte
-	bits     []byte
-	window   []byte
-	parts    sizes // of the last frame
+	literal  []byte // packed
+	decided  []byte
+	out      []byte
+	bill
 }
 
-// sizes are the packed bytes of a frame by kind.
-type sizes struct{ control, inserted, corrections int }
+// A bill tells what frames are made of, and what that took.
+type bill struct {
+	copies, differ, again, insert int // spans; bytes that differ after one that does not, and after one that does; bytes
+	inserted, operations, changes int // packed bytes
+}
 
-func newPacker(frameSize int64) (*packer, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderCRC(false),
-		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(int(frameSize)), zstd.WithSingleSegment(true))
+func newPacker(old io.ReaderAt, h *header) (*packer, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderCRC(false),
+		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(int(h.frameSize)), zstd.WithSingleSegment(true))
 	if err != nil {
 		return nil, err
 	}
-	return &packer{zstd: z, window: make([]byte, piece+2*margin)}, nil
+	return &packer{old: newWindow(old, h.oldSize), zstd: z}, nil
 }
 
-// pack returns the frame that makes block, which begins at start in the new image, out of spans that cover it.
-func (k *packer) pack(old []byte, block []byte, start int64, spans []span) []byte {
-	k.control, k.inserted = k.control[:0], k.inserted[:0]
-	w := newBitWriter(k.bits[:0])
-	k.c.reset(w, nil)
-	shift := int64(0)
-	end := start + int64(len(block))
+// pack returns the frame that makes block, which begins at start in the new image, out of the spans that it consists of. It holds
+// until the next call.
+func (k *packer) pack(block []byte, start int64, spans []span) ([]byte, error) {
+	k.inserted = k.inserted[:0]
+	k.c.write(k.decided[:0])
+	k.c.model = *fresh
 	for len(spans) > 0 {
 		// One operation: copied bytes, then inserted ones; either may be none.
-		var copied, inserted int64
-		move := int64(0)
-		if s := spans[0]; !s.inserted {
-			lo, hi := max(int64(s.start), start), min(int64(s.end), end)
-			copied = hi - lo
-			move, shift = s.shift-shift, s.shift
-			k.correct(old, block[lo-start:hi-start], lo, shift)
+		var copied span
+		if !spans[0].inserted {
+			copied = spans[0]
 			spans = spans[1:]
+			k.copies++
 		}
+		literal := int64(0)
 		for len(spans) > 0 && spans[0].inserted {
-			lo, hi := max(int64(spans[0].start), start), min(int64(spans[0].end), end)
-			k.inserted = append(k.inserted, block[lo-start:hi-start]...)
-			inserted += hi - lo
+			s := spans[0]
+			k.inserted = append(k.inserted, block[s.start-start:s.end-start]...)
+			literal += s.end - s.start
 			spans = spans[1:]
 		}
-		k.control = binary.AppendUvarint(k.control, uint64(copied))
-		k.control = binary.AppendUvarint(k.control, uint64(inserted))
-		if copied > 0 {
-			k.control = binary.AppendVarint(k.control, move)
+		before := len(k.c.data)
+		k.c.operation(copied.end-copied.start, literal, copied.shift)
+		k.operations += len(k.c.data) - before
+		if err := k.correct(block[max(0, copied.start-start):max(0, copied.end-start)], copied.start, copied.shift); err != nil {
+			return nil, err
 		}
 	}
-	k.bits = w.close()
-	control := k.zstd.EncodeAll(k.control, nil)
-	var literal []byte
+	corrections := k.c.close()
+	k.decided = k.c.data
 	if len(k.inserted) > 0 {
-		literal = k.zstd.EncodeAll(k.inserted, nil)
+		k.literal = k.zstd.EncodeAll(k.inserted, k.literal[:0])
+	} else {
+		k.literal = k.literal[:0]
 	}
-	k.parts = sizes{len(control), len(literal), len(k.bits)}
-	out := binary.AppendUvarint(nil, uint64(len(control)))
-	out = binary.AppendUvarint(out, uint64(len(literal)))
-	out = append(out, control...)
-	out = append(out, literal...)
-	return append(out, k.bits...)
+	k.insert += len(k.inserted)
+	k.bill.inserted += len(k.literal)
+	k.changes += len(corrections)
+	k.out = binary.AppendUvarint(k.out[:0], uint64(len(k.literal)))
+	k.out = append(k.out, k.literal...)
+	k.out = append(k.out, corrections...)
+	return k.out, nil
 }
 
 // correct codes the bytes of new, at position at, against the old image.
-func (k *packer) correct(old, new []byte, at, shift int64) {
+func (k *packer) correct(new []byte, at, shift int64) error {
 	for len(new) > 0 {
-		n := min(piece-at%piece, int64(len(new)))
-		lo := at + shift - margin
-		w := k.window[:n+2*margin]
-		clear(w)
-		from := max(lo, 0)
-		copy(w[from-lo:], old[min(from, int64(len(old))):])
+		n := min(piece-at%quiet, int64(len(new)))
+		w, err := k.old.around(at+shift, n)
+		if err != nil {
+			return err
+		}
+		k.count(w[margin:], new[:n])
 		k.c.span(w, new[:n], at)
 		new, at = new[n:], at+n
+	}
+	return nil
+}
+
+func (k *packer) count(old, new []byte) {
+	missed := false
+	for i := 0; i < len(new); {
+		if n := common(old[i:], new[i:]); n > 0 {
+			i, missed = i+n, false
+			continue
+		}
+		if missed {
+			k.again++
+		} else {
+			k.differ++
+		}
+		missed = true
+		i++
 	}
 }

@@ -3,13 +3,22 @@
 
 package delta
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // A span says where a run of the new image comes from.
 type span struct {
-	start, end int   // in the new image
-	shift      int64 // old position minus new position; of an inserted span, that of the span before
+	start, end int64 // in the new image
+	shift      int64 // old position minus new position
 	inserted   bool
+}
+
+// clip returns what of s lies between start and end.
+func (s span) clip(start, end int64) span {
+	s.start, s.end = max(s.start, start), min(s.end, end)
+	return s
 }
 
 // A price list says what an encoding is expected to cost, in 1/64 bit.
@@ -28,32 +37,39 @@ func usual() prices {
 }
 
 const (
-	minFound  = 4    // bytes; shorter finds are not worth a look
-	maxTracks = 16   // shifts followed at once
-	history   = 2048 // positions over which a find is followed back
-	neighbors = 6    // suffixes looked at on either side of the longest find
-	sure      = 32   // a find this long ends the search, but for its last bytes
+	minFound    = 4    // bytes; shorter finds are not worth a look
+	maxTracks   = 16   // shifts followed at once
+	history     = 2048 // positions over which a find is followed back
+	neighbors   = 6    // suffixes looked at on either side of the longest find
+	sure        = 32   // a find this long ends the search, but for its last bytes
+	certain     = 8    // so do as many bytes that are equal on the cheapest way so far
+	longestFind = 2048 // what lies behind it will be found equal anyway
 )
 
 // A parser looks for the cheapest way to say new in terms of old: at every position it keeps the cheapest ways that
-// end in a given shift (tracks) or in inserted bytes, and drops those that a change of shift would undercut.
+// end in a given shift (tracks) or in inserted bytes, and drops those that a change of shift would undercut. Positions
+// are those in new and in old's text, wherever these are in the images. Its memory is used again for the next parse.
 type parser struct {
-	old    *suffixes
+	old    *text
 	new    []byte
-	from   int // where this part of new begins
+	from   int // where parsing began
 	price  prices
 	nodes  []node
 	tracks []track
 	lit    literal
 	past   [history]point // past[i%history] is the cheapest way to position i
+	spans  []span
+	finds  []find
+	known  int // how many of finds were used; those that are left are of an earlier attempt at the same bytes
 }
+
+// A find is where old has the longest beginning of what new has at a position, and the nearest to the shift then of others as long.
+type find struct{ at, best, nearest, next int32 }
 
 // A node is a span whose end is not known yet: it ends where its successor begins.
 type node struct {
-	start    int
-	parent   int32
-	shift    int64
-	inserted bool
+	start, parent, shift int32
+	inserted             bool
 }
 
 type track struct {
@@ -78,16 +94,28 @@ type point struct {
 	inserted bool
 }
 
-// parse returns the spans of new[from:to], in order.
-func parse(old *suffixes, new []byte, from, to int, price prices) []span {
-	p := &parser{old: old, new: new, from: from, price: price}
-	p.nodes = append(p.nodes, node{start: from, parent: -1})
+// parse returns the spans of new[from:to], in order; they hold until the next call. before and after are shifts that copying comes from and goes on with, if known.
+func (p *parser) parse(new []byte, from, to int, before, after *int64) []span {
+	p.new, p.from = new, from
+	p.nodes = append(p.nodes[:0], node{start: int32(from), parent: -1})
+	p.tracks = p.tracks[:0]
 	p.lit = literal{start: from, parent: 0}
 	p.past[from%history] = point{start: from, inserted: true}
-	next := from // where to search next
+	if before != nil {
+		p.nodes = append(p.nodes, node{start: int32(from), parent: 0, shift: int32(*before)})
+		p.tracks = append(p.tracks, track{shift: *before, node: 1})
+		p.past[from%history] = point{node: 1}
+		p.lit = literal{start: from, parent: 1, cost: p.price.change}
+	}
+	next := from
 	for i := from; i < to; i++ {
 		if i >= next {
-			next = i + p.search(i, to)
+			if p.known < len(p.finds) {
+				next = p.use(&p.finds[p.known])
+				p.known++
+			} else {
+				next = p.search(i, to)
+			}
 		}
 		if n := p.run(i, min(next, to)); n > 1 {
 			i += n - 1
@@ -95,23 +123,45 @@ func parse(old *suffixes, new []byte, from, to int, price prices) []span {
 		}
 		p.step(i)
 	}
+	if after != nil {
+		p.end(to, *after)
+	}
 	return p.trace(to)
 }
 
-// search looks for finds at i, follows them, and returns after how many bytes to look again.
+// end chooses the way that is the cheapest if copying goes on with shift.
+func (p *parser) end(to int, shift int64) {
+	best := p.past[to%history]
+	cost := best.cost + p.changeCost(p.shiftOf(best), shift)
+	p.follow(to, shift)
+	for _, t := range p.tracks {
+		c := t.cost
+		if t.shift != shift {
+			c += p.changeCost(t.shift, shift)
+		}
+		if c < cost {
+			cost, best = c, point{cost: t.cost, node: t.node}
+		}
+	}
+	p.past[to%history] = best
+}
+
+// search looks for finds at i, follows them, and returns where to look again.
 func (p *parser) search(i, to int) int {
-	rest := p.new[i:to]
+	rest := p.new[i:min(to, i+longestFind)]
 	if len(rest) < minFound {
-		return len(rest) + 1
+		return p.found(find{int32(i), -1, -1, int32(to)})
+	}
+	if n := p.equal(i, rest); n >= certain {
+		return p.found(find{int32(i), -1, -1, int32(i + n - certain/2)})
 	}
 	at, n, index := p.old.longest(rest)
 	if n < minFound {
-		return 1
+		return p.found(find{int32(i), -1, -1, int32(i + 1)})
 	}
-	p.follow(i, int64(at-i))
 	here := p.shiftAt(i)
 	// Of the others that are about as long, the one nearest to the current shift is the cheapest to say.
-	nearest, distance := int64(at-i), abs(int64(at-i)-here)
+	nearest, distance := at, abs(int64(at-i)-here)
 	for _, dir := range [2]int{-1, 1} {
 		for k := 1; k <= neighbors; k++ {
 			j := index + dir*k
@@ -119,21 +169,50 @@ func (p *parser) search(i, to int) int {
 				break
 			}
 			pos := int(p.old.array[j])
-			if common(p.old.text[pos:], rest) < max(minFound, n-2) {
+			if common(p.old.data[pos:], rest) < max(minFound, n-2) {
 				break
 			}
 			if d := abs(int64(pos-i) - here); d < distance {
-				nearest, distance = int64(pos-i), d
+				nearest, distance = pos, d
 			}
 		}
 	}
-	if nearest != int64(at-i) {
-		p.follow(i, nearest)
-	}
+	// A way that would be found between here and the find's end will be found at its end, and followed back.
+	step := max(1, n/2-1)
 	if n >= sure {
-		return n - sure/2
+		step = n - sure/2
 	}
-	return 1
+	return p.found(find{int32(i), int32(at), int32(nearest), int32(i + step)})
+}
+
+// equal returns how many bytes of rest are equal on the cheapest way to i.
+func (p *parser) equal(i int, rest []byte) int {
+	b := &p.past[i%history]
+	if b.inserted {
+		return 0
+	}
+	pos := int64(i) + p.shiftOf(*b)
+	if pos < 0 || pos >= int64(len(p.old.data)) {
+		return 0
+	}
+	return common(p.old.data[pos:], rest)
+}
+
+func (p *parser) found(f find) int {
+	p.finds = append(p.finds, f)
+	p.known++
+	return p.use(&f)
+}
+
+// use follows finds.
+func (p *parser) use(f *find) int {
+	if f.best >= 0 {
+		p.follow(int(f.at), int64(f.best-f.at))
+		if f.nearest != f.best {
+			p.follow(int(f.at), int64(f.nearest-f.at))
+		}
+	}
+	return int(f.next)
 }
 
 // shiftAt is the shift of the cheapest way to i.
@@ -146,7 +225,7 @@ func (p *parser) follow(i int, shift int64) {
 			return
 		}
 	}
-	old := p.old.text
+	old := p.old.data
 	var along int64 // cost from j to i on the track
 	best, bestAt := int64(1)<<62, -1
 	differed := false
@@ -182,10 +261,10 @@ func (p *parser) follow(i int, shift int64) {
 	b := p.past[bestAt%history]
 	parent := b.node
 	if b.inserted {
-		p.nodes = append(p.nodes, node{start: b.start, parent: b.node, shift: p.nodes[b.node].shift, inserted: true})
+		p.nodes = append(p.nodes, node{start: int32(b.start), parent: b.node, shift: p.nodes[b.node].shift, inserted: true})
 		parent = int32(len(p.nodes) - 1)
 	}
-	p.nodes = append(p.nodes, node{start: bestAt, parent: parent, shift: shift})
+	p.nodes = append(p.nodes, node{start: int32(bestAt), parent: parent, shift: int32(shift)})
 	t := track{cost: best, shift: shift, node: int32(len(p.nodes) - 1)}
 	if len(p.tracks) < maxTracks {
 		p.tracks = append(p.tracks, t)
@@ -202,7 +281,7 @@ func (p *parser) follow(i int, shift int64) {
 	}
 }
 
-func (p *parser) shiftOf(b point) int64 { return p.nodes[b.node].shift }
+func (p *parser) shiftOf(b point) int64 { return int64(p.nodes[b.node].shift) }
 
 func (p *parser) changeCost(from, to int64) int64 {
 	return p.price.change + p.price.shiftBit*int64(bits.Len64(uint64(abs(to-from))))
@@ -215,10 +294,10 @@ func (p *parser) run(i, to int) int {
 	}
 	t := &p.tracks[0]
 	pos := int64(i) + t.shift
-	if t.cost > p.past[i%history].cost || pos < 0 || pos >= int64(len(p.old.text)) {
+	if t.cost > p.past[i%history].cost || pos < 0 || pos >= int64(len(p.old.data)) {
 		return 0
 	}
-	n := common(p.old.text[pos:], p.new[i:to])
+	n := common(p.old.data[pos:], p.new[i:to])
 	if n < 16 {
 		return 0
 	}
@@ -233,7 +312,7 @@ func (p *parser) run(i, to int) int {
 
 // step moves all ways over the byte at i.
 func (p *parser) step(i int) {
-	old, c := p.old.text, p.new[i]
+	old, c := p.old.data, p.new[i]
 	best := point{cost: p.lit.cost + p.price.inserted, node: p.lit.parent, start: p.lit.start, inserted: true}
 	p.lit.cost = best.cost
 	for k := 0; k < len(p.tracks); k++ {
@@ -272,24 +351,22 @@ func (p *parser) step(i int) {
 // trace follows the cheapest way back from to.
 func (p *parser) trace(to int) []span {
 	b := p.past[to%history]
-	var spans []span
+	spans := p.spans[:0]
 	end := to
-	if b.inserted {
-		if b.start < end {
-			spans = append(spans, span{b.start, end, p.nodes[b.node].shift, true})
-			end = b.start
+	add := func(start int, shift int64, inserted bool) {
+		if start < end {
+			spans = append(spans, span{int64(start), int64(end), shift, inserted})
+			end = start
 		}
+	}
+	if b.inserted {
+		add(b.start, 0, true)
 	}
 	for n := b.node; n > 0; n = p.nodes[n].parent {
-		d := p.nodes[n]
-		if d.start < end {
-			spans = append(spans, span{d.start, end, d.shift, d.inserted})
-			end = d.start
-		}
+		add(int(p.nodes[n].start), int64(p.nodes[n].shift), p.nodes[n].inserted)
 	}
-	for i, j := 0, len(spans)-1; i < j; i, j = i+1, j-1 {
-		spans[i], spans[j] = spans[j], spans[i]
-	}
+	slices.Reverse(spans)
+	p.spans = spans
 	return spans
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,14 +50,6 @@ func (r *specReader) uvarint() int {
 	panic("uvarint of more than 10 bytes")
 }
 
-func (r *specReader) svarint() int {
-	v := r.uvarint()
-	if v%2 == 0 {
-		return v / 2
-	}
-	return -(v + 1) / 2
-}
-
 func specHash(what string, data, want []byte) {
 	if got := sha256.Sum256(data); !bytes.Equal(got[:], want) {
 		panic("digest of " + what)
@@ -80,7 +73,7 @@ func specZstd(p []byte) []byte {
 }
 
 // specDecode makes the new image. trace is called with each decision.
-func specDecode(old, patch, signed []byte, trace func(set, p, bit int)) []byte {
+func specDecode(old, patch, signed []byte, trace func(estimate string, p, bit int)) []byte {
 	r := &specReader{patch}
 	specHash("header", patch[:128], signed)
 	if string(r.take(8)) != "\x89FMDLT1\n" {
@@ -114,36 +107,34 @@ func specDecode(old, patch, signed []byte, trace func(set, p, bit int)) []byte {
 	}
 
 	var out []byte
-	most, mostControl, mostInserted := 0, 0, 0
+	most := 0
 	for _, e := range entries {
 		start, length := len(out), min(frameSize, newSize-len(out))
 		if e.length > frameSize+frameSize/16+256 {
 			panic("packed frame too long")
 		}
+		most = max(most, e.length)
 		packed := r.take(e.length)
 		specHash("frame", packed, e.frame)
 		f := &specReader{packed}
-		c, i := f.uvarint(), f.uvarint()
-		control, inserted := &specReader{specZstd(f.take(c))}, &specReader{specZstd(f.take(i))}
-		most, mostControl, mostInserted = max(most, e.length), max(mostControl, len(control.p)), max(mostInserted, len(inserted.p))
-		if len(control.p) > frameSize || len(inserted.p) > length {
-			panic("control or inserted too long")
+		inserted := &specReader{specZstd(f.take(f.uvarint()))}
+		if len(inserted.p) > length {
+			panic("inserted too long")
 		}
-		d := newSpecCorrections(f.p)
+		d := newSpecDecisions(f.p)
 		d.trace = trace
-		shift := 0
+		shifts := make([]int, 7)
 		for len(out) < start+length {
-			copied, literal := control.uvarint(), control.uvarint()
+			copied, literal := d.number("copied"), d.number("literal")
 			if copied > 0 {
-				shift += control.svarint()
-				out = d.copied(old, out, copied, shift)
+				out = d.copied(old, out, copied, d.shift(shifts))
 			}
 			out = append(out, inserted.take(literal)...)
 			if copied+literal == 0 {
 				panic("empty operation")
 			}
 		}
-		if len(out) != start+length || len(control.p)+len(inserted.p) > 0 {
+		if len(out) != start+length || len(inserted.p) > 0 {
 			panic("operations do not fit the block")
 		}
 		specHash("block", out[start:], e.out)
@@ -152,157 +143,203 @@ func specDecode(old, patch, signed []byte, trace func(set, p, bit int)) []byte {
 	if len(r.p) > 0 {
 		panic("bytes behind the last frame")
 	}
-	if want := frameSize + 287232 + most + mostControl + mostInserted; memory != want {
+	if want := frameSize + 262144 + most; memory != want {
 		panic(fmt.Sprintf("memory is %d, want %d", memory, want))
 	}
 	return out
 }
 
-var (
-	specL = []int{1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994, 3348, 3607, 3785,
-		3901, 3975, 4022, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094}
-	specStretch = func() (table [4096]int) {
-		for p := range table {
-			x := -2047
-			for x < 2047 && specSquash(x) < p {
-				x++
-			}
-			table[p] = x
-		}
-		return table
-	}()
-)
+type specEstimate struct{ p, n int }
 
-func specSquash(x int) int {
-	switch {
-	case x < -2047:
-		return 1
-	case x > 2047:
-		return 4095
+// specName is an array of the comment and an index in it.
+type specName struct {
+	array    string
+	row, col int // row is -1 if the array has one index, or none
+}
+
+func (n specName) String() string {
+	if n.row < 0 {
+		return fmt.Sprintf("%s[%d]", n.array, n.col)
 	}
-	y := x + 2048
-	i, r := y>>7, y&127
-	return (specL[i]*(128-r) + specL[i+1]*r + 64) >> 7
+	return fmt.Sprintf("%s[%d][%d]", n.array, n.row, n.col)
 }
 
-type specCorrections struct {
-	groups, hist      uint32
-	last, carry       uint32
-	lane              [4]uint32
-	w                 [6][4]int
-	probability       [4][16384]int
-	count             [4][16384]int
-	low, high, number uint32
-	in                []byte
-	trace             func(set, p, bit int)
+type specDecisions struct {
+	estimates map[specName]*specEstimate
+	groups    int
+	words     int
+	known     [16384]uint32
+	recent    [8][16]uint32
+	c, r      uint32
+	in        []byte
+	trace     func(estimate string, p, bit int)
 }
 
-func newSpecCorrections(in []byte) *specCorrections {
-	d := &specCorrections{in: in, high: 0xffffffff}
-	for k := range 4 {
-		for set := range d.w {
-			d.w[set][k] = 32768
-		}
-		for slot := range d.probability[k] {
-			d.probability[k][slot] = 1 << 21
-		}
-		d.shift()
+func newSpecDecisions(in []byte) *specDecisions {
+	d := &specDecisions{estimates: map[specName]*specEstimate{}, in: in, r: 0xffffffff}
+	for range 4 {
+		d.next()
 	}
 	return d
 }
 
-func (d *specCorrections) shift() {
-	d.number *= 256
+func (d *specDecisions) next() {
+	d.c *= 256
 	if len(d.in) > 0 {
-		d.number += uint32(d.in[0])
+		d.c += uint32(d.in[0])
 		d.in = d.in[1:]
 	}
 }
 
-func (d *specCorrections) decide(set uint32, h ...uint32) uint32 {
-	var slot [4]uint32
-	var t [4]int
-	sum := 0
-	for k := range 4 {
-		slot[k] = h[k] * 0x9E3779B1 >> 18
-		t[k] = specStretch[d.probability[k][slot[k]]>>10]
-		sum += d.w[set][k] * t[k]
+func (d *specDecisions) renew() {
+	for d.r < 1<<24 {
+		d.r *= 256
+		d.next()
 	}
-	p := specSquash(sum >> 16)
-
-	bit := 0
-	mid := d.low + uint32(uint64(d.high-d.low)*uint64(p)>>12)
-	if d.number <= mid {
-		bit, d.high = 1, mid
-	} else {
-		d.low = mid + 1
-	}
-	for d.low>>24 == d.high>>24 {
-		d.low, d.high = d.low*256, d.high*256+255
-		d.shift()
-	}
-	if d.trace != nil {
-		d.trace(int(set), p, bit)
-	}
-
-	miss := (4096*bit - p) * 6
-	for k := range 4 {
-		d.w[set][k] += (t[k]*miss + 512) >> 10
-		pr, c := &d.probability[k][slot[k]], &d.count[k][slot[k]]
-		*pr += (1<<22*bit - *pr) * (131072 / (2**c + 3)) >> 16
-		*pr = min(max(*pr, 0), 1<<22-1)
-		*c = min(*c+1, 250)
-	}
-	return uint32(bit)
 }
 
-func (d *specCorrections) copied(old, out []byte, n, shift int) []byte {
-	s := func(at int) uint32 {
-		if at = at + shift; at < 0 || at >= len(old) {
-			return 0
-		}
-		return uint32(old[at])
+// decide makes a decision with an estimate.
+func (d *specDecisions) decide(array string, row, col int) int {
+	name := specName{array, row, col}
+	e, ok := d.estimates[name]
+	if !ok {
+		e = &specEstimate{8192, 0}
+		d.estimates[name] = e
 	}
-	for n > 0 {
+	p, bit := e.p, 0
+	if b := d.r / (1 << 14) * uint32(p); d.c < b {
+		bit, d.r = 1, b
+		e.p += (16384 - e.p) >> (e.n + 1)
+	} else {
+		d.c, d.r = d.c-b, d.r-b
+		e.p -= e.p >> (e.n + 1)
+	}
+	e.n = min(e.n+1, 3)
+	d.renew()
+	if d.trace != nil {
+		d.trace(name.String(), p, bit)
+	}
+	return bit
+}
+
+func (d *specDecisions) plain() int {
+	bit := 0
+	d.r /= 2
+	if d.c >= d.r {
+		bit, d.c = 1, d.c-d.r
+	}
+	d.renew()
+	return bit
+}
+
+func (d *specDecisions) tree(array string, row, k int) int {
+	v := 1
+	for range k {
+		v = 2*v + d.decide(array, row, v)
+	}
+	return v - 1<<k
+}
+
+func (d *specDecisions) number(kind string) int {
+	n := d.tree("length["+kind+"]", -1, 6)
+	if n > 43 {
+		panic("number too large")
+	}
+	h := min(n, 2)
+	l := min(n-h, 2)
+	x := 1<<h + d.tree("high["+kind+"]", n, h)
+	for range n - h - l {
+		x = 2*x + d.plain()
+	}
+	return x<<l + d.tree("low["+kind+"]", -1, l) - 1
+}
+
+func (d *specDecisions) shift(list []int) int {
+	k := d.tree("shift", -1, 3)
+	shift := 0
+	if k < 7 {
+		shift = list[k]
+	} else {
+		k = 6
+		if d.decide("sign", -1, 0) == 0 {
+			shift = list[0] + d.number("distance") + 1
+		} else {
+			shift = list[0] - d.number("distance") - 1
+		}
+	}
+	copy(list[1:k+1], list[:k])
+	list[0] = shift
+	return shift
+}
+
+func (d *specDecisions) copied(old, out []byte, n, shift int) []byte {
+	end := len(out) + n
+	for len(out) < end {
 		q := len(out)
-		g := d.decide(0, d.groups&255, 1<<16|d.groups&15, 2<<16, 3<<16|s(q+3)<<1|d.groups&1)
-		d.groups = 2*d.groups + g
+		ends := min(end, q-q%32+32)
+		g := d.decide("group", -1, d.groups)
+		d.groups = (2*d.groups + g) % 256
 		if g == 0 {
-			d.hist, d.last, d.carry = 0, 0, 0
+			d.words = 0
+			out = append(out, old[q+shift:ends+shift]...)
+			continue
 		}
-		for again := true; again && n > 0; again = len(out)%32 != 0 {
-			q := len(out)
-			n--
-			if g == 0 {
-				out = append(out, old[q+shift])
-				continue
-			}
-			l := uint32(q % 4)
-			top, ahead := s(q+3-int(l)), s(q-1)+256*s(q-2)
-			b := d.decide(1+l,
-				1<<28|l<<8|d.hist&255,
-				1<<28|l<<16|top<<8|d.hist&7,
-				1<<28|ahead<<4|d.hist&3,
-				1<<28|d.last<<8|d.carry<<4|l)
-			d.hist = 2*d.hist + b
-			if b == 0 {
-				out = append(out, old[q+shift])
-				d.last, d.carry = 0, 0
-				continue
-			}
-			v := uint32(1)
-			for v < 256 {
-				v = 2*v + d.decide(5,
-					2<<28|v<<4|l,
-					2<<28|v<<16|top<<4|l,
-					2<<28|v<<12|d.lane[l]<<4|l,
-					2<<28|v<<16|d.last<<4|d.carry<<3|l)
-			}
-			difference := v - 256
-			sum := uint32(old[q+shift]) + difference
-			out = append(out, byte(sum))
-			d.last, d.lane[l], d.carry = difference, difference, 1+sum/256
+		for len(out) < ends {
+			out = d.word(old, out, min(ends, len(out)-len(out)%4+4)-len(out), shift)
 		}
+	}
+	return out
+}
+
+// word makes the next n bytes.
+func (d *specDecisions) word(old, out []byte, n, shift int) []byte {
+	q := len(out)
+	b := q - q%4
+	var word uint32
+	for i := 3; i >= 0; i-- {
+		word *= 256
+		if at := b + i + shift; at >= 0 && at < len(old) {
+			word += uint32(old[at])
+		}
+	}
+	top := int(word >> 24)
+	k := word * 0x9E3779B1 >> 18
+	kind := int(min(d.known[k], 2))
+	differs := d.decide("word", -1, 1024*kind+4*top+d.words)
+	d.words = (2*d.words + differs) % 4
+	if differs == 0 {
+		d.known[k] = 1
+		return append(out, old[q+shift:q+shift+n]...)
+	}
+	list := &d.recent[top>>5]
+	place := 15
+	var amount uint32
+	if kind == 2 && d.decide("same", -1, top) == 1 {
+		amount = d.known[k] - 1
+		for i, v := range slices.Backward(list[:]) {
+			if v == amount {
+				place = i
+			}
+		}
+	} else if d.decide("again", -1, top) == 1 {
+		place = d.tree("index", top>>5, 4)
+		amount = list[place]
+	} else {
+		m := d.tree("lanes", top, 4)
+		for i := range 4 {
+			if m>>i&1 == 1 {
+				was := word + amount
+				sum := was>>(8*i)&255 + uint32(d.tree("value", i, 8))
+				now := was - was>>(8*i)&255<<(8*i) + sum&255<<(8*i)
+				amount = now - word
+			}
+		}
+	}
+	copy(list[1:place+1], list[:place])
+	list[0] = amount
+	d.known[k] = amount + 1
+	for i := range n {
+		out = append(out, byte((word+amount)>>(8*(q-b+i))))
 	}
 	return out
 }
@@ -351,8 +388,8 @@ func TestSpecificationExample(t *testing.T) {
 	new := []byte("> The quick brown fox jumps over the hazy dog.\n")
 	patch, info := makePatch(t, old, new, delta.MinFrameSize)
 	var lines []string
-	if got := specDecode(old, patch, info.Digest.Bytes(), func(set, p, bit int) {
-		lines = append(lines, fmt.Sprintf("%d %d %d", set, p, bit))
+	if got := specDecode(old, patch, info.Digest.Bytes(), func(estimate string, p, bit int) {
+		lines = append(lines, fmt.Sprintf("%s %d %d", estimate, p, bit))
 	}); !bytes.Equal(got, new) {
 		t.Fatalf("made %q", got)
 	}

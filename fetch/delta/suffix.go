@@ -8,40 +8,40 @@ import (
 	"math/bits"
 )
 
-// suffixes is the suffix array of an image: for every string, where the image holds the longest beginning of it.
-type suffixes struct {
-	text  []byte
-	array []int32
-	first []int32 // first[c] is where the suffixes that begin with the two bytes of c start in array
+// A text is what new images are compared with: the old image, or pieces of it one after the other, and its suffix array.
+type text struct {
+	data   []byte
+	array  []int32
+	first  []int32   // first[c] is where the suffixes that begin with the prefix c start in array
+	pieces []stretch // of the old image, in the order of their places in it
 }
 
-// newSuffixes sorts the suffixes of text, which has less than 2^31 bytes. It takes about 5 bytes per byte.
-func newSuffixes(text []byte) *suffixes {
-	s := &suffixes{text: text, array: make([]int32, len(text)), first: make([]int32, 1<<16+1)}
-	sortSuffixes(text, s.array, 256)
-	// A suffix of one byte sorts before all others with that byte, so each bucket is one range.
-	next := 0
-	for i, at := range s.array {
-		c := int(text[at]) << 8
-		if int(at)+1 < len(text) {
-			c |= int(text[at+1])
-		} else {
-			continue // belongs to no bucket; the one before ends behind it, which does no harm
-		}
-		for ; next <= c; next++ {
-			s.first[next] = int32(i)
-		}
-	}
-	for ; next <= 1<<16; next++ {
-		s.first[next] = int32(len(s.array))
-	}
-	return s
+const prefixBits = 20
+
+// prefix returns the first bits of p, as if zeros followed it: in the order of suffixes.
+func prefix(p []byte) int {
+	var b [3]byte
+	copy(b[:], p)
+	return (int(b[0])<<16 | int(b[1])<<8 | int(b[2])) >> (24 - prefixBits)
 }
 
-// longest returns where text holds the longest beginning of p, which has at least two bytes, its length, and its
-// place in the array. The length is 0 if not even two bytes are found.
-func (s *suffixes) longest(p []byte) (at, length, index int) {
-	c := int(p[0])<<8 | int(p[1])
+// sort sorts the suffixes of data, which has less than 2^31 bytes, into array, which has as many words.
+func (s *text) sort(array []int32) {
+	s.array = array[:len(s.data)]
+	sortSuffixes(s.data, s.array, make([]int32, 256))
+	s.first = make([]int32, 1<<prefixBits+1)
+	for i := range s.data {
+		s.first[prefix(s.data[i:min(i+3, len(s.data))])+1]++
+	}
+	for i := range 1 << prefixBits {
+		s.first[i+1] += s.first[i]
+	}
+}
+
+// longest returns where data holds the longest beginning of p, its length, and its place in the array. What
+// has fewer than three bytes in common with p may not be found.
+func (s *text) longest(p []byte) (at, length, index int) {
+	c := prefix(p)
 	lo, hi := int(s.first[c]), int(s.first[c+1])
 	if lo == hi {
 		return 0, 0, 0
@@ -52,14 +52,14 @@ func (s *suffixes) longest(p []byte) (at, length, index int) {
 		mid := int(uint(lo+hi) / 2)
 		pos := int(s.array[mid])
 		skip := min(loLen, hiLen)
-		n := skip + common(s.text[min(pos+skip, len(s.text)):], p[skip:])
+		n := skip + common(s.data[min(pos+skip, len(s.data)):], p[skip:])
 		if n > length {
 			at, length, index = pos, n, mid
 		}
 		if n == len(p) {
 			return at, length, index
 		}
-		if pos+n < len(s.text) && s.text[pos+n] > p[n] {
+		if pos+n < len(s.data) && s.data[pos+n] > p[n] {
 			hi, hiLen = mid, n
 		} else {
 			lo, loLen = mid+1, n
@@ -87,8 +87,9 @@ func common(a, b []byte) int {
 
 // sortSuffixes fills sa with the suffix array of text, whose symbols are below k, by induced sorting (G. Nong,
 // S. Zhang, W. H. Chan, "Linear Suffix Array Construction by Almost Pure Induced-Sorting", DCC 2009). The end of the
-// text counts as a symbol smaller than all others. Beside sa it takes len(text)/8 bytes and k words per level.
-func sortSuffixes[T byte | int32](text []T, sa []int32, k int) {
+// text counts as a symbol smaller than all others. bucket has a word for each symbol. Beside these it takes len(text)/8 bytes, and
+// a third of that at most for each level.
+func sortSuffixes[T byte | int32](text []T, sa, bucket []int32) {
 	n := len(text)
 	if n == 0 {
 		return
@@ -97,7 +98,7 @@ func sortSuffixes[T byte | int32](text []T, sa []int32, k int) {
 		sa[0] = 0
 		return
 	}
-	x := &inducer[T]{text: text, sa: sa, small: newBitmap(n), bucket: make([]int32, k)}
+	x := &inducer[T]{text: text, sa: sa, small: newBitmap(n), bucket: bucket}
 	x.classify()
 	fill(sa, -1)
 	x.ends()
@@ -118,7 +119,11 @@ func sortSuffixes[T byte | int32](text []T, sa []int32, k int) {
 	names := x.name(m)
 	reduced := sa[n-m:]
 	if names < m {
-		sortSuffixes(reduced, sa[:m], names)
+		room := sa[m : n-m] // at least as long as m if m is at most n/3, as usual
+		if len(room) < names {
+			room = make([]int32, names)
+		}
+		sortSuffixes(reduced, sa[:m], room[:names])
 	} else {
 		for i, c := range reduced {
 			sa[c] = int32(i)

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delta
+
+import "encoding/binary"
+
+// An Operation is what a frame says, possible or not.
+type Operation struct{ Copied, Literal, Shift int64 }
+
+// Frame packs operations without changes. inserted is packed already.
+func Frame(inserted []byte, all ...Operation) []byte {
+	var c corrector
+	c.write(nil)
+	c.model = *fresh
+	at := int64(0)
+	for _, o := range all {
+		c.operation(o.Copied, o.Literal, o.Shift)
+		for end := at + min(o.Copied, MaxFrameSize); at < end; at = min(end, at-at%quiet+quiet) {
+			c.bit(&c.group[c.groups&255], 0)
+			c.groups <<= 1
+		}
+		at += min(o.Literal, MaxFrameSize)
+	}
+	return append(append(binary.AppendUvarint(nil, uint64(len(inserted))), inserted...), c.close()...)
+}
