@@ -244,7 +244,7 @@ func relabel(t *testing.T, s *shop, v1, v2 release, old, image []byte) files {
 	to := v2
 	to.image = image
 	var patch patchFile
-	_, err := delta.Make(t.Context(), old, image, &patch, delta.Options{FrameSize: delta.MinFrameSize})
+	_, err := delta.Make(t.Context(), bytes.NewReader(old), bytes.NewReader(image), &patch, delta.Options{FrameSize: delta.MinFrameSize})
 	must(t, err)
 	copy(patch.b[64:], v2.img().Digest.Bytes()) // of the new image
 	p := plan.Payload{Digest: v2.img().Digest, Size: v2.img().Size, Deltas: []plan.Delta{{

@@ -143,7 +143,7 @@ func (s *shop) publishOver(ctx context.Context, r release, olds ...release) (fil
 	extra := files{}
 	for _, old := range olds {
 		var patch patchFile
-		info, err := delta.Make(ctx, old.image, r.image, &patch, delta.Options{FrameSize: delta.MinFrameSize})
+		info, err := delta.Make(ctx, bytes.NewReader(old.image), bytes.NewReader(r.image), &patch, delta.Options{FrameSize: delta.MinFrameSize})
 		if err != nil {
 			return nil, err
 		}

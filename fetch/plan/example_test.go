@@ -27,7 +27,7 @@ func ExamplePlanner() {
 		return
 	}
 	var patch writerAt // such as an *os.File
-	info, err := delta.Make(ctx, old, image, &patch, delta.Options{})
+	info, err := delta.Make(ctx, bytes.NewReader(old), bytes.NewReader(image), &patch, delta.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 func makePatch(t *testing.T, old, image []byte) ([]byte, delta.Info) {
 	t.Helper()
 	var f writerAt
-	info, err := delta.Make(t.Context(), old, image, &f, delta.Options{FrameSize: delta.MinFrameSize})
+	info, err := delta.Make(t.Context(), bytes.NewReader(old), bytes.NewReader(image), &f, delta.Options{FrameSize: delta.MinFrameSize})
 	must(t, err)
 	return f.data, info
 }
