@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/internal/simfs"
@@ -242,4 +244,34 @@ func TestCheckpointStorageFull(t *testing.T) {
 		t.Fatalf("%+v, %v", st, err)
 	}
 	sink.holds(t, r.data)
+}
+
+// On a slow line much time is in few bytes: what was verified is saved after CheckpointAfter, stalls included.
+func TestCheckpointAfterATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelease(t, noise(7, 9*step))
+		var entries []string
+		store := diary{FS: storage(t), entries: &entries}
+		src := newServer(r)
+		src.body = func(ctx context.Context, n int, q request, rest []byte) io.Reader {
+			if q.uri == uri {
+				return io.MultiReader(slowly(ctx, rest[:2*step]), silent{ctx})
+			}
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		var sink recorder
+		start, at := time.Now(), time.Duration(0)
+		sink.beforeSync = func() error {
+			if at == 0 {
+				at = time.Since(start)
+			}
+			return nil
+		}
+		_, err := newFetcher(t, fetch.Options{Source: src, Storage: store}).Fetch(ctx, r.res, &sink)
+		if !errors.Is(err, context.DeadlineExceeded) || at != 11*time.Second || sink.synced != 2*step {
+			t.Errorf("%v; %d bytes synced after %v, want 2 chunks 10 s after the first", err, sink.synced, at)
+		}
+	})
 }

@@ -29,8 +29,8 @@ func newGate(o *Options) *gate {
 	return &gate{rate: o.MaxRate, most: o.MaxBytes, schedule: o.Schedule}
 }
 
-// hold waits while the schedule lets nothing through. It reports whether it waited.
-func (g *gate) hold(ctx context.Context) (held bool, err error) {
+// hold waits while the schedule lets nothing through, and calls before first. It reports whether it waited.
+func (g *gate) hold(ctx context.Context, before func()) (held bool, err error) {
 	if g == nil || g.schedule == nil {
 		return false, nil
 	}
@@ -39,6 +39,9 @@ func (g *gate) hold(ctx context.Context) (held bool, err error) {
 		w := g.schedule(now)
 		if w.Rate != 0 {
 			return held, nil
+		}
+		if !held {
+			before()
 		}
 		held = true
 		// A schedule that says nothing useful about its end is asked again after a minute, and never more than once a second.

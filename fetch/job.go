@@ -13,9 +13,10 @@ import (
 
 // Limits of what one call holds in memory and on the wire.
 const (
-	maxParallel  = 8
-	piece        = 8 << 20 // of a payload that is fetched in parallel; one request each
-	maxPipelined = 1 << 20 // larger chunks are not received ahead: two of them would be too much memory
+	maxParallel = 8
+	piece       = 8 << 20 // of a payload that is fetched in parallel; one request each
+	maxBuffer   = 1 << 20 // larger chunks are not received ahead: two of them would be too much memory
+	maxBatch    = 4       // chunks that go to the sink's goroutine together
 )
 
 // A job is one call of Fetch. Its lanes receive and verify; the sink, the checkpoint and the caller's functions belong to
@@ -34,6 +35,7 @@ type job struct {
 
 	step      int64 // bytes per chunk, and per write
 	depth     int   // buffers per lane
+	batch     int   // chunks per buffer
 	lanes     int
 	gate      *gate
 	plan      *plan
@@ -61,7 +63,7 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 	if sink == nil {
 		return nil, fmt.Errorf("no sink: %w", ErrResource)
 	}
-	j := &job{o: &f.o, res: res, sink: sink, shown: RedactURI(res.URI), layout: layout, lanes: 1, depth: 1, gate: newGate(&f.o), blocks: make(chan block)}
+	j := &job{o: &f.o, res: res, sink: sink, shown: RedactURI(res.URI), layout: layout, lanes: 1, depth: 1, batch: 1, gate: newGate(&f.o), blocks: make(chan block)}
 	j.step, j.whole = layout.ChunkSize(), res.Chunks == nil
 	if j.whole {
 		if s, ok := sink.(Stager); !ok || !s.Staging() {
@@ -75,9 +77,12 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 			j.scatter, j.lanes = s, f.o.Parallel
 		}
 	}
-	// Each lane may have one verified chunk that is not written yet. It counts as part of the interval.
-	if ahead := int64(j.lanes) * j.step; j.step <= maxPipelined && 4*ahead <= f.o.CheckpointEvery {
-		j.depth, j.mark.ahead = 2, ahead
+	// What a lane holds verified and unwritten counts as part of the interval: a batch on its way, and the next but for its last chunk.
+	for n := int64(maxBatch); n > 0; n /= 2 {
+		if lanes := int64(j.lanes); n*j.step <= maxBuffer && 4*lanes*n*j.step <= f.o.CheckpointEvery {
+			j.depth, j.batch, j.mark.ahead = 2, int(n), lanes*(2*n-1)*j.step
+			break
+		}
 	}
 	return j, nil
 }
@@ -170,6 +175,7 @@ func (j *job) collect(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer j.mark.stop()
 	for _, l := range lanes {
 		go func() {
 			err := l.run(ctx)
@@ -178,8 +184,13 @@ func (j *job) collect(ctx context.Context) error {
 	}
 	var failed, broken error
 	for active := len(lanes); active > 0; {
-		b := <-j.blocks
+		var b block
 		var err error
+		select {
+		case b = <-j.blocks:
+		case <-j.mark.late():
+			b.late = true
+		}
 		switch {
 		case b.end:
 			active--
@@ -190,6 +201,9 @@ func (j *job) collect(ctx context.Context) error {
 			}
 		case broken != nil:
 			j.count.discarded.Add(int64(len(b.p)))
+		case b.late:
+			broken = j.mark.save(j)
+			err = broken
 		case b.rewind:
 			broken = j.rewind()
 			err = broken
@@ -213,22 +227,23 @@ func (j *job) collect(ctx context.Context) error {
 
 // write puts a block into the sink.
 func (j *job) write(b block) error {
+	j.validator = b.validator
+	p, at := b.p, b.at
 	var n int
 	var err error
 	if j.scatter != nil {
-		n, err = j.scatter.WriteAt(b.p, b.at)
+		n, err = j.scatter.WriteAt(p, at)
 	} else {
-		n, err = j.sink.Write(b.p)
+		n, err = j.sink.Write(p)
 	}
-	if err == nil && n < len(b.p) {
+	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
 		j.mark.dead = true
-		return sinkError("write", b.at, err)
+		return sinkError("write", at, err)
 	}
-	j.have = j.have.add(span{b.at, b.at + int64(n)})
-	j.validator = b.validator
+	j.have = j.have.add(span{at, at + int64(n)})
 	j.progress()
 	return j.mark.due(j)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"time"
 
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -17,11 +18,14 @@ import (
 // repairs is how often a chunk or page with a wrong digest is asked for again.
 const repairs = 2
 
+// fast is how quickly a chunk has to come for the line to be a fast one.
+const fast = 100 * time.Millisecond
+
 // A lane receives pieces of the payload, chunk after chunk, verifies each, and hands it to the job. It runs in a
 // goroutine of its own, so that receiving and hashing one chunk overlap with writing the one before.
 //
-// Invariant: everything of the lane's piece before off was handed on; buf holds the next fill bytes of the current
-// chunk, which went through sum and which nobody has verified yet.
+// Invariant: everything of the lane's piece before off-held was handed on; buf holds held verified bytes, whole chunks, and after them
+// the first fill bytes of the chunk at off, which went through sum and which nobody has verified yet.
 type lane struct {
 	j *job
 
@@ -34,7 +38,10 @@ type lane struct {
 
 	free chan []byte // buffers that the job is done with
 	buf  []byte
+	held int
 	fill int
+	full bool      // the last read brought all that was asked for: there may be more at once
+	from time.Time // when the current chunk began
 	off  int64
 	end  int64 // of the piece
 	body *body // of the payload; nil between requests
@@ -53,6 +60,7 @@ type block struct {
 
 	rewind bool   // whole mode: the server began again, and what was written is void
 	retry  *Retry // a failure that will be tried again
+	late   bool   // no lane says so: it is time for a checkpoint
 	end    bool   // the lane has ended
 	err    error  // why, if not because everything is done
 }
@@ -92,12 +100,15 @@ func (l *lane) run(ctx context.Context) error {
 		}
 		l.off, l.end, l.high = from, to, from
 		for l.off < l.end {
-			if err := l.chunk(ctx); err == errAlone {
-				return nil
-			} else if err != nil {
+			if err := l.chunk(ctx); err != nil {
+				l.hand()
+				if err == errAlone {
+					return nil
+				}
 				return err
 			}
 		}
+		l.hand()
 		if l.j.whole {
 			return l.checkWhole()
 		}
@@ -116,27 +127,50 @@ func (l *lane) chunk(ctx context.Context) error {
 			return err
 		}
 	}
-	if l.buf == nil {
-		if l.buf = <-l.free; l.buf == nil {
-			l.buf = make([]byte, min(l.j.step, l.j.res.Size))
-		}
-	}
+	l.from = time.Now()
 	if l.tree != nil {
 		l.sum.Reset()
 	}
 	if err := l.receive(ctx); err != nil {
 		return err
 	}
-	p := l.buf[:l.need()]
+	p := l.chunkBuf()
 	if l.tree != nil {
 		if err := l.check(ctx, p, want); err != nil {
 			return err
 		}
 	}
-	l.j.blocks <- block{lane: l, at: l.off, p: p, validator: l.payload.validator}
-	l.off, l.fill, l.buf = l.off+int64(len(p)), 0, nil
+	l.off, l.held, l.fill = l.off+int64(len(p)), l.held+len(p), 0
+	// On a fast line a few chunks go together: to wake the job up costs more than to keep it waiting.
+	if !l.full || len(l.buf)-l.held < l.need() || time.Since(l.from) > fast {
+		l.hand()
+	}
 	return nil
 }
+
+// hand gives the job what is verified. The beginning of the current chunk, if there is one, moves to another buffer.
+func (l *lane) hand() {
+	if l.held == 0 {
+		return
+	}
+	begun := l.buf[l.held : l.held+l.fill]
+	l.j.blocks <- block{lane: l, at: l.off - int64(l.held), p: l.buf[:l.held], validator: l.payload.validator}
+	l.buf, l.held = nil, 0
+	if len(begun) > 0 {
+		l.buffer()
+		copy(l.buf, begun)
+	}
+}
+
+// buffer takes the next free one.
+func (l *lane) buffer() {
+	if l.buf = <-l.free; l.buf == nil {
+		l.buf = make([]byte, min(l.j.step*int64(l.j.batch), l.j.res.Size))
+	}
+}
+
+// chunkBuf is where the current chunk goes.
+func (l *lane) chunkBuf() []byte { return l.buf[l.held : l.held+l.need()] }
 
 // need is the length of the current chunk.
 func (l *lane) need() int { return int(min(l.j.step, l.j.res.Size-l.off)) }
@@ -191,7 +225,7 @@ func (l *lane) digest(ctx context.Context) (verify.Digest, error) {
 // readAt is remoteFile.readAt under the lane's budget. It returns how many bytes arrived in all attempts.
 func (l *lane) readAt(ctx context.Context, f *remoteFile, p []byte, offset int64) (arrived int64, err error) {
 	for {
-		if _, err := l.j.gate.hold(ctx); err != nil {
+		if _, err := l.j.gate.hold(ctx, func() {}); err != nil {
 			return arrived, err
 		}
 		n, err := f.readAt(ctx, p, offset)
@@ -210,6 +244,7 @@ type pageFetcher lane
 
 func (p *pageFetcher) ReadPage(ctx context.Context, n int64, page []byte) error {
 	l := (*lane)(p)
+	l.hand()
 	arrived, err := l.readAt(ctx, &l.pages, page, n*PageSize)
 	l.j.count.pages.Add(arrived)
 	return err
@@ -218,8 +253,8 @@ func (p *pageFetcher) ReadPage(ctx context.Context, n int64, page []byte) error 
 // receive fills buf with the current chunk over as many requests as it takes and the budget allows.
 func (l *lane) receive(ctx context.Context) error {
 	for l.fill < l.need() {
-		held, err := l.j.gate.hold(ctx)
-		if held {
+		waited, err := l.j.gate.hold(ctx, l.hand)
+		if waited {
 			l.drop() // after a night, nobody is at the other end
 		}
 		if err == nil {
@@ -229,6 +264,7 @@ func (l *lane) receive(ctx context.Context) error {
 		}
 		l.drop()
 		if err != errAlone {
+			l.hand()
 			err = l.budget.wait(ctx, err)
 		}
 		if err != nil {
@@ -247,16 +283,21 @@ func (l *lane) more(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.buf == nil {
+		l.buffer()
+	}
 	if l.skip > 0 {
-		n, err := l.body.Read(l.buf[:min(l.skip, int64(len(l.buf)))])
+		p := l.chunkBuf()
+		n, err := l.body.Read(p[:min(l.skip, int64(len(p)))])
 		l.skip -= int64(n)
 		l.j.count.fetched.Add(int64(n))
 		l.j.count.discarded.Add(int64(n))
 		return early(err)
 	}
-	n, err := l.body.Read(l.buf[l.fill:l.need()])
-	l.sum.Write(l.buf[l.fill : l.fill+n]) // at once, while it is in the processor's cache
-	l.fill += n
+	p := l.chunkBuf()[l.fill:]
+	n, err := l.body.Read(p)
+	l.sum.Write(p[:n]) // at once, while it is in the processor's cache
+	l.fill, l.full = l.fill+n, n == len(p)
 	l.j.count.fetched.Add(int64(n))
 	l.advance()
 	if err == io.EOF && l.fill == l.need() {
@@ -316,10 +357,10 @@ func (l *lane) open(ctx context.Context) error {
 // rewind goes back to the first byte, in whole mode.
 func (l *lane) rewind() {
 	l.j.count.discarded.Add(l.off + int64(l.fill))
-	if l.off > 0 {
+	if l.off > int64(l.held) {
 		l.j.blocks <- block{lane: l, rewind: true}
 	}
-	l.off, l.fill = 0, 0
+	l.off, l.held, l.fill = 0, 0, 0
 	l.sum.Reset()
 }
 

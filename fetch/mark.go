@@ -15,7 +15,8 @@ type mark struct {
 	saved spans       // what it names
 	ahead int64       // bytes that may be verified and not written when the process dies
 	err   error
-	dead  bool // the sink failed: what it holds is unknown, so nothing more is promised
+	dead  bool        // the sink failed: what it holds is unknown, so nothing more is promised
+	timer *time.Timer // runs while something is unsaved
 }
 
 // open loads the checkpoint for the job's resource.
@@ -44,13 +45,33 @@ func (m *mark) begin(j *job) {
 func (m *mark) due(j *job) error {
 	have := j.have.bytes()
 	if m.at == nil || have-m.saved.bytes() < j.o.CheckpointEvery-m.ahead || have == j.res.Size {
+		if m.at != nil && m.timer == nil {
+			m.timer = time.NewTimer(j.o.CheckpointAfter)
+		}
 		return nil
 	}
 	return m.save(j)
 }
 
+// late is a channel on which the time comes when something has been unsaved for CheckpointAfter.
+func (m *mark) late() <-chan time.Time {
+	if m.timer == nil {
+		return nil
+	}
+	return m.timer.C
+}
+
+// stop ends the timer.
+func (m *mark) stop() {
+	if m.timer != nil {
+		m.timer.Stop()
+		m.timer = nil
+	}
+}
+
 // save syncs the sink and then, never before, writes the checkpoint. An error is the sink's.
 func (m *mark) save(j *job) error {
+	m.stop()
 	if m.dead || len(j.have) == 0 {
 		return nil
 	}

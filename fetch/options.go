@@ -24,10 +24,12 @@ type Options struct {
 	Storage Storage
 	// Checkpoint is the name in Storage, by default "fetch". Two Fetchers do not share one.
 	Checkpoint string
-	// CheckpointEvery is how many verified bytes may be unsaved, by default 1 MiB. It is rounded up to whole chunks. With less than four
+	// CheckpointEvery is how many verified bytes may be unsaved, by default 32 MiB. It is rounded up to whole chunks. With less than four
 	// chunks for each range in flight, chunks are not received ahead of writing.
 	// Every checkpoint syncs the sink, so small values cost wear and time.
 	CheckpointEvery int64
+	// CheckpointAfter is how long bytes in the sink may be unsaved, by default 10 s: on a slow line much time is in few bytes.
+	CheckpointAfter time.Duration
 
 	// MaxRate is how many bytes per second a call takes from its sources, averaged over a second; 0 is no limit. A limit below
 	// MinRate does not count as a stall: only waiting for the server does.
@@ -110,13 +112,14 @@ func (o Options) complete() (Options, error) {
 	if o.CheckpointEvery < 0 || o.MinRate < 0 || o.Retries < 0 || o.MaxRate < 0 || o.MaxBytes < 0 {
 		return o, fmt.Errorf("negative CheckpointEvery, MinRate, MaxRate, MaxBytes or Retries: %w", ErrResource)
 	}
-	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 1<<20)
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 32<<20)
 	o.MinRate = cmp.Or(o.MinRate, 1024)
 	o.Retries = cmp.Or(o.Retries, 8)
 	for _, d := range []struct {
 		value *time.Duration
 		usual time.Duration
 	}{
+		{&o.CheckpointAfter, 10 * time.Second},
 		{&o.ResponseTimeout, 30 * time.Second},
 		{&o.IdleTimeout, 30 * time.Second},
 		{&o.RateWindow, 30 * time.Second},

@@ -33,7 +33,7 @@ type Chunks struct {
 type Sink interface {
 	// Offset is the position of the next byte: 0, or what the sink kept of this very resource.
 	Offset() int64
-	// Write appends p, one whole chunk. Its errors end the download and reach Fetch's caller.
+	// Write appends p: one or a few whole chunks, of which the payload's last may be short. Its errors end the download and reach Fetch's caller.
 	Write(p []byte) (int, error)
 	// Sync makes all that was written durable. A checkpoint is written after it.
 	Sync() error
@@ -48,7 +48,7 @@ type Resumer interface {
 }
 
 // A Scatterer is a Sink that takes chunks in any order, so that several ranges can be fetched at a time (Options.Parallel). Fetch then
-// calls WriteAt instead of Write, with one whole verified chunk and its offset, at or after Offset, each once. WriteAt does not move Offset: Fetch
+// calls WriteAt instead of Write, with the same and its offset, at or after Offset, each chunk once. WriteAt does not move Offset: Fetch
 // does, with Resume, after a Sync, when everything up to there was written. What was synced beyond Offset must outlive a
 // power cut, too.
 type Scatterer interface {

@@ -34,6 +34,7 @@ func suites() []suite {
 	return []suite{
 		{"manifest", "SUIT: decoding, opening and running", manifestSuite},
 		{"tuf", "refresh and look-up among many targets, beside go-tuf's client", tufSuite},
+		{"fetch", "downloading 1 GiB over HTTP", fetchSuite},
 	}
 }
 
@@ -42,6 +43,10 @@ func suites() []suite {
 func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
 		"tuf-make": makeTUF, "tuf-ours": ourTUF, "tuf-gotuf": goTUF,
+		"fetch":         fetchChild,
+		"fetch-receive": receiveChild,
+		"fetch-hash":    hashChild,
+		"fetch-write":   writeChild,
 	}
 }
 

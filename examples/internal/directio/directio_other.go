@@ -1,0 +1,13 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package directio
+
+import "os"
+
+func openDirect(string) *os.File { return nil }
+
+// Reserve does nothing here.
+func (f *File) Reserve(int64) error { return nil }
