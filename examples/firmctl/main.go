@@ -6,6 +6,7 @@
 //
 //	firmctl init DIR                        make keys, a repository and a device folder
 //	firmctl release DIR IMAGE --version V   sign and publish IMAGE as the next release
+//	firmctl refresh DIR                     sign the timestamp, and what expires soon, once more
 //	firmctl serve DIR                       serve the repository on http://127.0.0.1:8080
 //	firmctl status DIR                      what was released, what the first device runs
 //	firmctl manifest COMMAND                create, sign, attach, sever, inspect, verify, encrypt, run or report on
@@ -58,6 +59,7 @@ func commands() []command {
 	return []command{
 		{"init", "DIR", "make keys, a repository and a device folder", initProduct},
 		{"release", "DIR IMAGE", "sign and publish IMAGE as the next release", release},
+		{"refresh", "DIR", "sign what expires soon once more, the timestamp in any case", refresh},
 		{"serve", "DIR", "serve the repository over HTTP", serve},
 		{"status", "DIR", "what was released, what the first device runs", status},
 		{"fetch", "", "download a file, verified; running it again resumes", fetchFile},
@@ -86,7 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		switch args[0] {
 		case "-h", "--help", "help":
-			usage(stderr)
+			usage(stdout)
 			return nil
 		}
 		for _, c := range commands() {
@@ -120,9 +122,9 @@ func usage(w io.Writer) {
 
 func (c command) call(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {
 	k := &call{fs: flag.NewFlagSet("firmctl "+c.name, flag.ContinueOnError), json: asJSON, stdout: stdout, people: stdout}
-	k.fs.SetOutput(stderr)
+	k.fs.SetOutput(stdout) // for -h; errors are printed in one place
 	k.fs.Usage = func() {
-		fmt.Fprintf(stderr, "usage: firmctl %s %s [flags]\n%s\n", c.name, c.args, c.what)
+		fmt.Fprintf(stdout, "usage: firmctl %s %s [flags]\n%s\n", c.name, c.args, c.what)
 		k.fs.PrintDefaults()
 	}
 	k.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
