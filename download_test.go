@@ -154,6 +154,15 @@ func TestDownloadIsOfItsRelease(t *testing.T) {
 	if last := b.server.sent.Load() - sent; st.Download.Network <= last || st.Download.Network < full.Network {
 		t.Errorf("%+v, and the last call alone took %d", st.Download, last)
 	}
+	// What one release took in vain is not the next one's.
+	b.publish(5)
+	b.server.cut = map[string]int{"payloads/v5": 2 * chunkSize}
+	wantError(t, b.install(), fetch.ErrTransport)
+	b.publish(6)
+	must(t, b.install())
+	if st, err := b.d.updater.Status(t.Context()); err != nil || st.Download != full || st.Current.Sequence != 6 {
+		t.Errorf("%+v, %v; want %+v", st, err, full)
+	}
 }
 
 // TestM3_LyingDelta: a server that lies about a delta. Every byte that reaches the installer is the signed one, and the image comes by another way.

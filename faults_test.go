@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/firmament-dev/firmament"
+	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/install/slot"
 	"github.com/firmament-dev/firmament/internal/durable"
@@ -331,5 +332,53 @@ func TestBOO_05_SecondCopy(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Checkpoints that cannot be read at all cost what they promised, once: the download begins again, and the next cut resumes (NET-16).
+func TestNET_16_CheckpointsUnreadable(t *testing.T) {
+	for name, damage := range map[string]func(b *bench){
+		"damaged": func(b *bench) {
+			for _, name := range []string{"fetch.0", "fetch.1"} {
+				f, err := b.sim.FS().OpenFile(name, 2)
+				must(b.t, err)
+				_, err = f.WriteAt([]byte("not a checkpoint"), 0)
+				must(b.t, errors.Join(err, f.Sync(), f.Close()))
+			}
+		},
+		"one of them gone, the other damaged": func(b *bench) {
+			must(b.t, b.sim.FS().Remove("fetch.0"))
+			f, err := b.sim.FS().OpenFile("fetch.1", 2)
+			must(b.t, err)
+			_, err = f.WriteAt([]byte("not a checkpoint"), 0)
+			must(b.t, errors.Join(err, f.Sync(), f.Close()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			v2 := newRelease(2, image(2, 12*chunkSize))
+			var err error
+			b.server.files, err = b.shop.publish(t.Context(), v2)
+			must(t, err)
+			cutAt := func(chunks int) {
+				t.Helper()
+				b.server.cut = map[string]int{v2.payload(): chunks * chunkSize}
+				wantError(t, b.install(), fetch.ErrTransport)
+			}
+			cutAt(6)
+			must(t, b.d.updater.Close())
+			b.d = nil
+			damage(b)
+			b.boot()
+			cutAt(9)
+			b.boot()
+			b.server.cut = nil
+			b.server.sent.Store(0)
+			must(t, b.install())
+			b.wantState(install.Staged, 1)
+			if sent, most := b.server.sent.Load(), int64(6*chunkSize+2*4096); sent > most {
+				t.Errorf("%d bytes were sent for the last three chunks and what a checkpoint may be behind, want at most %d", sent, most)
+			}
+		})
 	}
 }

@@ -244,7 +244,8 @@ type server struct {
 	mu     sync.Mutex
 	files  files
 	tamper func(name string, b []byte) []byte
-	sent   atomic.Int64 // bytes of payloads and what is beside them
+	cut    map[string]int // where connections for a file end for good
+	sent   atomic.Int64   // bytes of payloads and what is beside them
 }
 
 func (s *server) get(name string) ([]byte, error) {
@@ -266,7 +267,18 @@ func (s *server) Open(_ context.Context, uri string, offset int64, _ string) (*f
 		return nil, fmt.Errorf("%w: %w", fetch.ErrRefused, err)
 	}
 	offset = min(offset, int64(len(b)))
-	return &fetch.Stream{Body: io.NopCloser(&counted{bytes.NewReader(b[offset:]), &s.sent}), Offset: offset, Size: int64(len(b)), Validator: "v1"}, nil
+	var body io.Reader = bytes.NewReader(b[offset:])
+	if end, ok := s.cut[uri]; ok {
+		body = io.MultiReader(bytes.NewReader(b[offset:max(int64(end), offset)]), cutReader{})
+	}
+	return &fetch.Stream{Body: io.NopCloser(&counted{body, &s.sent}), Offset: offset, Size: int64(len(b)), Validator: "v1"}, nil
+}
+
+// cutReader is a connection that broke.
+type cutReader struct{}
+
+func (cutReader) Read([]byte) (int, error) {
+	return 0, fmt.Errorf("connection reset: %w", fetch.ErrTransport)
 }
 
 type counted struct {
@@ -369,7 +381,7 @@ func (w *world) start(d *device, cacheDir string) error {
 		Storage: d.sim.FS(), Finder: finder, Keys: keys, Policy: policy, Counter: d.counter,
 		Identity:  processor.Identity{VendorID: vendorID, ClassID: classID},
 		Component: component, Installer: inst, Development: true,
-		Fetch: fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1},
+		Fetch: fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1, Backoff: time.Millisecond},
 		Plan:  w.plan, Budget: w.budget,
 		Events: func(e firmament.Event) { d.events = append(d.events, e) },
 	})

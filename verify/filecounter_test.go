@@ -174,3 +174,47 @@ func ExampleNewCounter() {
 	// <nil> <nil>
 	// 5 <nil>
 }
+
+// A cut between the two copies is made good by raising to the same number again: then losing either copy does not lower it (S4).
+func TestSTO_01_CounterSecondCopy(t *testing.T) {
+	ctx := t.Context()
+	for n := 1; ; n++ {
+		cut := false
+		for _, damaged := range []string{"counter.0", "counter.1"} {
+			sim := simfs.NewSim(simfs.Options{})
+			c, err := verify.NewCounter(sim.FS(), "counter")
+			if err == nil {
+				err = c.Raise(ctx, 3)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			sim.KillAfter(n)
+			cut = c.Raise(ctx, 9) != nil
+			sim = sim.Restart()
+			if c, err = verify.NewCounter(sim.FS(), "counter"); err == nil {
+				err = c.Raise(ctx, 9)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := sim.FS().OpenFile(damaged, os.O_RDWR)
+			if err == nil {
+				_, err = f.WriteAt([]byte("damage"), 20)
+				err = errors.Join(err, f.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c, err = verify.NewCounter(sim.FS(), "counter"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := c.Value(ctx); got != 9 || err != nil {
+				t.Errorf("killed at operation %d, %s damaged later: counter %d, %v; want 9", n, damaged, got, err)
+			}
+		}
+		if !cut {
+			return
+		}
+	}
+}

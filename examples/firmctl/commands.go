@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -164,8 +165,13 @@ func refresh(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Repo.Refresh(ctx); err != nil {
+	roles, err := p.Repo.Refresh(ctx)
+	if err != nil {
 		return err
+	}
+	signed := []string{}
+	for _, role := range roles {
+		signed = append(signed, string(role))
 	}
 	expiries, err := p.Repo.Expiries(ctx)
 	if err != nil {
@@ -176,9 +182,12 @@ func refresh(ctx context.Context, c *call) error {
 		for _, e := range expiries {
 			expires[string(e.Role)] = e.Expires
 		}
-		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "expires": expires})
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "signed": signed, "expires": expires})
 	}
-	fmt.Fprintln(c.people, "signed once more; until when devices believe it:")
+	if len(signed) == 0 {
+		signed = append(signed, "nothing, since nothing is due yet")
+	}
+	fmt.Fprintf(c.people, "signed: %s; until when devices believe what there is:\n", strings.Join(signed, ", "))
 	for _, e := range expiries {
 		fmt.Fprintf(c.people, "  %-9s version %d, %s\n", e.Role, e.Version, e.Expires.Format("2006-01-02 15:04"))
 	}

@@ -6,7 +6,7 @@
 //
 //	firmctl init DIR                        make keys, a repository and a device folder
 //	firmctl release DIR IMAGE --version V   sign and publish IMAGE as the next release
-//	firmctl refresh DIR                     sign the timestamp, and what expires soon, once more
+//	firmctl refresh DIR                     sign the timestamp and what else is due once more
 //	firmctl serve DIR                       serve the repository on http://127.0.0.1:8080
 //	firmctl status DIR                      what was released, what the first device runs
 //	firmctl manifest COMMAND                create, sign, attach, sever, inspect, verify, encrypt, run or report on
@@ -59,7 +59,7 @@ func commands() []command {
 	return []command{
 		{"init", "DIR", "make keys, a repository and a device folder", initProduct},
 		{"release", "DIR IMAGE", "sign and publish IMAGE as the next release", release},
-		{"refresh", "DIR", "sign what expires soon once more, the timestamp in any case", refresh},
+		{"refresh", "DIR", "sign the timestamp and what else is due once more", refresh},
 		{"serve", "DIR", "serve the repository over HTTP", serve},
 		{"status", "DIR", "what was released, what the first device runs", status},
 		{"fetch", "", "download a file, verified; running it again resumes", fetchFile},
