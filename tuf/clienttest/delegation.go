@@ -151,6 +151,46 @@ var delegations = []Case{
 		w.asked("2.root timestamp")
 		w.trusts("root 1, snapshot 2, targets 2, timestamp 2")
 	}},
+	// A delegated role is looked at like the top-level one (5.6.3 to 5.6.5).
+	{"beyond::a delegated role that has expired", func(w *world) {
+		w.Expires["delegated"] = w.Now.Add(-day)
+		w.refusesDelegated()
+	}},
+	{"beyond::a delegated role signed by a stranger", func(w *world) {
+		w.Signers["delegated"] = []verify.Signer{tuftest.Ed25519(20)}
+		w.refusesDelegated()
+	}},
+	{"beyond::another version of a delegated role than snapshot lists", func(w *world) {
+		w.edit("delegated", func(signed map[string]any) { signed["version"] = 2 })
+		w.refusesDelegated()
+	}},
+	{"beyond::another digest of a delegated role than snapshot lists", func(w *world) {
+		w.Hashes = true
+		w.lists(snapshot, "delegated", func(meta map[string]any) { meta["hashes"] = zeros })
+		w.refusesDelegated()
+	}},
+	{"beyond::an older version of a delegated role", func(w *world) {
+		w.delegated()
+		w.Publish("delegated")
+		w.Publish()
+		w.accepts()
+		w.restart("delegated", 1)
+		w.Publish("delegated")
+		w.Publish()
+		w.refuses()
+		w.trustsVersion(snapshot, "2")
+	}},
+}
+
+// refusesDelegated publishes a delegated role with a target, and expects that the client does not have it.
+func (w *world) refusesDelegated() {
+	w.Helper()
+	w.DelegatedTargets["delegated"] = map[string][]byte{"delegatedpath/x": []byte("content")}
+	w.delegated()
+	w.Publish()
+	w.accepts()
+	w.doesNotDownload("delegatedpath/x")
+	w.has()
 }
 
 // names: whatever a role is called, it is one element of the URL's path, and one file of the client's.

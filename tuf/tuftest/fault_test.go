@@ -6,6 +6,10 @@ package tuftest_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +20,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/httpsource"
@@ -185,8 +192,23 @@ func TestShapes(t *testing.T) {
 		"p-256":     func(r *tuftest.Repo) { r.Keys[tuf.RoleTargets] = append(r.Keys[tuf.RoleTargets], tuftest.P256(5)) },
 		"ml-dsa-65": func(r *tuftest.Repo) { r.Keys[tuf.RoleTargets] = append(r.Keys[tuf.RoleTargets], tuftest.MLDSA65(5)) },
 		"rsa":       func(r *tuftest.Repo) { r.Keys[tuf.RoleTargets] = append(r.Keys[tuf.RoleTargets], tuftest.RSA()) },
-		"plain":     func(r *tuftest.Repo) { r.Plain = true },
-		"versions":  func(r *tuftest.Repo) { r.Hashes = false },
+		"p-384": func(r *tuftest.Repo) {
+			key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Keys[tuf.RoleTargets] = append(r.Keys[tuf.RoleTargets], tuftest.NewSigner(key))
+		},
+		"ed25519": func(r *tuftest.Repo) {
+			_, key, err := ed25519.GenerateKey(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Keys[tuf.RoleTargets] = append(r.Keys[tuf.RoleTargets], tuftest.NewSigner(key))
+		},
+		"sha-512":  func(r *tuftest.Repo) { r.Algorithms = []verify.Hash{verify.SHA512} },
+		"plain":    func(r *tuftest.Repo) { r.Plain = true },
+		"versions": func(r *tuftest.Repo) { r.Hashes = false },
 	} {
 		repo := tuftest.New()
 		shape(repo)
@@ -212,5 +234,27 @@ func TestGet(t *testing.T) {
 	cancel()
 	if _, err := repo.Get(ctx, "metadata/1.root.json", 1<<20); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// A clone goes on by itself.
+func TestClone(t *testing.T) {
+	repo := tuftest.New()
+	repo.Delegate(tuf.RoleTargets, "team", map[string]any{"paths": []any{"team/*"}})
+	repo.Publish("team")
+	repo.Publish()
+	before := repo.Clone()
+	clone := repo.Clone()
+	clone.Targets["fw/a.suit"] = []byte("cloned")
+	clone.Delegate(tuf.RoleTargets, "another", map[string]any{"paths": []any{"another/*"}})
+	clone.DelegatedTargets["team"]["team/x"] = []byte("x")
+	clone.Keys[tuf.RoleTimestamp] = []verify.Signer{tuftest.P256(1)}
+	clone.Publish("team", "another", tuf.RoleRoot)
+	clone.Publish()
+	if _, err := newClient(clone, clone).Find(t.Context(), "team/x"); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, repo, cmpopts.IgnoreUnexported(tuftest.Repo{}), cmp.Comparer(func(a, b verify.Signer) bool { return a.Public() == b.Public() })); diff != "" {
+		t.Errorf("the clone changed what it was cloned from: %s", diff)
 	}
 }

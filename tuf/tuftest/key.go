@@ -31,8 +31,10 @@ func P256(i int) verify.Signer { return testkeys.P256(i) }
 // MLDSA65 returns the i-th ML-DSA-65 key.
 func MLDSA65(i int) verify.Signer { return testkeys.MLDSA65(i) }
 
-// RSA returns a key of 2048 bits. It is another one in each process.
-var RSA = sync.OnceValue(func() verify.Signer {
+// RSA returns a key of 2048 bits. It is the same in the whole process, and another one in the next.
+func RSA() verify.Signer { return rsaSigner() }
+
+var rsaSigner = sync.OnceValue(func() verify.Signer {
 	key, err := rsa.GenerateKey(rand.Reader, tuf.MinRSABits)
 	if err != nil {
 		panic(err)

@@ -116,7 +116,7 @@ func newSet(tb TB, pkg string, variants []Variant) (*Set, error) {
 var failed = regexp.MustCompile(`(?m)^ +--- FAIL: (.*) \(`)
 
 // Failing runs a test with a variant, or with the source as it is if name is empty, and returns the names of the subtests that fail. A variant
-// that crashes the test, or makes it last longer than a minute, fails tb.
+// that crashes the test, or makes it last longer than five minutes, fails tb.
 func (s *Set) Failing(tb TB, name, testRun string) []string {
 	tb.Helper()
 	list, err := s.failing(tb, name, testRun)
@@ -130,7 +130,7 @@ func (s *Set) failing(tb TB, name, testRun string) (list []string, err error) {
 	if name != "" && !slices.Contains(s.names, name) {
 		return nil, errors.New("no such variant")
 	}
-	cmd := exec.CommandContext(tb.Context(), s.binary, "-test.run", testRun, "-test.timeout", "1m")
+	cmd := exec.CommandContext(tb.Context(), s.binary, "-test.run", testRun, "-test.timeout", "5m")
 	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), chosen+"="+name)
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "no tests to run") {
