@@ -47,6 +47,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"fetch-receive": receiveChild,
 		"fetch-hash":    hashChild,
 		"fetch-write":   writeChild,
+		"manifest-open": openMany,
 	}
 }
 

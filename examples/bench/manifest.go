@@ -17,8 +17,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/author"
 	"github.com/firmament-dev/firmament/verify"
-	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // example0 is the first example of draft-ietf-suit-manifest-37: two identifiers, an image digest and size,
@@ -28,7 +28,7 @@ import (
 var example0 []byte
 
 func manifestSuite(ctx context.Context, r *report) error {
-	for _, part := range []func(context.Context, *report) error{decodes, opens} {
+	for _, part := range []func(context.Context, *report) error{decodes, opens, programs, interprets} {
 		if err := part(ctx, r); err != nil {
 			return err
 		}
@@ -36,8 +36,8 @@ func manifestSuite(ctx context.Context, r *report) error {
 	return nil
 }
 
-// decodes compares reading all of example 0, into types, with what a general decoder takes for the two members of its
-// outer map, which it leaves as byte strings.
+// decodes compares reading all of example 0 with what a general decoder takes for the two members of its outer map, which
+// it leaves as byte strings.
 func decodes(ctx context.Context, r *report) error {
 	outer := example0[2:] // without the tag
 	inspect := func(b []byte) error {
@@ -48,14 +48,21 @@ func decodes(ctx context.Context, r *report) error {
 		return err
 	}
 	_, err := r.compare(ctx, "decode example 0", []side{
-		{"cbor.Unmarshal into map[any]any, outer map alone", func() error {
+		{"cbor.Unmarshal: outer map alone, into map[any]any", func() error {
 			var m map[any]any
 			return cbor.Unmarshal(outer, &m)
 		}},
-		{"manifest.InspectBytes, everything, with the SHA-256 of the manifest", func() error { return inspect(example0) }},
-		{"verify.Sum, the SHA-256 in it", func() error {
+		{"manifest.InspectBytes: copy, SHA-256, everything read and checked", func() error { return inspect(example0) }},
+		{"verify.Sum: the SHA-256 in it", func() error {
 			sinkDigest = verify.Sum(verify.SHA256, example0[manifestStart:])
 			return nil
+		}},
+		{"manifest.InspectBytes and Envelope: everything in Go structs, too", func() error {
+			u, err := manifest.InspectBytes(example0)
+			if err == nil {
+				u.Envelope()
+			}
+			return err
 		}},
 	})
 	return err
@@ -82,7 +89,11 @@ func opens(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	signed, keys, err := sign(ctx, example0, private)
+	u, err := manifest.InspectBytes(example0)
+	if err != nil {
+		return err
+	}
+	signed, keys, err := sign(ctx, u.Envelope(), private)
 	if err != nil {
 		return err
 	}
@@ -110,8 +121,8 @@ func opens(ctx context.Context, r *report) error {
 	return err
 }
 
-// sign replaces the signature of an envelope.
-func sign(ctx context.Context, envelope []byte, private *ecdsa.PrivateKey) ([]byte, *verify.KeySet, error) {
+// sign returns an envelope, signed with ESP256, and the key set that opens it.
+func sign(ctx context.Context, e *manifest.Envelope, private *ecdsa.PrivateKey) ([]byte, *verify.KeySet, error) {
 	signer, err := verify.NewSigner(private)
 	if err != nil {
 		return nil, nil, err
@@ -120,21 +131,8 @@ func sign(ctx context.Context, envelope []byte, private *ecdsa.PrivateKey) ([]by
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := manifest.InspectBytes(envelope)
-	if err != nil {
-		return nil, nil, err
-	}
-	e := u.Envelope()
-	content, err := e.SignedBytes()
-	if err != nil {
-		return nil, nil, err
-	}
-	block, err := cose.SignSign1(ctx, signer, cose.ESP256, content)
-	if err != nil {
-		return nil, nil, err
-	}
-	e.Authentication = [][]byte{block}
-	signed, err := e.Encode()
+	e.Authentication = nil
+	signed, err := author.Sign(ctx, e, signer)
 	return signed, keys, err
 }
 
