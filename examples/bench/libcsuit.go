@@ -111,7 +111,7 @@ func programs(ctx context.Context, r *report) error {
 	if err := os.WriteFile(file, example0, 0o600); err != nil {
 		return err
 	}
-	times, memory := make([][]time.Duration, len(list)), make([]int64, len(list))
+	times := make([][]time.Duration, len(list))
 	for range programRounds {
 		for i, p := range list {
 			none, err := p.measure(ctx, "0", file, example0Key)
@@ -123,15 +123,14 @@ func programs(ctx context.Context, r *report) error {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
 			times[i] = append(times[i], (many.CPU-none.CPU)/programCount)
-			memory[i] = max(memory[i], many.RSS)
 		}
 	}
 	var rows [][]string
 	for i, p := range list {
 		slices.Sort(times[i])
-		rows = append(rows, []string{p.name, times[i][programRounds/2].String(), fmt.Sprintf("%.1f MB", float64(memory[i])/1e6)})
+		rows = append(rows, []string{p.name, times[i][programRounds/2].String()})
 	}
-	return r.table("programs that read and verify example 0, ES256", []string{"what", "CPU each", "peak RSS"}, rows)
+	return r.table("programs that read and verify example 0, ES256", []string{"what", "CPU each"}, rows)
 }
 
 // refusesFlips makes sure that a program refuses example 0 with any byte flipped; some are tried.
