@@ -105,8 +105,8 @@ func testNoUnverifiedByte(t *testing.T, v2 release, bad, resumeAt int) {
 	if resumeAt > 0 {
 		// The connection breaks there for now; then the agent starts again.
 		w.server.cut = map[string]int{v2.payload(): resumeAt * chunkSize}
-		if err := w.update(t.Context(), sim); !errors.Is(err, fetch.ErrTransport) || len(got) != resumeAt {
-			t.Fatalf("%d chunks arrived, %v; want %d", len(got), err, resumeAt)
+		if err := w.update(t.Context(), sim); !errors.Is(err, fetch.ErrTransport) || bytesOf(got) != resumeAt*chunkSize {
+			t.Fatalf("%d bytes arrived, %v; want %d chunks", bytesOf(got), err, resumeAt)
 		}
 		w.server.cut = nil
 		clear(got)
@@ -127,8 +127,8 @@ func testNoUnverifiedByte(t *testing.T, v2 release, bad, resumeAt int) {
 			t.Errorf("bytes %d to %d reached the installer and are wrong", off, end)
 		}
 	}
-	if want := bad - resumeAt; len(got) != want {
-		t.Errorf("%d chunks reached the installer after the resume, want %d", len(got), want)
+	if want := bad - resumeAt; bytesOf(got) != want*chunkSize {
+		t.Errorf("%d bytes reached the installer after the resume, want %d chunks", bytesOf(got), want)
 	}
 
 	// The attack stops: the next cycle succeeds with nobody's help (S5).
@@ -144,6 +144,13 @@ func testNoUnverifiedByte(t *testing.T, v2 release, bad, resumeAt int) {
 	if st, err := d.updater.Resume(t.Context()); err != nil || st.State != install.Trial {
 		t.Fatalf("state %v, %v; want Trial", st.State, err)
 	}
+}
+
+func bytesOf(got map[int64][]byte) (n int) {
+	for _, p := range got {
+		n += len(p)
+	}
+	return n
 }
 
 // snapshot is what a refusal must leave alone.

@@ -20,7 +20,7 @@ func runGroup(ctx context.Context, group string, commands []command, args []stri
 	}
 	switch args[0] {
 	case "-h", "--help", "help":
-		groupUsage(stderr, group, commands)
+		groupUsage(stdout, group, commands)
 		return nil
 	}
 	for _, c := range commands {
