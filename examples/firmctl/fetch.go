@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
@@ -31,6 +32,9 @@ type fetched struct {
 	Resumed  int64  `json:"resumed_from"`
 }
 
+// checkpointEvery is how much a kill may cost under --root. Without it, what is in the part counts.
+const checkpointEvery = 4 << 20
+
 // fetchFlags are fetch's.
 type fetchFlags struct {
 	urls, seeds  list
@@ -38,6 +42,7 @@ type fetchFlags struct {
 	index, out   string
 	size, chunk  int64
 	rate, most   int64
+	parallel     int
 
 	built bool // on what an earlier run left
 }
@@ -76,6 +81,7 @@ func fetchFile(ctx context.Context, c *call) error {
 	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated")
 	c.fs.Int64Var(&f.rate, "rate", 0, "bytes per second at most")
 	c.fs.Int64Var(&f.most, "max-bytes", 0, "bytes to take from the network at most, page file included")
+	c.fs.IntVar(&f.parallel, "parallel", 1, "ranges to fetch at a time under --root, at most 8")
 	c.fs.StringVar(&f.out, "out", "", "file to make (required); it appears when it is right")
 	if err := c.parse(); err != nil {
 		return err
@@ -123,16 +129,16 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	} else if index.Size() != res.Size {
 		return out, cli.Inputf("%s is for %d bytes, --size is %d", f.index, index.Size(), res.Size)
 	}
-	counted := &counter{Mirrors: source}
-	o := fetch.Options{Source: counted, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", MaxRate: f.rate}
-	if f.most > 0 {
-		counted.most = f.most
+	counted := &counter{Mirrors: source, most: f.most}
+	o := fetch.Options{Source: counted, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", CheckpointEvery: checkpointEvery, MaxRate: f.rate, Parallel: f.parallel}
+	var reuse *chunk.Reuse
+	if f.index != "" {
+		reuse = chunk.NewReuse(counted, res.URI, index, seeds...)
+		o.Source = reuse
+		part.kept.Store(agreeing(index, part, seeds)) // the rest of it is a seed
 	}
-	switch {
-	case f.index != "":
-		o.Source = chunk.NewReuse(counted, res.URI, index, seeds...)
-	case res.Chunks == nil:
-		o.Source = &prefix{Source: counted, uri: res.URI, part: part, size: res.Size}
+	if res.Chunks == nil {
+		o.Source = &prefix{Source: o.Source, uri: res.URI, part: part, size: res.Size}
 	}
 	bar := cli.NewBar(c.people, "fetch")
 	o.OnProgress = func(p fetch.Progress) { bar.Set(p.Done, p.Total) }
@@ -158,12 +164,12 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 			return out, err
 		}
 	}
-	out = fetched{"ok", f.out, counted.bytes, 0, counted.requests, st.Restarts, st.ResumedFrom}
-	if _, ok := o.Source.(*prefix); ok {
+	out = fetched{"ok", f.out, counted.bytes.Load(), 0, counted.requests.Load(), st.Restarts, st.ResumedFrom}
+	if res.Chunks == nil {
 		out.Resumed = found
 	}
-	if r, ok := o.Source.(*chunk.Reuse); ok {
-		out.Reused = r.Stats().Reused
+	if reuse != nil {
+		out.Reused = reuse.Stats().Reused
 	}
 	return out, part.finish()
 }
@@ -179,6 +185,21 @@ func readBack(part *partFile, res fetch.Resource) error {
 		err = &fetch.DigestError{Part: "payload", Want: res.Digest, Got: got}
 	}
 	return err
+}
+
+// agreeing returns how many bytes at the beginning of the part, which is the first seed, are what the index says.
+func agreeing(index *chunk.Index, part *partFile, seeds []chunk.Seed) (n int64) {
+	if part.kept.Load() == 0 {
+		return 0
+	}
+	for i := range min(index.Chunks(), seeds[0].Index.Chunks()) {
+		_, length, id := index.Chunk(i)
+		if _, l, d := seeds[0].Index.Chunk(i); l != length || d != id {
+			break
+		}
+		n += length
+	}
+	return n
 }
 
 // openSeeds indexes the seeds, and what an earlier run left.
@@ -220,7 +241,8 @@ func (f *fetchFlags) openSeeds(part *partFile) (seeds []chunk.Seed, index *chunk
 // A counter counts what the network brings, and stops at most bytes.
 type counter struct {
 	*fetch.Mirrors
-	bytes, requests, most int64
+	most            int64 // 0: no limit
+	bytes, requests atomic.Int64
 }
 
 func (s *counter) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
@@ -228,7 +250,7 @@ func (s *counter) Open(ctx context.Context, uri string, offset int64, validator 
 }
 
 func (s *counter) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
-	s.requests++
+	s.requests.Add(1)
 	st, err := s.Mirrors.OpenRange(ctx, uri, offset, length, validator)
 	if err == nil {
 		st.Body = &countedBody{st.Body, s}
@@ -243,13 +265,14 @@ type countedBody struct {
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	if b.s.most > 0 {
-		if b.s.bytes == b.s.most {
-			return 0, fmt.Errorf("%d bytes taken: %w", b.s.bytes, fetch.ErrBudget)
+		left := b.s.most - b.s.bytes.Load()
+		if left <= 0 {
+			return 0, fmt.Errorf("%d bytes taken: %w", b.s.bytes.Load(), fetch.ErrBudget)
 		}
-		p = p[:min(int64(len(p)), b.s.most-b.s.bytes)]
+		p = p[:min(int64(len(p)), left)]
 	}
 	n, err := b.ReadCloser.Read(p)
-	b.s.bytes += int64(n)
+	b.s.bytes.Add(int64(n))
 	return n, err
 }
 

@@ -5,7 +5,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -13,12 +12,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // asCommand makes this test binary firmctl, so that a test can kill it.
@@ -136,63 +133,4 @@ func TestFetchChunkDelta(t *testing.T) {
 	wantFile(t, in("applied"), image)
 	firmctl(t, 2, "delta", "apply", "--old", in("new"), "--patch", in("patch"), "--out", in("never"))
 	firmctl(t, 1, "delta", "apply", "--old", in("old"), "--patch", in("patch"), "--digest", strings.Repeat("0", 64), "--out", in("never"))
-}
-
-// Killed at random times, with and without chunk digests: each kill costs at most a checkpoint interval and a chunk, and
-// what was on the way; the file is right in the end.
-func TestFetchKilled(t *testing.T) {
-	const kills, chunkSize, interval = 8, 64 << 10, 1 << 20
-	dir := t.TempDir()
-	in := func(name string) string { return filepath.Join(dir, name) }
-	image := noise(3, 16<<20)
-	put(t, in("image"), image)
-	root := firmctl(t, 0, "chunk", "make", in("image"), "--chunk-size", fmt.Sprint(chunkSize))["root"].(string)
-	for name, more := range map[string][]string{"whole": nil, "chunks": {"--root", root, "--chunk-size", fmt.Sprint(chunkSize)}} {
-		t.Run(name, func(t *testing.T) {
-			url, _ := site(t, dir)
-			out := in(name)
-			args := append([]string{"fetch", "--json", "--url", url + "image", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)),
-				"--size", fmt.Sprint(len(image)), "--rate", fmt.Sprint(32 << 20), "--out", out}, more...)
-			r := rand.New(rand.NewPCG(1, 2))
-			var before, lost int64
-			killed := 0
-			for range kills {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(60+r.IntN(200))*time.Millisecond)
-				cmd := exec.CommandContext(ctx, os.Args[0], args...) // killed with SIGKILL
-				cmd.Env = append(os.Environ(), asCommand+"=1")
-				err := cmd.Run()
-				cancel()
-				if err == nil {
-					break
-				}
-				killed++
-				if st, err := os.Stat(out + ".part"); err == nil {
-					if st.Size() < before {
-						lost += before - st.Size()
-					}
-					before = st.Size()
-				}
-				if _, err := os.Stat(out); err == nil {
-					t.Fatal("the file appeared though its maker was killed")
-				}
-			}
-			if killed < 2 {
-				t.Skip("too slow or too fast a machine: nothing was killed on the way")
-			}
-			if _, err := os.Stat(out); err != nil {
-				last := firmctl(t, 0, args...)
-				if resumed := int64(last["resumed_from"].(float64)); resumed < before-interval-chunkSize {
-					t.Errorf("resumed from %d, %d were there", resumed, before)
-				}
-			}
-			wantFile(t, out, image)
-			if lost > 0 {
-				t.Errorf("%d bytes were thrown away", lost)
-			}
-			left, _ := filepath.Glob(filepath.Join(dir, "."+name+".fetch*"))
-			if _, err := os.Stat(out + ".part"); err == nil || len(left) > 0 {
-				t.Errorf("left behind: %q, or the part", left)
-			}
-		})
-	}
 }

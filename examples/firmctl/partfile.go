@@ -12,12 +12,13 @@ import (
 	"sync/atomic"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/examples/internal/directio"
 )
 
 // A partFile is a file that is being made beside its final name, which it gets only when it is right. What an
-// interrupted run left in it is there for the next one. It is a fetch.Sink, fetch.Resumer and fetch.Stager.
+// interrupted run left in it is there for the next one. It is a fetch.Sink, Scatterer, Reserver and Stager.
 type partFile struct {
-	*os.File
+	*directio.File
 	name   string // the final one
 	offset int64
 	kept   atomic.Int64 // bytes that are there: from an earlier run, or written in this one
@@ -42,7 +43,7 @@ func openPart(name string) (*partFile, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	p := &partFile{File: f, name: name}
+	p := &partFile{File: directio.New(f), name: name}
 	p.kept.Store(st.Size())
 	return p, nil
 }
