@@ -91,9 +91,6 @@ func (m *machine) slot(ctx context.Context, c int) error {
 func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	s := m.at(c)
 	s.matched = zeroDigest
-	if err := m.uses(f, m.u.targets[c], use{}); err != nil {
-		return false, err
-	}
 	replayed, err = m.matches(ctx, f, c)
 	switch {
 	case err == nil:
@@ -133,9 +130,6 @@ func (m *machine) image(c int) error {
 //
 // draft-ietf-suit-update-management-14, section 5.2.
 func (m *machine) imageNotMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	if err := m.uses(f, m.u.targets[c], use{}); err != nil {
-		return false, err
-	}
 	if err := m.image(c); err != nil {
 		return false, err
 	}
@@ -168,9 +162,6 @@ func (m *machine) checkContent(ctx context.Context, f *frame, c int) (replayed b
 	want := m.at(c).params.Content
 	if want == nil {
 		return false, fmt.Errorf("%w: the manifest gives no content", manifest.ErrCondition)
-	}
-	if err := m.uses(f, m.u.targets[c], use{}); err != nil {
-		return false, err
 	}
 	if err := m.spendBytes(int64(len(want))); err != nil {
 		return false, err

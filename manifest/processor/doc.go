@@ -21,7 +21,7 @@
 //     here, before the fetch.
 //     Conditions on content that the manifest itself stores are answered by what it says about
 //     that. Where nothing can be known before (the version of what is stored, a digest of another algorithm than
-//     the one it was fetched by, content without a digest, or made by a custom command), they are
+//     the one it was fetched by, content without a digest, or made by a custom command; an authorization), they are
 //     taken to hold: a manifest whose alternatives depend on such an answer may be refused although it could be run.
 //  3. Run does step 2 again and then runs the sections, the shared sequence
 //     before each.
@@ -41,8 +41,8 @@
 //     always aborts. So does a platform error in a condition, as it is no answer.
 //   - Under strict-order false, one command that applies to several components works on them in
 //     parallel, and so do run-sequences that follow each other; all else runs in
-//     order. A component that is both changed and read, or that two run-sequences use and
-//     one of them changes, is refused, in the first step already.
+//     order. A component that is both target and source, or that two of those that run together use and
+//     one of them changes, its content or its parameters, is refused, in the first step already.
 //   - Set-parameters of strict-order or soft-failure does nothing, as both always have a value.
 //   - A source-component index is one of the manifest that has set it.
 //   - With encryption-info, image-digest and image-size of the component are the plaintext's.

@@ -216,7 +216,10 @@ func (m *machine) command(ctx context.Context, f *frame, cmd *manifest.Command, 
 		return m.fail(cmd, c, err)
 	}
 	m.path = append(m.path, c)
-	replayed, err := m.apply(ctx, f, cmd, c)
+	replayed, err := false, m.touches(cmd, c)
+	if err == nil {
+		replayed, err = m.apply(ctx, f, cmd, c)
+	}
 	if err != nil {
 		err = m.fail(cmd, c, err)
 	}

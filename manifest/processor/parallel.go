@@ -134,6 +134,27 @@ func first(errs []error) error {
 	return any
 }
 
+// touches notes that cmd uses component c, and whether it sets its parameters: what another job of a batch would find
+// in them must not depend on which is faster.
+func (m *machine) touches(cmd *manifest.Command, c int) error {
+	switch cmd.Code {
+	case manifest.DirectiveTryEach, manifest.DirectiveRunSequence:
+		return nil // what they contain does
+	case manifest.DirectiveCopyParams:
+		for _, from := range cmd.Copies {
+			list, err := m.u.m.Resolve(manifest.ComponentIndex{One: from.Source})
+			if err == nil {
+				err = m.uses(nil, m.u.targets[list[0]], use{})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return m.uses(nil, m.u.targets[c], use{target: true})
+	}
+	return m.uses(nil, m.u.targets[c], use{target: cmd.Parameters != nil && ofComponent(cmd.Parameters)})
+}
+
 // uses notes that a command in f changes or reads t, and refuses what would be a race:
 // under strict-order false, a component that is both target and source, or that two
 // jobs of a batch use and one of them changes.

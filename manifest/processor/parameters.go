@@ -5,6 +5,7 @@ package processor
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
 )
@@ -75,6 +76,11 @@ func keys(p *manifest.Parameters) []manifest.ParameterKey {
 	return out
 }
 
+// ofComponent reports whether p sets a component's parameters, and not only those of a sequence.
+func ofComponent(p *manifest.Parameters) bool {
+	return len(p.Custom) > 0 || slices.ContainsFunc(fields, func(f field) bool { return f.has(p) })
+}
+
 // set sets parameters of component c, and with replace also those that are
 // set already.
 //
@@ -127,6 +133,9 @@ func (m *machine) overrideMultiple(f *frame, cmd *manifest.Command) error {
 	for i := range cmd.Overrides {
 		o := &cmd.Overrides[i]
 		if err := m.setIndex(f, manifest.ComponentIndex{One: o.Index}, i > 0); err != nil {
+			return err
+		}
+		if err := m.uses(nil, m.u.targets[f.current[0]], use{target: true}); err != nil {
 			return err
 		}
 		m.override(f, o.Parameters, f.current[0])

@@ -6,42 +6,83 @@ package processor_test
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
-	"testing"
+	"strings"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/firmament-dev/firmament/internal/simfs/mutant"
 	"github.com/firmament-dev/firmament/manifest"
-	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/verify"
 )
 
 // reference interprets the decoded model of a manifest, by the text of the drafts and the rules in
-// doc.go, and in the plainest way: over maps, without rehearsal, journal or budgets. It
-// shares no code with the processor. It knows nothing of strict-order false, dependencies, encryption and custom commands.
+// doc.go, and in the plainest way: over maps, one command after the other, without rehearsal, journal or budgets. It
+// shares no code with the processor.
 type reference struct {
-	contents map[int]string // absent: none
-	refs     map[int]int
-	payloads map[string]string
+	world // contents and counts change
 
-	params   map[int]map[string]any
-	changed  map[int]bool   // in this run
-	matched  map[int]string // digest, in this run
-	owed     map[int]bool   // a match before boot that failed and was softened
-	unlinked map[int]bool
-	booting  bool
-	guessed  bool // a condition did not hold, and a rehearsal would not know
-	effects  []string
+	params   map[string]map[string]any // by component
+	changed  map[string]bool           // in this run
+	unknown  map[string]bool           // changed, and nothing in the manifest says to what
+	matched  map[string]string         // digest, in this run
+	owed     map[string]bool           // a match before boot that failed and was softened
+	unlinked map[string]bool
+	opened   map[string]*branch // dependencies whose integrity was checked, by where they are kept
+	jobs     []lane
+
+	section manifest.Section
+	shared  bool
+	guessed bool // a condition did not hold that a rehearsal takes to hold
+	effects []string
+	waits   int
+	seen    map[ending]int // if somebody wants to know
+}
+
+// ending is a command with how it ended.
+type ending struct {
+	code manifest.Code
+	end  result
+}
+
+// world is a device before a run, with what it can fetch.
+type world struct {
+	contents  map[string]string // by component; absent: none
+	refs      map[string]int    // manifests that use it
+	fails     map[string]bool   // its custom condition does not hold
+	denied    bool
+	payloads  map[string]string // by URI
+	decrypt   func(info, ciphertext string) (plaintext string, ok bool)
+	envelopes map[string]letter // by content
+}
+
+type letter struct {
+	digest string
+	m      *manifest.Manifest
+}
+
+// branch is a manifest in its place.
+type branch struct {
+	m     *manifest.Manifest
+	above *branch
+	done  map[manifest.Section]bool
 }
 
 // scope is a sequence with what ends with it.
 type scope struct {
 	outer   *scope
+	of      *branch
 	index   []int
+	all     bool // index was set by true
+	several bool // by true or a list
 	soft    bool
+	loose   bool // strict-order false
+	sets    int  // how often an index may still be set; -1: always
 	touched bool // an effect was had in it
+	used    map[string][]string
+}
+
+// lane is one of several things that may be done at the same time.
+type lane struct {
+	number int
+	used   map[string]map[int][]string // by component and job: "target", "source", "set" its parameters, or "look"
 }
 
 // result is how a command or a sequence ends.
@@ -53,127 +94,305 @@ const (
 	broken result = "aborted"
 )
 
-func newReference(contents map[int]string, refs map[int]int, payloads map[string]string) *reference {
-	r := &reference{contents: maps.Clone(contents), refs: maps.Clone(refs), payloads: payloads, params: map[int]map[string]any{},
-		changed: map[int]bool{}, matched: map[int]string{}, owed: map[int]bool{}, unlinked: map[int]bool{}}
-	for c := range programParts {
-		r.params[c] = map[string]any{}
-	}
+// battery and clock of every world.
+const (
+	charge = 50
+	today  = 1000
+)
+
+func newReference(w world) *reference {
+	r := &reference{world: w, params: map[string]map[string]any{}, changed: map[string]bool{}, unknown: map[string]bool{},
+		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]bool{}, opened: map[string]*branch{}}
+	r.contents, r.refs = maps.Clone(w.contents), maps.Clone(w.refs)
 	return r
 }
 
 // run is the sections in order, the shared sequence before each.
-func (r *reference) run(m manifest.Manifest) result {
-	for _, s := range []struct {
-		seq  manifest.Sequence
-		boot bool
-	}{{m.PayloadFetch.Sequence, false}, {m.Install.Sequence, false}, {m.Validate, true}, {m.Invoke, true}} {
-		if s.seq == nil {
-			continue
+func (r *reference) run(m *manifest.Manifest) result {
+	root := &branch{m: m}
+	for _, s := range everySection {
+		if s == manifest.SectionLoad || s == manifest.SectionInvoke {
+			r.opened = map[string]*branch{}
 		}
-		r.booting = s.boot
-		for _, seq := range []manifest.Sequence{m.Shared, s.seq} {
-			if r.sequence(&scope{}, seq) != fine {
-				return broken
-			}
+		seq := sectionOf(m, s)
+		if seq == nil && s >= manifest.SectionValidate && s <= manifest.SectionInvoke {
+			continue // is not asked for
 		}
-		if len(r.owed) > 0 {
+		r.section = s
+		if seq != nil && r.both(&scope{}, root, seq) != fine {
+			return broken
+		}
+		if !r.lockstep(root) || len(r.owed) > 0 {
 			return broken
 		}
 	}
 	return fine
 }
 
-func (r *reference) sequence(s *scope, seq manifest.Sequence) result {
-	for _, cmd := range seq {
-		if cmd.Code == 12 {
-			s.index = indicesOf(cmd.Index)
-			continue
+// both runs the shared sequence and seq of t.
+func (r *reference) both(outer *scope, t *branch, seq manifest.Sequence) result {
+	for i, q := range []manifest.Sequence{t.m.Shared, seq} {
+		was := r.shared
+		r.shared = i == 0
+		s := &scope{outer: outer, of: t, sets: -1}
+		if len(t.m.Components) == 1 {
+			s.index = []int{0}
 		}
-		if cmd.Code == 34 {
-			for _, o := range cmd.Overrides {
-				r.assign(s, int(o.Index), o.Parameters, true)
-				s.index = []int{int(o.Index)}
-			}
-			continue
-		}
-		for _, c := range s.index {
-			if end := r.command(s, cmd, c); end != fine {
-				return end
-			}
+		end := r.sequence(s, q)
+		r.shared = was
+		if end != fine {
+			return end
 		}
 	}
 	return fine
 }
 
-func indicesOf(i *manifest.ComponentIndex) (out []int) {
-	if i.All {
-		for c := range programParts {
-			out = append(out, c)
+// lockstep: what an opened dependency of t has in this section was processed.
+func (r *reference) lockstep(t *branch) bool {
+	for i := range t.m.Components {
+		d := r.opened[nameOf(t, i)]
+		if d != nil && d.above == t && !d.done[r.section] && sectionOf(d.m, r.section) != nil {
+			return false
 		}
-		return out
 	}
-	if i.List == nil {
-		return []int{int(i.One)}
+	return true
+}
+
+func nameOf(t *branch, i int) string { return names[t.m.Components[i][0][0]] }
+
+// names are those of the components that programs have.
+var names = map[byte]string{0: "00", 1: "01", 2: "02", 0xdd: "dd"}
+
+func depends(t *branch, i int) bool {
+	return slices.ContainsFunc(t.m.Dependencies, func(d manifest.Dependency) bool { return d.Index == uint64(i) })
+}
+
+func (r *reference) sequence(s *scope, seq manifest.Sequence) result {
+	for len(seq) > 0 {
+		n := 1
+		switch cmd := seq[0]; {
+		case cmd.Code == 12:
+			if !s.mayset() {
+				return broken
+			}
+			s.set(cmd.Index)
+		case cmd.Code == 34:
+			if !s.mayset() {
+				return broken
+			}
+			for _, o := range cmd.Overrides {
+				s.set(&manifest.ComponentIndex{One: o.Index})
+				if !r.use(s, nameOf(s.of, int(o.Index)), "set") {
+					return broken
+				}
+				r.assign(s, int(o.Index), o.Parameters, true)
+			}
+		case s.index == nil:
+			return broken
+		default:
+			for s.loose && cmd.Code == 32 && n < len(seq) && seq[n].Code == 32 {
+				n++
+			}
+			if end := r.together(s, seq[:n]); end != fine {
+				return end
+			}
+		}
+		seq = seq[n:]
+	}
+	return fine
+}
+
+func (s *scope) mayset() bool {
+	if s.sets == 0 {
+		return false
+	}
+	s.sets = max(s.sets-1, -1)
+	return true
+}
+
+func (s *scope) set(i *manifest.ComponentIndex) {
+	s.index, s.all, s.several = nil, i.All, i.All || i.List != nil
+	switch {
+	case i.All:
+		for c := range s.of.m.Components {
+			s.index = append(s.index, c)
+		}
+	case i.List == nil:
+		s.index = []int{int(i.One)}
 	}
 	for _, c := range i.List {
-		out = append(out, int(c))
+		s.index = append(s.index, int(c))
 	}
-	return out
 }
+
+// together is each command on each component. If they could be done at the same time, they are told apart.
+func (r *reference) together(s *scope, cmds manifest.Sequence) result {
+	type work struct {
+		cmd manifest.Command
+		c   int
+	}
+	var todo []work
+	for _, cmd := range cmds {
+		for _, c := range s.index {
+			if cmd.Code != 11 || !s.all || depends(s.of, c) {
+				todo = append(todo, work{cmd, c})
+			}
+		}
+	}
+	apart, used := s.loose && len(todo) > 1, map[string]map[int][]string{}
+	for i, w := range todo {
+		if apart {
+			r.jobs = append(r.jobs, lane{i, used})
+		}
+		end := r.command(s, w.cmd, w.c)
+		if apart {
+			r.jobs = r.jobs[:len(r.jobs)-1]
+		}
+		if r.seen != nil {
+			r.seen[ending{w.cmd.Code, end}]++
+		}
+		if end != fine {
+			return end
+		}
+	}
+	return fine
+}
+
+// use notes that name is a target, a source or looked at. Under strict-order false no component is target and
+// source, and none is a target of one job and used by another.
+func (r *reference) use(s *scope, name, as string) (ok bool) {
+	for ; s != nil; s = s.outer {
+		if !s.loose || as == "look" || as == "set" {
+			continue
+		}
+		if s.used == nil {
+			s.used = map[string][]string{}
+		}
+		s.used[name] = append(s.used[name], as)
+		if slices.Contains(s.used[name], "target") && slices.Contains(s.used[name], "source") {
+			return false
+		}
+	}
+	for _, j := range r.jobs {
+		if j.used[name] == nil {
+			j.used[name] = map[int][]string{}
+		}
+		j.used[name][j.number] = append(j.used[name][j.number], as)
+		for number, others := range j.used[name] {
+			if number != j.number && (changing(as) || slices.ContainsFunc(others, changing)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func changing(as string) bool { return as == "target" || as == "set" }
 
 // command is one command on one component, by the numbers of the drafts.
 func (r *reference) command(s *scope, cmd manifest.Command, c int) result {
-	switch p := r.params[c]; cmd.Code {
+	id := nameOf(s.of, c)
+	p := r.of(id)
+	switch q := cmd.Parameters; {
+	case cmd.Code == 35:
+		for _, from := range cmd.Copies {
+			if !r.use(s, nameOf(s.of, int(from.Source)), "look") {
+				return broken
+			}
+		}
+		if !r.use(s, id, "set") {
+			return broken
+		}
+	case q != nil && (q.SoftFailure == nil && q.StrictOrder == nil): // the generator sets these alone
+		if !r.use(s, id, "set") {
+			return broken
+		}
+	case cmd.Code != 15 && cmd.Code != 32 && !r.use(s, id, "look"):
+		return broken
+	}
+	switch cmd.Code {
 	case 1:
 		return holds(p["vendor"] == vendor)
 	case 2:
 		return holds(p["class"] == class)
 	case 3:
-		return r.imageMatch(c)
+		return r.imageMatch(s, c)
 	case 4:
-		return holds(p["before"] != nil && p["before"].(uint64) > 1000)
+		return holds(p["before"] != nil && p["before"].(uint64) > today)
 	case 5:
 		return holds(p["slot"] == uint64(0))
 	case 6:
-		have, ok := r.contents[c]
-		return r.guess(c, ok && p["content"] == have)
-	case 14:
+		if p["content"] == nil {
+			return failed
+		}
+		have, ok := r.contents[id]
+		return r.guess(r.unknown[id], ok && p["content"] == have)
+	case 7:
+		return r.integrity(s.of, c)
+	case 8:
+		return holds(depends(s.of, c))
+	case 11:
+		return r.process(s, c)
+	case 14, 24: // this device has no identifier of its own
 		return failed
 	case 15:
 		return r.tryEach(s, cmd, c)
 	case 18:
-		return r.write(s, c)
+		return r.write(s, id)
 	case 19, 20:
 		r.assign(s, c, cmd.Parameters, cmd.Code == 20)
 		return fine
 	case 21:
 		return r.fetch(s, c)
 	case 22:
-		return r.copy(s, c)
+		return r.copy(s, id)
 	case 23:
-		if p["digest"] == nil || r.matched[c] != p["digest"] {
+		if p["digest"] == nil || r.matched[id] != p["digest"] {
 			return broken
 		}
-		r.effect(s, "invoke %02x %v", c, orEmpty(p["args"]))
+		r.effect(s, "invoke %s %s", id, orEmpty(p["args"]))
 		return fine
-	case 24: // condition-device-identifier: this device has none
-		return failed
 	case 25:
-		if p["digest"] == nil || p["size"] == nil {
+		return r.imageNotMatch(s, c)
+	case 26:
+		return holds(p["battery"] != nil && p["battery"].(uint64) <= charge)
+	case 27:
+		if p["priority"] == nil {
 			return failed
 		}
-		return r.guess(c, !r.is(c))
+		return r.guess(true, !r.denied && p["priority"].(int64) <= 5)
+	case 28:
+		return r.version(id)
+	case 29:
+		if i, ok := p["wait"].(*manifest.WaitInfo); !ok || i.TimeOfDay != nil {
+			return broken
+		}
+		r.waits++
+		return fine
 	case 31:
-		return r.swap(s, c)
+		return r.swap(s, id)
 	case 32:
 		return r.runSequence(s, cmd, c)
 	case 33:
-		r.effect(s, "unlink %02x", c)
-		if !r.unlinked[c] && r.refs[c] > 0 {
-			r.unlinked[c] = true
-			r.refs[c]--
+		return r.unlink(s, c)
+	case 35:
+		for _, from := range cmd.Copies {
+			for _, key := range from.Keys {
+				if v, ok := r.of(nameOf(s.of, int(from.Source)))[parameterNames[key]]; ok {
+					p[parameterNames[key]] = v
+				}
+			}
 		}
+		return fine
+	case -256:
+		return r.guess(r.changed[id], !r.fails[id])
+	case -257:
+		if r.refused(id) || !r.use(s, id, "target") {
+			return broken
+		}
+		r.effect(s, "custom %s", id)
+		r.put(id, cmd.Custom.(string))
+		r.unknown[id] = true
 		return fine
 	}
 	panic(fmt.Sprintf("the generator makes no command %v", cmd.Code))
@@ -186,9 +405,9 @@ func holds(ok bool) result {
 	return failed
 }
 
-// guess is holds for what a rehearsal cannot know, and takes for granted, once the component has changed.
-func (r *reference) guess(c int, ok bool) result {
-	r.guessed = r.guessed || (r.changed[c] && !ok)
+// guess is holds for what a rehearsal perhaps does not know.
+func (r *reference) guess(unknown, ok bool) result {
+	r.guessed = r.guessed || (unknown && !ok)
 	return holds(ok)
 }
 
@@ -199,35 +418,71 @@ func orEmpty(v any) any {
 	return v
 }
 
-// is reports whether a component holds its image.
-func (r *reference) is(c int) bool {
-	p := r.params[c]
-	return sum(r.contents[c]) == p["digest"] && uint64(len(r.contents[c])) == p["size"]
-}
-
 func sum(s string) string { return verify.Sum(verify.SHA256, []byte(s)).String() }
 
-func (r *reference) imageMatch(c int) result {
-	p := r.params[c]
-	delete(r.matched, c)
-	if p["digest"] != nil && p["size"] != nil && r.is(c) {
-		r.matched[c] = p["digest"].(string)
-		delete(r.owed, c)
+// is reports whether component c holds its image; of a dependency that is the manifest in the envelope. There must be an
+// envelope then.
+func (r *reference) is(t *branch, c int) (yes, possible bool) {
+	id := nameOf(t, c)
+	p := r.of(id)
+	if depends(t, c) {
+		e, ok := r.envelopes[r.contents[id]]
+		return e.digest == p["digest"], ok
+	}
+	return sum(r.contents[id]) == p["digest"] && uint64(len(r.contents[id])) == p["size"], true
+}
+
+func (r *reference) imageMatch(s *scope, c int) result {
+	id := nameOf(s.of, c)
+	p := r.of(id)
+	delete(r.matched, id)
+	yes := false
+	if p["digest"] != nil && p["size"] != nil {
+		var possible bool
+		if yes, possible = r.is(s.of, c); !possible {
+			return broken
+		}
+	}
+	switch {
+	case yes:
+		r.matched[id] = p["digest"].(string)
+		delete(r.owed, id)
 		return fine
-	}
-	if r.changed[c] {
+	case r.changed[id]:
 		return broken
-	}
-	if r.booting {
-		r.owed[c] = true
+	case r.section == manifest.SectionValidate || r.section == manifest.SectionLoad || r.section == manifest.SectionInvoke:
+		r.owed[id] = true
 	}
 	return failed
+}
+
+func (r *reference) imageNotMatch(s *scope, c int) result {
+	id := nameOf(s.of, c)
+	p := r.of(id)
+	if p["digest"] == nil || p["size"] == nil {
+		return failed
+	}
+	yes, possible := r.is(s.of, c)
+	if !possible {
+		return broken
+	}
+	return r.guess(r.unknown[id] || (r.changed[id] && depends(s.of, c)), !yes)
+}
+
+// version: a component's version is one number, the length of its content.
+func (r *reference) version(id string) result {
+	v, ok := r.of(id)["version"].(*manifest.VersionMatch)
+	if !ok {
+		return failed
+	}
+	have, want := int64(len(r.contents[id])), v.Version[0]
+	return r.guess(r.changed[id], map[manifest.Comparison]bool{1: have > want, 2: have >= want, 3: have == want, 4: have <= want, 5: have < want}[v.Comparison])
 }
 
 // tryEach: the first alternative that is fine.
 func (r *reference) tryEach(s *scope, cmd manifest.Command, c int) result {
 	for _, seq := range cmd.Sequences {
-		alternative := &scope{outer: s, index: []int{c}, soft: true}
+		alternative := &scope{outer: s, of: s.of, index: []int{c}, soft: true, loose: s.loose, sets: -1}
 		switch end := r.sequence(alternative, seq); {
 		case end == fine:
 			return fine
@@ -242,7 +497,15 @@ func (r *reference) tryEach(s *scope, cmd manifest.Command, c int) result {
 }
 
 func (r *reference) runSequence(s *scope, cmd manifest.Command, c int) result {
-	inner := &scope{outer: s, index: []int{c}}
+	inner := &scope{outer: s, of: s.of, index: []int{c}, sets: -1}
+	if s.loose {
+		inner.sets = 1
+		if s.several {
+			inner.sets = 0
+		} else if cmd.Sequences[0][0].Code != 12 {
+			return broken
+		}
+	}
 	end := r.sequence(inner, cmd.Sequences[0])
 	switch {
 	case end == failed && inner.touched:
@@ -253,64 +516,135 @@ func (r *reference) runSequence(s *scope, cmd manifest.Command, c int) result {
 	return end
 }
 
+// integrity opens what is kept in component c, if it is what the dependent asks for.
+func (r *reference) integrity(t *branch, c int) result {
+	id := nameOf(t, c)
+	e, ok := r.envelopes[r.contents[id]]
+	if !depends(t, c) || !ok || e.digest != r.of(id)["digest"] {
+		return broken
+	}
+	r.opened[id] = &branch{m: e.m, above: t, done: map[manifest.Section]bool{}}
+	return fine
+}
+
+func (r *reference) process(s *scope, c int) result {
+	d := r.opened[nameOf(s.of, c)]
+	if !depends(s.of, c) || r.shared || d == nil || d.above != s.of {
+		return broken
+	}
+	if seq := sectionOf(d.m, r.section); seq != nil {
+		if end := r.both(s, d, seq); end != fine {
+			return end
+		}
+		if !r.lockstep(d) {
+			return broken
+		}
+	}
+	d.done[r.section] = true
+	return fine
+}
+
+func (r *reference) unlink(s *scope, c int) result {
+	id := nameOf(s.of, c)
+	if depends(s.of, c) && r.refs[id] <= 1 && r.opened[id] == nil && r.integrity(s.of, c) != fine {
+		return broken
+	}
+	r.effect(s, "unlink %s", id)
+	if !r.unlinked[id] && r.refs[id] > 0 {
+		r.unlinked[id] = true
+		r.refs[id]--
+	}
+	return fine
+}
+
 func (r *reference) fetch(s *scope, c int) result {
-	p := r.params[c]
-	if p["uri"] == nil || p["digest"] == nil || p["size"] == nil || r.refused(c) {
+	id := nameOf(s.of, c)
+	p := r.of(id)
+	uri, _ := p["uri"].(string)
+	data, there := r.payloads[uri]
+	if !there || p["digest"] == nil || p["size"] == nil || strings.Contains(uri, ":") {
 		return broken
 	}
-	data, ok := r.payloads[p["uri"].(string)]
-	if !ok || sum(data) != p["digest"] || uint64(len(data)) != p["size"] {
+	plain, ok := r.decrypted(p, data)
+	switch {
+	case !ok, r.refused(id), !r.use(s, id, "target"), uint64(len(plain)) != p["size"]:
+		return broken
+	case depends(s.of, c) && p["info"] != nil:
+		return broken
+	case !depends(s.of, c) && sum(plain) != p["digest"]:
 		return broken
 	}
-	r.effect(s, "fetch %02x", c)
-	r.put(c, data)
+	r.effect(s, "fetch %s", id)
+	r.put(id, plain)
 	return fine
 }
 
-func (r *reference) write(s *scope, c int) result {
-	content, ok := r.params[c]["content"].(string)
-	if !ok || r.refused(c) {
+// decrypted is data itself without encryption info.
+func (r *reference) decrypted(p map[string]any, data string) (string, bool) {
+	info, encrypted := p["info"].(string)
+	if !encrypted {
+		return data, true
+	}
+	return r.decrypt(info, data)
+}
+
+func (r *reference) write(s *scope, id string) result {
+	p := r.of(id)
+	content, ok := p["content"].(string)
+	if ok {
+		content, ok = r.decrypted(p, content)
+	}
+	if !ok || r.refused(id) || !r.use(s, id, "target") {
 		return broken
 	}
-	r.effect(s, "write %02x", c)
-	r.put(c, content)
+	r.effect(s, "write %s", id)
+	r.put(id, content)
+	r.unknown[id] = p["info"] != nil
 	return fine
 }
 
-func (r *reference) copy(s *scope, c int) result {
-	p := r.params[c]
-	from, ok := p["source"].(int)
-	if !ok || from == c || r.refused(c) {
+func (r *reference) copy(s *scope, id string) result {
+	p := r.of(id)
+	from, ok := p["source"].(string)
+	if !ok || from == id || r.refused(id) || !r.use(s, from, "source") || !r.use(s, id, "target") {
 		return broken
 	}
 	data, ok := r.contents[from]
+	if ok {
+		data, ok = r.decrypted(p, data)
+	}
 	if !ok {
 		return broken
 	}
-	if p["digest"] == nil || p["size"] == nil {
-		if r.matched[from] == "" {
-			return broken
-		}
-	} else if sum(data) != p["digest"] || uint64(len(data)) != p["size"] {
+	told := p["digest"] != nil && p["size"] != nil
+	switch {
+	case told && (sum(data) != p["digest"] || uint64(len(data)) != p["size"]):
+		return broken
+	case !told && r.matched[from] == "":
 		return broken
 	}
-	r.effect(s, "write %02x", c)
-	r.put(c, data)
+	unknown := !told && (r.unknown[from] || p["info"] != nil)
+	r.effect(s, "write %s", id)
+	r.put(id, data)
+	r.unknown[id] = unknown
 	return fine
 }
 
-func (r *reference) swap(s *scope, c int) result {
-	with, ok := r.params[c]["source"].(int)
-	if !ok || with == c || r.refused(c) || r.refused(with) {
+func (r *reference) swap(s *scope, id string) result {
+	with, ok := r.of(id)["source"].(string)
+	if !ok || with == id || r.refused(id) || r.refused(with) || !r.use(s, id, "target") || !r.use(s, with, "target") {
 		return broken
 	}
-	r.effect(s, "swap %02x %02x", c, with)
-	mine, iHad := r.contents[c]
+	r.effect(s, "swap %s %s", id, with)
+	mine, iHad := r.contents[id]
 	theirs, theyHad := r.contents[with]
-	r.put(c, theirs)
+	r.unknown[id], r.unknown[with] = r.unknown[with], r.unknown[id]
+	unknown := maps.Clone(r.unknown)
+	r.put(id, theirs)
 	r.put(with, mine)
+	r.unknown = unknown
 	if !theyHad {
-		delete(r.contents, c)
+		delete(r.contents, id)
 	}
 	if !iHad {
 		delete(r.contents, with)
@@ -319,11 +653,13 @@ func (r *reference) swap(s *scope, c int) result {
 }
 
 // refused: a component that manifests use is not written, unless this run has written it already.
-func (r *reference) refused(c int) bool { return r.refs[c] > 0 && !r.changed[c] }
+func (r *reference) refused(id string) bool { return r.refs[id] > 0 && !r.changed[id] }
 
-func (r *reference) put(c int, data string) {
-	r.contents[c], r.changed[c] = data, true
-	delete(r.matched, c)
+func (r *reference) put(id, data string) {
+	r.contents[id], r.changed[id] = data, true
+	delete(r.matched, id)
+	delete(r.opened, id)
+	delete(r.unknown, id)
 }
 
 func (r *reference) effect(s *scope, format string, args ...any) {
@@ -332,6 +668,17 @@ func (r *reference) effect(s *scope, format string, args ...any) {
 		s.touched = true
 	}
 }
+
+func (r *reference) of(id string) map[string]any {
+	if r.params[id] == nil {
+		r.params[id] = map[string]any{}
+	}
+	return r.params[id]
+}
+
+// parameterNames are names of parameters by number.
+var parameterNames = map[manifest.ParameterKey]string{1: "vendor", 2: "class", 3: "digest", 4: "before", 5: "slot", 14: "size", 18: "content", 19: "info",
+	21: "uri", 22: "source", 23: "args", 26: "battery", 27: "priority", 28: "version", 29: "wait"}
 
 func (r *reference) assign(s *scope, c int, p *manifest.Parameters, replace bool) {
 	given := map[string]any{}
@@ -356,290 +703,56 @@ func (r *reference) assign(s *scope, c int, p *manifest.Parameters, replace bool
 	if p.Content != nil {
 		given["content"] = string(p.Content)
 	}
+	if p.EncryptionInfo != nil {
+		given["info"] = string(p.EncryptionInfo)
+	}
 	if p.URI != nil {
 		given["uri"] = *p.URI
 	}
 	if p.SourceComponent != nil {
-		given["source"] = int(*p.SourceComponent)
+		given["source"] = nameOf(s.of, int(*p.SourceComponent))
 	}
 	if p.InvokeArgs != nil {
 		given["args"] = string(p.InvokeArgs)
 	}
+	if p.MinimumBattery != nil {
+		given["battery"] = *p.MinimumBattery
+	}
+	if p.UpdatePriority != nil {
+		given["priority"] = *p.UpdatePriority
+	}
+	if p.Version != nil {
+		given["version"] = p.Version
+	}
+	if p.WaitInfo != nil {
+		given["wait"] = p.WaitInfo
+	}
 	for key, value := range given {
-		if _, has := r.params[c][key]; replace || !has {
-			r.params[c][key] = value
+		if _, has := r.of(nameOf(s.of, c))[key]; replace || !has {
+			r.of(nameOf(s.of, c))[key] = value
 		}
 	}
-	if replace && p.SoftFailure != nil {
+	if !replace {
+		return
+	}
+	if p.SoftFailure != nil {
 		s.soft = *p.SoftFailure
 	}
-}
-
-const programParts = 3
-
-var (
-	programContents = []string{"", "A", "BB", "CCC"} // "": none
-	programPayloads = map[string]string{"u1": "A", "u2": "BB", "u3": "CCC"}
-)
-
-// program makes structurally valid manifests out of any bytes.
-type program struct {
-	in    []byte
-	depth int
-}
-
-func (g *program) next(n int) int {
-	if len(g.in) == 0 {
-		return 0
-	}
-	v := int(g.in[0])
-	g.in = g.in[1:]
-	return v % n
-}
-
-func (g *program) manifest() manifest.Manifest {
-	prepare := seq{all(), override(manifest.Parameters{URI: new("u1")})}
-	for i := range uint64(programParts) {
-		prepare = append(prepare, index(i), g.image())
-	}
-	for range g.next(4) {
-		if p := g.parameters(); p.Parameters != nil { // no override-multiple there
-			prepare = append(prepare, p)
+	if p.StrictOrder != nil {
+		if s.loose = !*p.StrictOrder; !s.loose {
+			s.used = nil
 		}
 	}
-	m := release(programParts, shared(prepare...), g.section(), g.section())
-	m.PayloadFetch.Sequence = g.section()
-	if g.next(2) == 0 {
-		m.Invoke = g.section()
-	}
-	return m
 }
 
-func (g *program) section() seq { return append(seq{g.index()}, g.sequence()...) }
+// everySection is the Update and the Invocation Procedure.
+var everySection = []manifest.Section{manifest.SectionDependencyResolution, manifest.SectionPayloadFetch, manifest.SectionCandidateVerification,
+	manifest.SectionInstall, manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke}
 
-func (g *program) sequence() (s seq) {
-	for range 1 + g.next(5) {
-		s = append(s, g.command()...)
-	}
-	return s
-}
-
-func (g *program) index() manifest.Command {
-	switch k := g.next(6); k {
-	case 3:
-		return all()
-	case 4:
-		return indices(2, 0)
-	case 5:
-		return indices(0, 1)
-	default:
-		return index(uint64(k))
-	}
-}
-
-// image sets digest and size, most often of the same thing.
-func (g *program) image() manifest.Command {
-	s := programContents[1+g.next(3)]
-	size := uint64(len(s))
-	if g.next(16) == 1 {
-		size++
-	}
-	return override(manifest.Parameters{ImageDigest: digest(s), ImageSize: &size})
-}
-
-func (g *program) parameters() manifest.Command {
-	var p manifest.Parameters
-	kinds := 8
-	if g.depth > 0 {
-		kinds = 10 // soft-failure has no meaning at the top
-	}
-	switch g.next(kinds) {
-	case 0:
-		p.URI = new([]string{"u1", "u2", "u3", "nowhere"}[g.next(4)])
-	case 1:
-		p.SourceComponent = new(uint64(g.next(programParts)))
-	case 2:
-		p.Slot = new(uint64(g.next(2)))
-	case 3:
-		p.Content = []byte(programContents[g.next(4)])
-	case 4:
-		p.UseBefore = new(uint64(999 + g.next(3)))
-	case 5:
-		p.InvokeArgs = []byte{'x', byte('0' + g.next(3))}
-	case 6:
-		p.ClassID = []*manifest.UUID{&class, &other}[g.next(2)]
-	case 7:
-		p.ImageDigest = digest(programContents[1+g.next(3)])
-	case 8, 9:
-		return []manifest.Command{softly, hardly}[g.next(2)]
-	}
-	switch g.next(4) {
-	case 0:
-		return manifest.Command{Code: manifest.DirectiveSetParameters, Parameters: &p}
-	case 1:
-		return manifest.Command{Code: manifest.DirectiveOverrideMultiple,
-			Overrides: []manifest.Override{{Index: uint64(g.next(programParts)), Parameters: &p}}}
-	}
-	return override(p)
-}
-
-// command is one command, with what it cannot go without: most manifests have sense.
-func (g *program) command() seq {
-	kind := g.next(24)
-	if g.depth == 0 && kind >= 5 && kind <= 7 && g.next(4) > 0 {
-		kind = 22 // at the top a failed condition ends it all
-	}
-	if g.depth > 2 && kind >= 19 {
-		kind %= 19
-	}
-	switch kind {
-	case 0, 1:
-		return seq{g.index()}
-	case 2, 3:
-		return seq{g.parameters()}
-	case 4:
-		return seq{g.image()}
-	case 5:
-		return seq{{Code: []manifest.Code{1, 2, 4, 5, 6, 14, 24, 25}[g.next(8)]}}
-	case 6, 7:
-		return seq{imageMatch}
-	case 8:
-		s := programContents[1+g.next(3)]
-		return seq{override(manifest.Parameters{ImageDigest: digest(s), ImageSize: new(uint64(len(s)))}), imageMatch}
-	case 9, 10:
-		n := 1 + g.next(3)
-		return seq{override(manifest.Parameters{ImageDigest: digest(programContents[n]), ImageSize: new(uint64(n)), URI: new(fmt.Sprint("u", n))}), fetch}
-	case 11:
-		return seq{g.image(), fetch}
-	case 12:
-		return seq{override(manifest.Parameters{Content: []byte(programContents[1+g.next(3)])}), command(manifest.DirectiveWrite)}
-	case 13:
-		return seq{command(manifest.DirectiveWrite)}
-	case 14, 15:
-		return seq{override(manifest.Parameters{SourceComponent: new(uint64(g.next(programParts)))}), command([]manifest.Code{22, 31}[g.next(2)])}
-	case 16:
-		return seq{command(manifest.DirectiveUnlink)}
-	case 17:
-		return seq{invoke}
-	case 18:
-		return seq{imageMatch, invoke}
-	}
-	g.depth++
-	defer func() { g.depth-- }()
-	if kind < 21 {
-		return seq{run(g.sequence()...)}
-	}
-	c := try(g.sequence(), g.sequence())
-	c.Nil = g.next(3) == 0
-	return seq{c}
-}
-
-// againstReference runs the program on both and reports what differs, "" for nothing. It also says how it ended.
-func againstReference(t *testing.T, in []byte) (difference string, end result, effects int) {
-	t.Helper()
-	g := program{in: in}
-	contents, refs, s := map[int]string{}, map[int]int{}, newStore(nil)
-	for c := range programParts {
-		cell := s.add(fmt.Sprintf("%02x", c))
-		if data := programContents[g.next(4)]; data != "" {
-			contents[c], cell.content = data, []byte(data)
-		}
-		refs[c] = max(g.next(12)-9, 0)
-		cell.refs = uint64(refs[c])
-	}
-	for uri, data := range programPayloads {
-		s.uris[uri] = []byte(data)
-	}
-	v, err := tryOpen(t, g.manifest())
-	if err != nil {
-		return "", "not a manifest", 0
-	}
-	want := newReference(contents, refs, programPayloads)
-	end = want.run(v.Manifest())
-	sections := []manifest.Section{manifest.SectionPayloadFetch, manifest.SectionInstall, manifest.SectionValidate}
-	if v.Manifest().Invoke != nil {
-		sections = append(sections, manifest.SectionInvoke)
-	}
-	err = startWith(t, v, processor.Options{Platform: s, Identity: identity}, sections...)
-	switch {
-	case err != nil && want.guessed && len(s.log) == 0:
-		return "", "refused by rehearsal", 0 // see doc.go
-	case (err == nil) != (end == fine):
-		return fmt.Sprintf("the reference says %s, the processor %v; effects %q and %q", end, err, want.effects, s.log), end, 0
-	case end != fine:
-		// The processor may find out before the first effect.
-		if len(s.log) > len(want.effects) || !slices.Equal(s.log, want.effects[:len(s.log)]) {
-			return fmt.Sprintf("both abort (%v), after different effects: %q and %q", err, want.effects, s.log), end, 0
-		}
-		return "", end, len(s.log)
-	}
-	got := map[int]string{}
-	for c := range programParts {
-		if data := s.cells[fmt.Sprintf("%02x", c)].content; data != nil {
-			got[c] = string(data)
-		}
-	}
-	return cmp.Diff(want.effects, s.log) + cmp.Diff(want.contents, got), end, len(s.log)
-}
-
-// FuzzAgainstReference compares outcome, effects and final contents with the reference's.
-func FuzzAgainstReference(f *testing.F) {
-	rnd := rand.New(rand.NewPCG(1, 1))
-	for range 50 {
-		f.Add(randomProgram(rnd))
-	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		if diff, _, _ := againstReference(t, in); diff != "" {
-			t.Fatal(diff)
-		}
-	})
-}
-
-func randomProgram(rnd *rand.Rand) []byte {
-	in := make([]byte, 20+rnd.IntN(100))
-	for i := range in {
-		in[i] = byte(rnd.Uint32())
-	}
-	return in
-}
-
-// TestM4_AgainstReference is a part of FuzzAgainstReference that is always the same. The mutants run it.
-func TestM4_AgainstReference(t *testing.T) {
-	programs := 5000
-	if testing.Short() {
-		programs = 2000
-	}
-	rnd := rand.New(rand.NewPCG(2, 2))
-	ends, working := map[result]int{}, 0
-	for range programs {
-		in := randomProgram(rnd)
-		diff, end, effects := againstReference(t, in)
-		if diff != "" {
-			t.Fatalf("M4 violated: %s\nprogram %#v", diff, in)
-		}
-		ends[end]++
-		if end == fine && effects > 0 {
-			working++
-		}
-	}
-	t.Logf("%v, %d of them fine with effects", ends, working)
-	if working < programs/50 {
-		t.Errorf("only %d of %d programs do something and succeed", working, programs)
-	}
-}
-
-// Bugs that were put into the processor are found by the comparison.
-func TestM4_Mutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the package once per mutant")
-	}
-	for _, m := range []mutant.Mutant{
-		{Name: "an effect does not harden", File: "control.go", Old: "e.soft && f.soft && !f.effects", New: "e.soft && f.soft"},
-		{Name: "set replaces", File: "parameters.go", Old: "(!replace && f.has(&s.params))", New: "(!replace && f.has(&s.params) && c < 0)"},
-		{Name: "what was matched stays after a change", File: "directive.go", Old: "s.written, s.assumed, s.matched, s.holds = true, false, zeroDigest, holds", New: "s.written, s.assumed, s.holds = true, false, holds"},
-		{Name: "one component of a swap is not noted", File: "content.go", Old: "\tm.changed(source)\n", New: ""},
-	} {
-		m.File, m.Package, m.TestRun, m.Invariant = "manifest/processor/"+m.File, "./manifest/processor", "^TestM4_AgainstReference$", "M4"
-		t.Run(m.Name, func(t *testing.T) { mutant.Run(t, m) })
-	}
+func sectionOf(m *manifest.Manifest, s manifest.Section) manifest.Sequence {
+	return map[manifest.Section]manifest.Sequence{
+		manifest.SectionDependencyResolution: m.DependencyResolution.Sequence, manifest.SectionPayloadFetch: m.PayloadFetch.Sequence,
+		manifest.SectionCandidateVerification: m.CandidateVerification.Sequence, manifest.SectionInstall: m.Install.Sequence,
+		manifest.SectionValidate: m.Validate, manifest.SectionLoad: m.Load, manifest.SectionInvoke: m.Invoke,
+	}[s]
 }

@@ -156,7 +156,7 @@ func (c *cell) FetchEncrypted(ctx context.Context, r processor.FetchRequest, dec
 	if err != nil {
 		return err
 	}
-	if !r.Digest.IsZero() && verify.Sum(r.Digest.Hash(), data) != r.Digest {
+	if !r.Digest.IsZero() && (verify.Sum(r.Digest.Hash(), data) != r.Digest || int64(len(data)) != r.Size) {
 		return manifest.ErrDigest
 	}
 	return c.s.effect(func() { c.content = data }, "fetch %s", c.name)
@@ -209,9 +209,15 @@ func (c *cell) Unlink(_ context.Context, user verify.Digest) error {
 	}, "unlink %s", c.name)
 }
 
-func (c *cell) Version(context.Context) ([]int64, error) { return c.version, nil }
-func (c *cell) Slot(context.Context) (uint64, error)     { return 0, nil }
-func (c *cell) Commands() []manifest.Code                { return []manifest.Code{-256, -257} }
+// Version is the length of the content, unless the test has set one.
+func (c *cell) Version(context.Context) ([]int64, error) {
+	if c.version != nil {
+		return c.version, nil
+	}
+	return []int64{int64(len(c.content))}, nil
+}
+func (c *cell) Slot(context.Context) (uint64, error) { return 0, nil }
+func (c *cell) Commands() []manifest.Code            { return []manifest.Code{-256, -257} }
 func (c *cell) Invoke(_ context.Context, args []byte) error {
 	return c.s.effect(func() {}, "invoke %s %s", c.name, args)
 }

@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firmament-dev/firmament/internal/simfs/mutant"
+	"github.com/firmament-dev/firmament/manifest"
+)
+
+// trial is a program that has been run on both.
+type trial struct {
+	difference string // "" for none
+	end        result
+	effects    int
+	want       *reference
+}
+
+const (
+	noManifest = result("not a manifest")
+	refusal    = result("refused by the rehearsal, which could not know")
+)
+
+// againstReference runs a program on both.
+func againstReference(t *testing.T, in []byte) (got trial) {
+	t.Helper()
+	parallel := 1
+	if len(in) > 0 {
+		parallel += int(in[0] & 2)
+		in = in[1:]
+	}
+	g := program{tb: t, in: in}
+	g.manifest()
+	v, err := openWith(t, registry, g.m)
+	if err != nil {
+		return trial{end: noManifest}
+	}
+	m := v.Manifest()
+	want := newReference(g.w)
+	want.seen = map[ending]int{}
+	got.want, got.end = want, want.run(&m)
+	s := g.w.store()
+	var sections []manifest.Section
+	for _, section := range everySection {
+		if sectionOf(&m, section) != nil || (section != manifest.SectionValidate && section != manifest.SectionInvoke) {
+			sections = append(sections, section)
+		}
+	}
+	err = startWith(t, v, g.w.options(t, s, parallel), sections...)
+	log, effects := s.log, want.effects
+	if parallel > 1 {
+		log, effects = slices.Sorted(slices.Values(log)), slices.Sorted(slices.Values(effects))
+	}
+	got.effects = len(log)
+	switch {
+	case err != nil && got.end == fine && want.guessed:
+		got.end = refusal // see doc.go
+	case (err == nil) != (got.end == fine):
+		got.difference = fmt.Sprintf("the reference says %s, the processor %v; effects %q and %q", got.end, err, effects, log)
+	case err != nil && parallel == 1 && !(len(log) <= len(effects) && slices.Equal(log, effects[:len(log)])):
+		// It may find out earlier, but does nothing else.
+		got.difference = fmt.Sprintf("both abort (%v), after different effects: %q and %q", err, effects, log)
+	case err == nil:
+		contents := map[string]string{}
+		for id, c := range s.cells {
+			if c.content != nil {
+				contents[id] = string(c.content)
+			}
+		}
+		got.difference = cmp.Diff(effects, log) + cmp.Diff(want.contents, contents) + cmp.Diff(want.waits, len(s.waits))
+	}
+	return got
+}
+
+// FuzzAgainstReference compares outcome, effects, waits and final contents with the reference's.
+func FuzzAgainstReference(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range 30 {
+		f.Add(randomProgram(rnd))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if got := againstReference(t, in[:min(len(in), 1000)]); got.difference != "" {
+			t.Fatal(got.difference)
+		}
+	})
+}
+
+func randomProgram(rnd *rand.Rand) []byte {
+	in := make([]byte, 100+rnd.IntN(500))
+	for i := range in {
+		in[i] = byte(rnd.Uint32())
+	}
+	return in
+}
+
+// TestM4_AgainstReference is a part of FuzzAgainstReference that is always the same. The mutants run it.
+func TestM4_AgainstReference(t *testing.T) {
+	programs := 1000
+	if testing.Short() {
+		programs = 250
+	}
+	rnd := rand.New(rand.NewPCG(2, 2))
+	ends, working := map[result]int{}, 0
+	seen := map[ending]int{}
+	for range programs {
+		in := randomProgram(rnd)
+		got := againstReference(t, in)
+		if got.difference != "" {
+			t.Fatalf("M4 violated: %s\nprogram %#v", got.difference, in)
+		}
+		if ends[got.end]++; got.end == fine && got.effects > 0 {
+			working++
+		}
+		if got.end == fine {
+			for e, n := range got.want.seen {
+				seen[e] += n
+			}
+		}
+	}
+	t.Logf("%v, %d of them fine with effects; commands of those that are fine:\n%s", ends, working, coverage(seen))
+	if ends[fine] < programs*6/10 {
+		t.Errorf("only %d of %d programs run to the end", ends[fine], programs)
+	}
+	for _, code := range []manifest.Code{1, 2, 3, 4, 5, 6, 7, 8, 11, 15, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 31, 32, 33, 35, -256, -257} {
+		if seen[ending{code, fine}] == 0 {
+			t.Errorf("%v has never succeeded", code)
+		}
+	}
+	for _, code := range []manifest.Code{1, 2, 3, 4, 5, 6, 8, 14, 24, 25, 26, 27, 28, 32, -256} {
+		if seen[ending{code, failed}] == 0 {
+			t.Errorf("%v has never failed and been softened", code)
+		}
+	}
+}
+
+func coverage(seen map[ending]int) string {
+	codes := map[manifest.Code]bool{}
+	for e := range seen {
+		codes[e.code] = true
+	}
+	var b strings.Builder
+	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		fmt.Fprintf(&b, "%32v %7d fine %6d failed\n", code, seen[ending{code, fine}], seen[ending{code, failed}])
+	}
+	return b.String()
+}
+
+// Bugs that were put into the processor are found by the comparison.
+func TestM4_Mutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package once per mutant")
+	}
+	for i, m := range []mutant.Mutant{
+		{Name: "an effect does not harden", File: "control.go", Old: "e.soft && f.soft && !f.effects", New: "e.soft && f.soft"},
+		{Name: "a run-sequence is soft", File: "control.go", Old: "nested: true, strict: true, indices: -1}", New: "nested: true, soft: true, strict: true, indices: -1}"},
+		{Name: "only the first of a list", File: "control.go", Old: "f.current, f.several, f.all = list,", New: "f.current, f.several, f.all = list[:1],"},
+		{Name: "no nil alternative", File: "control.go", Old: "if cmd.Nil {", New: "if cmd.Nil && c < 0 {"},
+		{Name: "set replaces", File: "parameters.go", Old: "(!replace && f.has(&s.params))", New: "(!replace && f.has(&s.params) && c < 0)"},
+		{Name: "another image was matched", File: "directive.go", Old: "(d == nil || s.matched != *d)", New: "(d == nil || s.matched.IsZero())"},
+		{Name: "a changed dependency is still open", File: "directive.go", Old: "\tdelete(m.opened, t)\n", New: ""},
+		{Name: "written though in use", File: "directive.go", Old: "case n > 0:", New: "case n > 1:"},
+		{Name: "no shared sequence of a dependency", File: "dependency.go", Old: "range []bool{true, false} {", New: "range []bool{false} {"},
+		{Name: "a rehearsal waits", File: "environment.go", Old: "\tif m.mode == rehearsal {\n\t\treturn nil\n\t}\n\treturn m.call(func() error {\n\t\tif err := w.Wait", New: "\treturn m.call(func() error {\n\t\tif err := w.Wait"},
+		{Name: "a swap foreseen as none", File: "content.go", Old: "mine, theirs := m.foresee(t), m.foresee(source)", New: "theirs, mine := m.foresee(t), m.foresee(source)"},
+		{Name: "what is decrypted needs a matched source", File: "content.go", Old: "if want.IsZero() && !trusted", New: "if !trusted"},
+	} {
+		m.File, m.Package, m.TestRun, m.Invariant = "manifest/processor/"+m.File, "./manifest/processor", "^TestM4_AgainstReference$", "M4"
+		t.Run(m.Name, func(t *testing.T) {
+			if i >= 8 && os.Getenv("FIRMAMENT_LARGE") == "" {
+				t.Skip("the first eight show enough; all with FIRMAMENT_LARGE=1")
+			}
+			mutant.Run(t, m)
+		})
+	}
+}

@@ -1,0 +1,513 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package processor_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/firmament-dev/firmament/internal/testkeys"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify/cose"
+)
+
+// program makes manifests, and worlds for them, out of any bytes. It asks the reference after each command whether what there is
+// so far still runs, and most often takes back a command with which it does not.
+type program struct {
+	tb     testing.TB
+	in     []byte
+	w      world
+	m      manifest.Manifest
+	depth  int
+	trap   bool // the last command is one that may well be forbidden
+	doomed bool // a command was left in with which it does not run
+}
+
+// registry has a custom condition and a custom directive.
+var registry = manifest.Options{Registry: manifest.Registry{Commands: []manifest.CustomCommand{{Code: -256, Condition: true}, {Code: -257}}}}
+
+// envelopeID is the component that a dependency's envelope is kept in.
+var envelopeID = manifest.ComponentID{{0xdd}}
+
+// secrets are ciphertexts, made once, as they are random.
+var secrets = sync.OnceValue(func() (out []secret) {
+	for i, alg := range []cose.ContentAlgorithm{cose.A128GCM, cose.A128CTR, cose.A128GCM} {
+		s := secret{plain: []string{"A", "BB", "A"}[i]}
+		info, ciphertext, err := cose.Encrypt(context.Background(), alg, []byte(s.plain), cose.Recipient{Wrapper: testkeys.KeyWrapper(1+i/2, 16)})
+		if err != nil {
+			panic(err) // the keys are fixed
+		}
+		s.info, s.ciphertext = info, string(ciphertext)
+		out = append(out, s)
+	}
+	return out
+})
+
+type secret struct {
+	info              []byte
+	ciphertext, plain string
+}
+
+// recipient has the device's key.
+func recipient() *cose.RecipientKeys {
+	keys, err := cose.NewRecipientKeys(cose.RecipientKey{Wrapper: testkeys.KeyWrapper(1, 16)})
+	if err != nil {
+		panic(err) // the key is fixed
+	}
+	return keys
+}
+
+// decryptOnce returns a function that remembers what it has found out.
+func decryptOnce() func(info, ciphertext string) (string, bool) {
+	type answer struct {
+		plaintext string
+		ok        bool
+	}
+	known, keys := map[[2]string]answer{}, recipient()
+	return func(info, ciphertext string) (string, bool) {
+		a, ok := known[[2]string{info, ciphertext}]
+		if !ok {
+			plain, err := cose.Decrypt(context.Background(), []byte(info), []byte(ciphertext), keys)
+			a = answer{string(plain), err == nil}
+			known[[2]string{info, ciphertext}] = a
+		}
+		return a.plaintext, a.ok
+	}
+}
+
+// texts is what components hold and payloads are; the first is none.
+func texts() []string {
+	return []string{"", "A", "BB", "CCC", secrets()[0].ciphertext, secrets()[1].ciphertext}
+}
+
+func (g *program) next(n int) int {
+	if len(g.in) == 0 {
+		return 0
+	}
+	v := int(g.in[0])
+	g.in = g.in[1:]
+	return v % n
+}
+
+func (g *program) text() string { return texts()[1+g.next(5)] }
+
+// world is what the device holds and can fetch.
+func (g *program) world() world {
+	w := world{contents: map[string]string{}, refs: map[string]int{}, fails: map[string]bool{}, denied: g.next(8) == 1,
+		payloads: map[string]string{}, decrypt: decryptOnce(), envelopes: map[string]letter{}}
+	for c := range 3 {
+		id := fmt.Sprintf("%02x", c)
+		if data := texts()[g.next(6)]; data != "" {
+			w.contents[id] = data
+		}
+		w.refs[id] = max(g.next(12)-9, 0)
+		w.fails[id] = g.next(4) == 1
+	}
+	for i, data := range texts()[1:] {
+		w.payloads[fmt.Sprint("u", i+1)] = data
+	}
+	return w
+}
+
+// manifest makes the whole of it.
+func (g *program) manifest() {
+	g.w = g.world()
+	var dependency []manifest.Command
+	if g.next(3) == 1 {
+		dependency = g.dependency()
+	}
+	g.m = release(3, nil, nil, nil)
+	if dependency != nil {
+		g.m.Components = append(g.m.Components, envelopeID)
+		g.m.Dependencies = []manifest.Dependency{{Index: 3}}
+	}
+	g.common(dependency)
+	var from []manifest.Section // the sections of the dependency
+	for _, e := range g.w.envelopes {
+		for _, s := range everySection {
+			if sectionOf(e.m, s) != nil {
+				from = append(from, s)
+			}
+		}
+	}
+	g.sections(from, dependency != nil)
+}
+
+// common makes the shared sequence.
+func (g *program) common(dependency []manifest.Command) {
+	g.m.Shared = shared(all(), override(manifest.Parameters{URI: new("u1"), Slot: new(uint64(0)), UseBefore: new(uint64(today + 1)), MinimumBattery: new(uint64(charge)),
+		UpdatePriority: new(int64(1)), Version: &manifest.VersionMatch{Comparison: manifest.VersionGreaterEqual, Version: []int64{0}},
+		WaitInfo: &manifest.WaitInfo{Network: new(int64(1))}}))
+	for i := range uint64(3) {
+		g.m.Shared = append(g.m.Shared, index(i), g.image(), override(manifest.Parameters{SourceComponent: new((i + 1) % 3), Content: []byte(g.text())}))
+	}
+	for range g.next(4) {
+		if p := g.parameters(); p.Code == manifest.DirectiveOverrideParameters {
+			g.m.Shared = append(g.m.Shared, p)
+		}
+	}
+	if dependency != nil {
+		g.m.Shared = append(append(g.m.Shared, index(3)), dependency...)
+	}
+}
+
+// sections fills the sections one after the other. Where the dependency has something, it is processed.
+func (g *program) sections(from []manifest.Section, dependency bool) {
+	here := false // the dependency is opened
+	for _, s := range everySection {
+		to := map[manifest.Section]*manifest.Sequence{
+			manifest.SectionDependencyResolution: &g.m.DependencyResolution.Sequence, manifest.SectionPayloadFetch: &g.m.PayloadFetch.Sequence,
+			manifest.SectionCandidateVerification: &g.m.CandidateVerification.Sequence, manifest.SectionInstall: &g.m.Install.Sequence,
+			manifest.SectionValidate: &g.m.Validate, manifest.SectionLoad: &g.m.Load, manifest.SectionInvoke: &g.m.Invoke,
+		}[s]
+		if s == manifest.SectionValidate || s == manifest.SectionLoad || s == manifest.SectionInvoke {
+			here = false
+		}
+		if dependency && g.next(32) != 1 {
+			needed := false
+			for _, f := range from {
+				needed = needed || f == s
+			}
+			switch {
+			case s == manifest.SectionDependencyResolution:
+				*to = seq{index(3), fetch, command(manifest.ConditionIsDependency), integrity}
+				here = true
+				if g.next(4) == 1 {
+					*to = append(*to, imageMatch, process)
+				}
+			case needed && !here:
+				*to = seq{index(3), integrity, process}
+				here = true
+			case needed:
+				*to = seq{[]manifest.Command{index(3), all()}[g.next(2)], process}
+			}
+		}
+		if s == manifest.SectionPayloadFetch || s == manifest.SectionInstall || s == manifest.SectionValidate || g.next(2) == 1 {
+			*to = append(*to, g.index())
+			g.grow(to, 2+g.next(7))
+		}
+	}
+}
+
+// dependency makes a manifest that the other one depends on, puts its envelope where it can be fetched, and returns the
+// parameters for that.
+func (g *program) dependency() []manifest.Command {
+	sub := &program{tb: g.tb, w: g.w}
+	n := min(len(g.in), 12+g.next(24))
+	sub.in, g.in = g.in[:n], g.in[n:]
+	sub.m = release(1+sub.next(2), nil, nil, nil)
+	sub.m.SequenceNumber = 3
+	for i := range sub.m.Components {
+		sub.m.Components[i] = componentID(i + 1)
+	}
+	sub.m.Shared = seq{all(), sub.image(), override(manifest.Parameters{Content: []byte(sub.text()), URI: new("u2")})}
+	if sub.next(2) == 1 {
+		sub.m.Shared = append(sub.m.Shared, manifest.Command{Code: manifest.DirectiveSetParameters, Parameters: &manifest.Parameters{VendorID: &vendor}}, checkVendor)
+	}
+	for _, to := range []*manifest.Sequence{&sub.m.PayloadFetch.Sequence, &sub.m.Install.Sequence, &sub.m.Validate, &sub.m.Invoke} {
+		if to == &sub.m.Install.Sequence || sub.next(3) == 1 {
+			*to = seq{sub.index()}
+			sub.grow(to, 1+sub.next(3))
+		}
+	}
+	b, err := sign(g.tb, registry, sub.m)
+	if err != nil {
+		return nil // not every program is a manifest
+	}
+	u, err := registry.InspectBytes(b)
+	if err != nil {
+		g.tb.Fatal(err)
+	}
+	d := u.Digest()
+	g.w.payloads["dep"], g.w.envelopes[string(b)] = string(b), letter{d.String(), &sub.m}
+	if g.next(4) == 1 {
+		g.w.contents["dd"] = string(b)
+	}
+	return []manifest.Command{override(manifest.Parameters{ImageDigest: &d, ImageSize: new(uint64(len(b))), URI: new("dep")})}
+}
+
+// grow adds commands to a sequence that is in the manifest already.
+func (g *program) grow(to *manifest.Sequence, n int) {
+	for range n {
+		for range 8 {
+			before := len(*to)
+			g.trap = false
+			g.command(to)
+			if g.doomed || harmless((*to)[before:]) || g.runs() {
+				break
+			}
+			if rare := g.next(256); rare == 1 || (g.trap && rare < 14) {
+				g.doomed = true
+				break
+			}
+			*to = (*to)[:before]
+		}
+	}
+}
+
+// harmless reports whether commands cannot end a run.
+func harmless(cmds seq) bool {
+	return !slices.ContainsFunc(cmds, func(c manifest.Command) bool {
+		return c.Code != manifest.DirectiveOverrideParameters && c.Code != manifest.DirectiveSetParameters && c.Code != manifest.DirectiveCopyParams
+	})
+}
+
+func (g *program) runs() bool { return newReference(g.w).run(&g.m) == fine }
+
+func (g *program) index() manifest.Command {
+	n := len(g.m.Components)
+	switch k := g.next(8); {
+	case k == 3 && len(g.m.Dependencies) == 0:
+		return all()
+	case k == 4 && n > 2:
+		return indices(2, 0)
+	case k == 5 && n > 1:
+		return indices(0, 1)
+	default:
+		return index(uint64(k % min(n, 3)))
+	}
+}
+
+// image sets digest and size, most often of the same thing.
+func (g *program) image() manifest.Command {
+	s := g.text()
+	size := uint64(len(s))
+	if g.next(16) == 1 {
+		size++
+	}
+	return override(manifest.Parameters{ImageDigest: digest(s), ImageSize: &size})
+}
+
+func (g *program) parameters() manifest.Command {
+	var p manifest.Parameters
+	kinds := 13
+	if g.depth > 0 {
+		kinds = 15 // soft-failure has no meaning at the top
+	}
+	switch g.next(kinds) {
+	case 0:
+		p.URI = new([]string{"u1", "u2", "u3", "nowhere", "file:/u1"}[g.next(5)])
+	case 1:
+		p.SourceComponent = new(uint64(g.next(len(g.m.Components))))
+	case 2:
+		p.Slot = new(uint64(g.next(2)))
+	case 3:
+		p.Content = []byte(texts()[g.next(6)])
+	case 4:
+		p.UseBefore = new(uint64(today - 1 + g.next(3)))
+	case 5:
+		p.InvokeArgs = []byte{'x', byte('0' + g.next(3))}
+	case 6:
+		p.ClassID = []*manifest.UUID{&class, &other}[g.next(2)]
+	case 7:
+		p.ImageDigest = digest(g.text())
+	case 8:
+		p.MinimumBattery = new(uint64(charge - 1 + g.next(3)))
+	case 9:
+		p.UpdatePriority = new(int64(4 + g.next(3)))
+	case 10:
+		p.Version = &manifest.VersionMatch{Comparison: manifest.Comparison(1 + g.next(5)), Version: []int64{int64(g.next(4))}}
+	case 11:
+		p.WaitInfo = []*manifest.WaitInfo{{Power: new(int64(1))}, {TimeOfDay: new(uint64(1))}}[g.next(2)]
+	case 12:
+		return lax(g.next(2) == 0)
+	default:
+		return []manifest.Command{softly, hardly}[g.next(2)]
+	}
+	switch g.next(5) {
+	case 0:
+		return manifest.Command{Code: manifest.DirectiveSetParameters, Parameters: &p}
+	case 1:
+		return manifest.Command{Code: manifest.DirectiveOverrideMultiple,
+			Overrides: []manifest.Override{{Index: uint64(g.next(len(g.m.Components))), Parameters: &p}}}
+	case 2:
+		return manifest.Command{Code: manifest.DirectiveCopyParams, Copies: []manifest.ParameterCopy{{Source: uint64(g.next(len(g.m.Components))),
+			Keys: []manifest.ParameterKey{manifest.ParameterImageDigest, manifest.ParameterImageSize, manifest.ParameterContent, manifest.ParameterSourceComponent}}}}
+	}
+	return override(p)
+}
+
+// command adds one command to a sequence, with what it cannot go without: most manifests have sense.
+func (g *program) command(to *manifest.Sequence) {
+	add := func(cmds ...manifest.Command) { *to = append((*to)[:len(*to):len(*to)], cmds...) }
+	kind := g.next(32)
+	if g.depth > 2 && kind >= 22 {
+		kind %= 22
+	}
+	switch kind {
+	case 0, 1:
+		add(g.index())
+	case 2, 3, 4:
+		add(g.parameters())
+	case 5:
+		add(g.condition()...)
+	case 6:
+		add(imageMatch)
+	case 7, 8:
+		add(g.image(), imageMatch)
+	case 9:
+		add(override(manifest.Parameters{Content: []byte(g.text())}), command(manifest.ConditionCheckContent))
+	case 10, 11:
+		n := 1 + g.next(5)
+		s := texts()[n]
+		add(override(manifest.Parameters{ImageDigest: digest(s), ImageSize: new(uint64(len(s))), URI: new(fmt.Sprint("u", n))}), fetch)
+	case 12:
+		add(g.image(), fetch)
+	case 13:
+		add(override(manifest.Parameters{Content: []byte(g.text())}), write)
+	case 14:
+		add(override(manifest.Parameters{SourceComponent: new(uint64(g.next(len(g.m.Components))))}), []manifest.Command{copyc, swap}[g.next(2)])
+	case 15:
+		add([]manifest.Command{copyc, swap, write, fetch}[g.next(4)])
+	case 16:
+		add(command(manifest.DirectiveUnlink))
+	case 17:
+		add(imageMatch, invoke)
+	case 18:
+		add(invoke)
+	case 19:
+		add(command(manifest.DirectiveWait))
+	case 20:
+		add(manifest.Command{Code: -257, Custom: texts()[1+g.next(3)]})
+	case 21:
+		g.encrypted(add)
+	case 22, 23, 24, 25:
+		add(g.trapped()...)
+		g.trap = true
+	case 26, 27, 28:
+		add(run())
+		g.nested(to, 1)
+	default:
+		c := try(nil, nil)
+		c.Nil = g.next(3) == 0
+		add(c)
+		g.nested(to, 2)
+	}
+}
+
+// trapped are commands that the rules have an eye on.
+func (g *program) trapped() seq {
+	effect := seq{override(manifest.Parameters{Content: []byte(g.text())}), []manifest.Command{write, command(-257), command(manifest.DirectiveUnlink)}[g.next(3)]}
+	if effect[1].Code == -257 {
+		effect[1].Custom = "CCC"
+	}
+	a, b := uint64(g.next(min(len(g.m.Components), 3))), uint64(g.next(min(len(g.m.Components), 3)))
+	switch g.next(7) {
+	case 0: // an alternative that has had an effect
+		return seq{tryOrNil(append(effect, g.condition()...), g.condition())}
+	case 1:
+		return seq{run(append(append(seq{softly}, effect...), g.condition()...)...)}
+	case 2: // what was matched has changed since
+		return append(append(seq{g.image(), imageMatch}, effect...), invoke)
+	case 3: // another image was matched
+		return seq{g.image(), imageMatch, g.image(), invoke}
+	case 4: // a match that is not made good
+		return seq{tryOrNil(seq{g.image(), imageMatch}, seq{g.image(), imageMatch})}
+	case 5: // a race
+		return seq{index(0), lax(false), run(append(seq{index(a)}, effect...)...), run(index(b), g.image(), []manifest.Command{imageMatch, command(manifest.ConditionImageNotMatch), write}[g.next(3)]), lax(true)}
+	default: // target and source
+		return append(append(seq{index(a), override(manifest.Parameters{SourceComponent: &b}), lax(false), copyc, index(b)}, effect...), lax(true))
+	}
+}
+
+// condition is one that holds or not, with what it compares.
+func (g *program) condition() seq {
+	p, code := manifest.Parameters{}, manifest.Code(0)
+	switch g.next(13) {
+	case 0:
+		p.VendorID, code = []*manifest.UUID{&vendor, &other}[g.next(2)], manifest.ConditionVendorID
+	case 1:
+		p.ClassID, code = []*manifest.UUID{&class, &other}[g.next(2)], manifest.ConditionClassID
+	case 2:
+		p.DeviceID, code = &other, manifest.ConditionDeviceID
+	case 3:
+		p.UseBefore, code = new(uint64(today-1+g.next(3))), manifest.ConditionUseBefore
+	case 4:
+		p.Slot, code = new(uint64(g.next(2))), manifest.ConditionComponentSlot
+	case 5:
+		p.Content, code = []byte(g.text()), manifest.ConditionCheckContent
+	case 6:
+		p.MinimumBattery, code = new(uint64(charge-1+g.next(3))), manifest.ConditionMinimumBattery
+	case 7:
+		p.UpdatePriority, code = new(int64(4+g.next(3))), manifest.ConditionUpdateAuthorized
+	case 8:
+		p.Version, code = &manifest.VersionMatch{Comparison: manifest.Comparison(1 + g.next(5)), Version: []int64{int64(g.next(4))}}, manifest.ConditionVersion
+	case 9:
+		return seq{command([]manifest.Code{manifest.ConditionIsDependency, manifest.ConditionAbort}[g.next(2)])}
+	case 10:
+		return seq{command(-256)}
+	case 11:
+		return seq{g.image(), imageMatch}
+	default:
+		return seq{g.image(), command(manifest.ConditionImageNotMatch)}
+	}
+	return seq{override(p), command(code)}
+}
+
+// encrypted adds a directive that decrypts.
+func (g *program) encrypted(add func(...manifest.Command)) {
+	n := g.next(2)
+	s := secrets()[n]
+	p := manifest.Parameters{EncryptionInfo: s.info, ImageDigest: digest(s.plain), ImageSize: new(uint64(len(s.plain))),
+		URI: new(fmt.Sprint("u", 4+n)), Content: []byte(s.ciphertext), SourceComponent: new(uint64(g.next(len(g.m.Components))))}
+	if g.next(4) == 1 {
+		p.EncryptionInfo = secrets()[2].info // for somebody else
+	}
+	add(override(p), []manifest.Command{fetch, write, copyc}[g.next(3)])
+}
+
+// nested fills the n sequences of the last command.
+func (g *program) nested(to *manifest.Sequence, n int) {
+	g.depth++
+	defer func() { g.depth-- }()
+	cmd := &(*to)[len(*to)-1]
+	cmd.Sequences = make([]manifest.Sequence, n)
+	for k := range cmd.Sequences {
+		first := g.parameters()
+		if g.next(3) == 1 {
+			first = index(uint64(g.next(min(len(g.m.Components), 3))))
+		}
+		cmd.Sequences[k] = seq{first}
+		if k == 0 && g.next(2) == 1 { // a reason to go on
+			cmd.Sequences[k] = append(cmd.Sequences[k], g.condition()...)
+		}
+		g.grow(&cmd.Sequences[k], g.next(4))
+	}
+}
+
+// store makes a platform that is like the world.
+func (w world) store() *store {
+	s := newStore(nil)
+	s.battery, s.denied = charge, w.denied
+	for _, id := range []string{"00", "01", "02", "dd"} {
+		c := s.add(id)
+		if data, ok := w.contents[id]; ok {
+			c.content = []byte(data)
+		}
+		c.refs = uint64(w.refs[id])
+		if w.fails[id] {
+			c.custom = manifest.ErrCondition
+		}
+	}
+	for uri, data := range maps.All(w.payloads) {
+		s.uris[uri] = []byte(data)
+	}
+	return s
+}
+
+// options are those of a processor for the world.
+func (w world) options(tb testing.TB, s *store, parallel int) processor.Options {
+	return processor.Options{Platform: s, Identity: identity, Keys: recipient(), Limits: processor.Limits{Parallel: parallel},
+		Dependencies: &processor.Dependencies{
+			Open: func(b []byte) (*manifest.Verified, error) {
+				return registry.OpenBytes(b, keySet(tb, signer.Public()), one(tb))
+			},
+			Floor: noFloor,
+		}}
+}
