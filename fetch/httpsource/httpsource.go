@@ -37,7 +37,8 @@ var (
 // asks the client's own CheckRedirect. Proxy, TLS configuration and trust roots are the transport's.
 //
 // A nil client means one with a transport of its own: the environment's proxy, the system's roots, response headers of at most
-// 64 KiB, and receive buffers of at most 2 MiB per HTTP/2 connection.
+// 64 KiB, receive buffers of at most 2 MiB per HTTP/2 connection, and a dialer that keeps redirects from a public server out of the device's own network
+// whatever names resolve to.
 func New(client *http.Client) *Source {
 	var c http.Client
 	if client == nil {
@@ -80,7 +81,7 @@ type request struct {
 func (r request) ranged() bool { return r.offset > 0 || r.length > 0 }
 
 func (s *Source) get(ctx context.Context, r request) (*fetch.Stream, error) {
-	req, err := r.http(ctx)
+	req, err := r.http(withHops(ctx))
 	if err != nil {
 		return nil, err
 	}

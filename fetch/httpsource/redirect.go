@@ -4,10 +4,15 @@
 package httpsource
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/firmament-dev/firmament/fetch"
 )
@@ -37,6 +42,9 @@ func redirects(next func(*http.Request, []*http.Request) error) func(*http.Reque
 		if reason != "" {
 			return fmt.Errorf("%s, to %s: %w", reason, fetch.RedactURI(req.URL.String()), fetch.ErrRedirect)
 		}
+		if h, ok := req.Context().Value(hopsKey{}).(*hops); ok {
+			h.redirected.Store(true)
+		}
 		// The URI that led here may carry a token in its query.
 		req.Header.Del("Referer")
 		if next != nil {
@@ -48,8 +56,42 @@ func redirects(next func(*http.Request, []*http.Request) error) func(*http.Reque
 	}
 }
 
+// hops is what is known of one request while it is redirected.
+type hops struct {
+	redirected atomic.Bool
+	private    atomic.Bool // the first server, or the proxy, is in the device's own network
+}
+
+type hopsKey struct{}
+
+// withHops lets checkDial know where a request began.
+func withHops(ctx context.Context) context.Context {
+	h := &hops{}
+	ctx = context.WithValue(ctx, hopsKey{}, h)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if !h.redirected.Load() && privateAddress(info.Conn.RemoteAddr().String()) {
+			h.private.Store(true)
+		}
+	}})
+}
+
+// checkDial refuses an address of the device's own network to a request that was redirected there by a server outside of it: a
+// name can resolve to anything, and to something else than a moment ago.
+func checkDial(ctx context.Context, _, address string, _ syscall.RawConn) error {
+	h, ok := ctx.Value(hopsKey{}).(*hops)
+	if ok && h.redirected.Load() && !h.private.Load() && privateAddress(address) {
+		return fmt.Errorf("to a name that resolves to a private address: %w", fetch.ErrRedirect)
+	}
+	return nil
+}
+
+func privateAddress(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && private(&url.URL{Host: net.JoinHostPort(host, "0")})
+}
+
 // private reports whether the host is spelled as a loopback, link-local, private or unspecified address. What a name
-// resolves to is the business of the transport's dialer.
+// resolves to, checkDial looks at.
 func private(u *url.URL) bool {
 	if u.Hostname() == "localhost" {
 		return true
