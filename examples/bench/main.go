@@ -33,6 +33,7 @@ type suite struct {
 func suites() []suite {
 	return []suite{
 		{"manifest", "SUIT: decoding, opening and running", manifestSuite},
+		{"repo", "publishing one more release among many targets", repoSuite},
 		{"tuf", "refresh and look-up among many targets, beside go-tuf's client", tufSuite},
 		{"fetch", "downloading 1 GiB over HTTP", fetchSuite},
 	}
@@ -48,6 +49,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"fetch-hash":    hashChild,
 		"fetch-write":   writeChild,
 		"manifest-open": openMany,
+		"repo-step":     repoStep,
 	}
 }
 
@@ -75,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	asJSON := fs.Bool("json", false, "print one JSON object per row instead of tables")
 	out := fs.String("out", "", "folder for charts")
-	targets := fs.Int("targets", 100_000, "how many targets the large repositories of the suite tuf have")
+	targets := fs.Int("targets", 100_000, "how many targets the large repositories of the suites repo and tuf have")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [--json] [--out DIR] SUITE...")
 		for _, s := range suites() {

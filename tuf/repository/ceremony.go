@@ -323,7 +323,7 @@ func (e *edit) completeRoot(ctx context.Context, data []byte) error {
 }
 
 func (e *edit) completeTargets(ctx context.Context, role tuf.Role, data []byte) error {
-	m, err := metadata.Targets().FromBytes(data)
+	m, err := parse(metadata.Targets(), data)
 	if err != nil {
 		return fmt.Errorf("read staged %s: %v", role, err)
 	}

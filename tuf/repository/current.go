@@ -67,12 +67,12 @@ func (s store) read1(ctx context.Context) (p *published, err error) {
 	if p.set != top {
 		p.broken = p.firstBroken(top)
 	}
-	p.timestamp, err = metadata.Timestamp().FromBytes(p.data[tuf.RoleTimestamp])
+	p.timestamp, err = parse(metadata.Timestamp(), p.data[tuf.RoleTimestamp])
 	if err == nil {
-		p.snapshot, err = metadata.Snapshot().FromBytes(p.data[tuf.RoleSnapshot])
+		p.snapshot, err = parse(metadata.Snapshot(), p.data[tuf.RoleSnapshot])
 	}
 	if err == nil {
-		p.targets, err = metadata.Targets().FromBytes(p.data[tuf.RoleTargets])
+		p.targets, err = parse(metadata.Targets(), p.data[tuf.RoleTargets])
 	}
 	if err != nil {
 		return p, fmt.Errorf("read repository: %v", err)
@@ -97,7 +97,7 @@ func (p *published) roots(ctx context.Context) (set *tuf.Set, err error) {
 		}
 		p.chain = append(p.chain, data)
 	}
-	if p.root, err = metadata.Root().FromBytes(p.newestRoot()); err != nil {
+	if p.root, err = parse(metadata.Root(), p.newestRoot()); err != nil {
 		return nil, fmt.Errorf("read repository: %v", err)
 	}
 	return set, nil

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,8 +27,15 @@ import (
 
 // other is go-tuf's client on the same files, with a cache of its own that lasts.
 type other struct {
-	w   *world
-	dir string
+	read func(name string, max int64) ([]byte, error)
+	root []byte
+	now  func() time.Time
+	dir  string
+}
+
+// other is a client of w.
+func (w *world) other() *other {
+	return &other{func(name string, max int64) ([]byte, error) { return durable.ReadFile(w.sim.FS(), name, max) }, w.root, func() time.Time { return w.now }, w.t.TempDir()}
 }
 
 const otherURL = "memory:/"
@@ -34,7 +43,7 @@ const otherURL = "memory:/"
 // DownloadFile serves the repository's storage to go-tuf.
 func (o *other) DownloadFile(url string, max int64, _ time.Duration) ([]byte, error) {
 	name := strings.TrimPrefix(url, otherURL)
-	data, err := durable.ReadFile(o.w.sim.FS(), name, max)
+	data, err := o.read(name, max)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &metadata.ErrDownloadHTTP{StatusCode: 404, URL: url}
 	}
@@ -42,7 +51,7 @@ func (o *other) DownloadFile(url string, max int64, _ time.Duration) ([]byte, er
 }
 
 func (o *other) find(name string) ([]byte, error) {
-	cfg, err := config.New(otherURL+"metadata", o.w.root)
+	cfg, err := config.New(otherURL+"metadata", o.root)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +62,7 @@ func (o *other) find(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.UnsafeSetRefTime(o.w.now)
+	u.UnsafeSetRefTime(o.now())
 	if err := u.Refresh(); err != nil {
 		return nil, err
 	}
@@ -68,14 +77,14 @@ func (o *other) find(name string) ([]byte, error) {
 // TestSameAsGoTUF: a second client, which nobody here wrote, reads whatever the publisher writes, and sees the same bytes.
 func TestSameAsGoTUF(t *testing.T) {
 	w := newWorld(t)
-	known := &other{w, t.TempDir()}
+	known := w.other()
 	check := func(step, name string) {
 		t.Helper()
 		want, err := w.Find(t.Context(), name)
 		if err != nil {
 			t.Fatalf("%s: %v", step, err)
 		}
-		for _, o := range []*other{known, {w, t.TempDir()}} {
+		for _, o := range []*other{known, w.other()} {
 			if got, err := o.find(name); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s: go-tuf sees %q, %v, want %q", step, got, err, want)
 			}
@@ -98,5 +107,35 @@ func TestSameAsGoTUF(t *testing.T) {
 		check("rotated "+string(role), "fw/v/c/stable.suit")
 		w.publish("fw/v/c/stable.suit", "after "+string(role))
 		check("published after rotating "+string(role), "fw/v/c/stable.suit")
+	}
+}
+
+// TestReadByGoTUF: go-tuf's client reads every shape of repository that it can.
+func TestReadByGoTUF(t *testing.T) {
+	for name, c := range shapes(t) {
+		t.Run(name, func(t *testing.T) {
+			if c.notGo != "" {
+				t.Skip("not by go-tuf: " + c.notGo)
+			}
+			dir := t.TempDir()
+			root := c.in(t, dir)
+			o := &other{func(name string, _ int64) ([]byte, error) {
+				name, err := url.PathUnescape(name)
+				if err != nil {
+					return nil, err
+				}
+				return os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			}, root, time.Now, t.TempDir()}
+			for target, want := range release {
+				if got, err := o.find(target); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%s: %q, %v", target, got, err)
+				}
+			}
+			for _, target := range []string{"fw/none", "fw/gone"} {
+				if got, err := o.find(target); err == nil {
+					t.Errorf("%s, which is not there: %q", target, got)
+				}
+			}
+		})
 	}
 }

@@ -218,7 +218,7 @@ func (e *edit) load(ctx context.Context, role tuf.Role) (*metadata.Metadata[meta
 			return nil, err
 		}
 	}
-	m, err := metadata.Targets().FromBytes(data)
+	m, err := parse(metadata.Targets(), data)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %v", role, err)
 	}

@@ -144,6 +144,9 @@ func setRole(root *metadata.Metadata[metadata.RootType], role tuf.Role, keys []t
 		return fmt.Errorf("%w: %s: threshold %d of %d keys", ErrIncomplete, role, threshold, len(keys))
 	}
 	entry := &metadata.Role{KeyIDs: []string{}, Threshold: threshold}
+	if old := root.Signed.Roles[string(role)]; old != nil {
+		entry.UnrecognizedFields = old.UnrecognizedFields
+	}
 	for _, k := range keys {
 		key, id, err := idOf(root.Signed.Keys, k)
 		if err != nil {

@@ -117,7 +117,7 @@ func (e *edit) install(ctx context.Context, data []byte, signers map[tuf.Role][]
 // parseRoots reads roots that are verified already.
 func parseRoots(roots ...[]byte) (list []*metadata.RootType, err error) {
 	for _, data := range roots {
-		m, err := metadata.Root().FromBytes(data)
+		m, err := parse(metadata.Root(), data)
 		if err != nil {
 			return nil, fmt.Errorf("read root: %v", err)
 		}

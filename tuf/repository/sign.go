@@ -65,7 +65,7 @@ func (d *draft) listing(ctx context.Context, role tuf.Role) (listing, error) {
 		if err != nil {
 			return listing{}, err
 		}
-		m, err := metadata.Targets().FromBytes(data)
+		m, err := parse(metadata.Targets(), data)
 		if err != nil {
 			return listing{}, fmt.Errorf("read %s: %v", from, err)
 		}

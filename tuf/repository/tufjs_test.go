@@ -4,7 +4,6 @@
 package repository_test
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -52,85 +51,10 @@ func TestReadByTUFJS(t *testing.T) {
 	if err := os.WriteFile(script, []byte(tufJS), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	supplier := testkeys.Ed25519(100)
-	newSigner := func(s crypto.Signer, err error) verify.Signer {
-		if err != nil {
-			t.Fatal(err)
-		}
-		signer, err := repository.NewSigner(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signer
-	}
-	rsaKey := newSigner(rsa.GenerateKey(rand.Reader, 2048))
-	rsaPublic, err := rsa.GenerateKey(rand.Reader, 3072)
-	if err != nil {
-		t.Fatal(err)
-	}
-	delegate := newSigner(rsaPublic, nil)
-	delegateKey, err := tuf.NewKey(rsaPublic.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := func(s verify.Signer) map[tuf.Role][]verify.Signer {
-		return map[tuf.Role][]verify.Signer{tuf.RoleRoot: {s}, tuf.RoleTargets: {s}, tuf.RoleSnapshot: {s}, tuf.RoleTimestamp: {s}}
-	}
-	release := map[string][]byte{"fw/v/c/stable.suit": []byte("release"), "fw/plain": []byte("plain")}
-	publish := func(ctx context.Context, r *repository.Repository) error { return r.Publish(ctx, release) }
-	bins := func(b repository.Bins) func(context.Context, *repository.Repository) error {
-		return func(ctx context.Context, r *repository.Repository) error {
-			b.Prefix, b.Keys = "bin", keysOf(t, supplier)
-			if err := r.Apply(ctx, repository.Change{Bins: &b}); err != nil {
-				return err
-			}
-			return r.Publish(ctx, release)
-		}
-	}
-	for name, c := range map[string]struct {
-		signers map[tuf.Role][]verify.Signer
-		make    func(context.Context, *repository.Repository) error
-	}{
-		"plain": {all(supplier), publish}, "p-256": {all(testkeys.P256(1)), publish}, "rsa": {all(rsaKey), publish},
-		"delegated": {all(testkeys.P256(1)), func(ctx context.Context, r *repository.Repository) error {
-			return r.Apply(ctx, repository.Change{Delegate: []repository.Delegation{{Role: "team", Keys: keysOf(t, supplier), Paths: []string{"fw/*/*/*"}, Terminating: true}, {Role: "other", Keys: []tuf.Key{delegateKey}, Paths: []string{"fw/plai?"}}}},
-				repository.Change{Role: "team", Add: map[string][]byte{"fw/v/c/stable.suit": release["fw/v/c/stable.suit"]}},
-				repository.Change{Role: "other", Add: map[string][]byte{"fw/plain": release["fw/plain"]}})
-		}},
-		"succinct bins": {all(supplier), bins(repository.Bins{Bits: 5})}, "hash-prefix bins": {all(supplier), bins(repository.Bins{Bits: 5, Classic: true})},
-		"rotated root": {all(supplier), func(ctx context.Context, r *repository.Repository) error {
-			if err := r.Publish(ctx, map[string][]byte{"fw/plain": []byte("old")}); err != nil {
-				return err
-			}
-			for _, next := range []verify.Signer{testkeys.P256(7), rsaKey, testkeys.Ed25519(8)} {
-				if err := r.RotateRoot(ctx, repository.RootChange{Signers: all(next)}); err != nil {
-					return err
-				}
-			}
-			return r.Publish(ctx, release)
-		}},
-	} {
+	for name, c := range shapes(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			storage, err := repository.OpenDir(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			signers := map[tuf.Role][]verify.Signer{"team": {supplier}, "other": {delegate}, "bin": {supplier}}
-			for role, list := range c.signers {
-				signers[role] = list
-			}
-			r, err := repository.Create(t.Context(), storage, repository.Options{Signers: signers, Now: time.Now})
-			if err != nil {
-				t.Fatal(err)
-			}
-			root, err := r.Root(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.make(t.Context(), r); err != nil {
-				t.Fatal(err)
-			}
+			root := c.in(t, dir)
 			server := httptest.NewServer(http.FileServerFS(os.DirFS(dir)))
 			defer server.Close()
 			cache := t.TempDir()
@@ -150,9 +74,11 @@ func TestReadByTUFJS(t *testing.T) {
 					t.Errorf("tuf-js: %s: %q, %v", target, got, err)
 				}
 			}
-			err = exec.CommandContext(t.Context(), node, script, server.URL, cache, "fw/none", filepath.Join(cache, "none")).Run()
-			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 3 {
-				t.Errorf("tuf-js finds what is not there: %v", err)
+			for _, target := range []string{"fw/none", "fw/gone"} {
+				err := exec.CommandContext(t.Context(), node, script, server.URL, cache, target, filepath.Join(cache, "none")).Run()
+				if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 3 {
+					t.Errorf("tuf-js finds %s, which is not there: %v", target, err)
+				}
 			}
 		})
 	}
