@@ -21,6 +21,7 @@
 //	fetch                 resumable download in which no unverified byte is handed on
 //	fetch/chunk           chunk digests: what the author signs so that this is possible; reuse of chunks at hand
 //	fetch/delta           patches between two images
+//	fetch/plan            the cheapest way to a payload: a delta, chunks at hand, or all of it
 //	fetch/httpsource      HTTP and HTTPS
 //	install               states, installers, the durable state machine
 //	install/slot          two raw slots and a boot record
@@ -30,8 +31,8 @@
 //
 // The author divides the image into chunks, puts the root of their digests into a SUIT manifest, and signs it. The
 // envelope becomes a target of a TUF repository; the image lies beside it as a plain file. The device asks a [Finder] for
-// the envelope, verifies it, and runs its commands: each chunk is verified before it reaches the slot that is not
-// running. The slot is read back, armed for a trial boot, and booted. The new image finds itself healthy and
+// the envelope, verifies it, and runs its commands: the image comes as a delta, out of chunks that the device has, or whole, as a [Planner] finds
+// cheapest, and each chunk is verified before it reaches the slot that is not running. The slot is read back, armed for a trial boot, and booted. The new image finds itself healthy and
 // calls [Updater.Accept]; otherwise [Updater.Reject], or the boot loader, goes back.
 //
 // TUF answers whether this is the current, agreed state of the repository; SUIT answers whether the firmware's

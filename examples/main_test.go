@@ -97,6 +97,8 @@ type answer struct {
 	Accepted uint64 `json:"accepted"`
 	Counter  uint64 `json:"counter"`
 	Kept     int64  `json:"kept"`
+	Way      string `json:"way"`
+	Network  int64  `json:"network"`
 }
 
 func (r result) answer(t *testing.T) answer {

@@ -5,8 +5,11 @@ package examples_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/examples/internal/product"
 )
 
 // TestM5_Memory: the size of an image is not what an agent's memory depends on.
@@ -30,11 +34,74 @@ func TestM5_Memory(t *testing.T) {
 	}
 }
 
+// TestM5_MemoryDelta: nor does it when the image comes as a delta, or out of chunks that the device has.
+func TestM5_MemoryDelta(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a delta between images of 24 MiB")
+	}
+	const limit = 4_000_000
+	for _, way := range []string{"delta", "chunks"} {
+		small, large := peakMemoryBy(t, way, 4<<20), peakMemoryBy(t, way, 24<<20)
+		t.Logf("%s: peak resident memory %d bytes with 4 MiB, %d with 24 MiB, difference %d", way, small, large, large-small)
+		if large-small > limit || large > 16<<20 {
+			t.Errorf("%s: an image of 24 MiB takes %d bytes, %d more than one of 4 MiB; want at most %d more, and 16 MiB", way, large, large-small, limit)
+		}
+	}
+}
+
+// peakMemoryBy is peakMemory for a device that runs nearly the same image of that size.
+func peakMemoryBy(t *testing.T, way string, size int64) int64 {
+	dir := filepath.Join(t.TempDir(), "product")
+	old := make([]byte, size)
+	if _, err := io.ReadFull(newStream(1, size), old); err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(nil)
+	t.Cleanup(s.Close)
+	p, err := product.Init(t.Context(), dir, product.Options{Name: "feed", SlotSize: size + 1<<20, Server: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Config.Handler, err = product.Handler(p.RepositoryDir()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Provision(t.Context(), bytes.NewReader(old), size, "1"); err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(1000); at < size; at += 1_000_003 {
+		old[at]++
+	}
+	if way == "chunks" {
+		p.Deltas = 0
+	}
+	if _, err := p.Release(t.Context(), bytes.NewReader(append(old, "more"...)), size+4, "2"); err != nil {
+		t.Fatal(err)
+	}
+	peak, a := peakOf(t, dir)
+	if a.Way != way || a.Network > size/2 {
+		t.Fatalf("came by %s with %d bytes, want %s", a.Way, a.Network, way)
+	}
+	return peak
+}
+
 // peakMemory returns the peak of the agent's resident memory over a whole installation. The agent is asked when it has printed
 // its result and before it exits; what wait4 reports would be the larger of its peak and that of the process it was forked from.
 func peakMemory(t *testing.T, size int64) int64 {
 	f := newFeed(t, 1, size, feedOptions{})
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "agent"), "--dir", f.dir, "--every", "1h", "--json")
+	peak, _ := peakOf(t, f.dir)
+	if got := f.slot(t, "B", size); got != f.image {
+		t.Fatalf("slot B holds %s, want %s", got, f.image)
+	}
+	// The test's own disk is wanted back early.
+	if err := os.Remove(filepath.Join(f.dir, "device", "slot-b.img")); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s image: %s peak", cli.Bytes(size), cli.Bytes(peak))
+	return peak
+}
+
+func peakOf(t *testing.T, dir string) (int64, answer) {
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "agent"), "--dir", dir, "--every", "1h", "--json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -53,15 +120,7 @@ func peakMemory(t *testing.T, size int64) int64 {
 	if err := json.Unmarshal(line, &a); err != nil || a.Result != "staged" {
 		t.Fatalf("agent said %s, %v", line, err)
 	}
-	if got := f.slot(t, "B", size); got != f.image {
-		t.Fatalf("slot B holds %s, want %s", got, f.image)
-	}
-	// The test's own disk is wanted back early.
-	if err := os.Remove(filepath.Join(f.dir, "device", "slot-b.img")); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%s image: %s peak", cli.Bytes(size), cli.Bytes(peak))
-	return peak
+	return peak, a
 }
 
 // highWater returns VmHWM of a process, in bytes.
