@@ -10,6 +10,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,5 +258,30 @@ func TestClone(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, repo, cmpopts.IgnoreUnexported(tuftest.Repo{}), cmp.Comparer(func(a, b verify.Signer) bool { return a.Public() == b.Public() })); diff != "" {
 		t.Errorf("the clone changed what it was cloned from: %s", diff)
+	}
+}
+
+// What is not canonical can be signed, too, and is refused for that.
+func TestSignBytes(t *testing.T) {
+	repo := tuftest.New()
+	repo.Hashes = false
+	repo.Publish()
+	name := repo.Name(tuf.RoleTargets)
+	signed, _ := tuftest.Open(repo.Files[name])
+	text, err := json.Marshal(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		signed string
+		want   error
+	}{
+		{string(text), nil}, {strings.Replace(string(text), `"version":2`, `"version":2,"x":1.5`, 1), tuf.ErrMalformed},
+		{strings.Replace(string(text), `{`, `{ `, 1), tuf.ErrThreshold}, {`{"cut off":`, tuf.ErrMalformed},
+	} {
+		repo.Files[name] = tuftest.SignBytes([]byte(c.signed), repo.Keys[tuf.RoleTargets]...)
+		if err := newClient(repo, repo).Refresh(t.Context()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.signed, err, c.want)
+		}
 	}
 }

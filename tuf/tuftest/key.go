@@ -15,6 +15,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"sync"
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
@@ -120,7 +121,11 @@ func Signature(signed any, s verify.Signer) map[string]any {
 	if err != nil {
 		panic(err)
 	}
-	sig, err := s.Sign(context.Background(), canonical)
+	return signature(canonical, s)
+}
+
+func signature(message []byte, s verify.Signer) map[string]any {
+	sig, err := s.Sign(context.Background(), message)
 	if err != nil {
 		panic(err)
 	}
@@ -134,6 +139,19 @@ func Sign(signed any, signers ...verify.Signer) []byte {
 		signatures = append(signatures, Signature(signed, s))
 	}
 	return Envelope(signed, signatures)
+}
+
+// SignBytes makes a metadata file of a signed part that need not be canonical, nor JSON at all: it stands in the file, and is signed, as it is.
+func SignBytes(signed []byte, signers ...verify.Signer) []byte {
+	signatures := []any{}
+	for _, s := range signers {
+		signatures = append(signatures, signature(signed, s))
+	}
+	text, err := json.Marshal(signatures)
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Appendf(nil, `{"signatures":%s,"signed":%s}`, text, signed)
 }
 
 // Envelope makes a metadata file out of its parts.

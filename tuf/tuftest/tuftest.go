@@ -8,8 +8,8 @@
 //
 // New returns a small valid one. Change its fields, then Publish the roles that are to have a next version, or Put the one that is to be
 // replaced. What the fields cannot say, Edit can: it changes the signed part of a role just before it is signed. Signers lets others sign than
-// those who should. Files, in the end, holds the bytes that are served; any of them can be replaced, also by one that Sign or
-// Envelope made of nothing.
+// those who should. Files, in the end, holds the bytes that are served; any of them can be replaced, also by one that Sign, SignBytes
+// or Envelope made of nothing.
 //
 // # Serving it
 //
@@ -27,7 +27,7 @@
 // Spoil makes answers wrong: Stall, Truncate, Drip, Claim (a wrong length), Endless, Status (404, 500), Swap and Stale, or a Fault of one's
 // own. Honest ends that. Requests tells what was asked for.
 //
-// Keys are the same in every run and known to everybody: use it in tests only. Misuse panics. Serving is safe for concurrent use; change
+// Keys, but that of RSA, are the same in every run and known to everybody: use it in tests only. Misuse panics. Serving is safe for concurrent use; change
 // fields and publish while no request is under way.
 package tuftest
 
