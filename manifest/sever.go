@@ -18,27 +18,37 @@ const (
 	MemberText   Section = manifestText
 )
 
-// severableContent returns the encoding of a member, nil if it is not here, and where
-// its digest is.
-func (m *Manifest) severableContent(member Section) ([]byte, **verify.Digest, error) {
+// severablePart reports whether a member is here, and where its digest is. What only reads links no encoder.
+func (m *Manifest) severablePart(member Section) (here bool, digest **verify.Digest, err error) {
 	switch member {
 	case MemberCoSWID:
-		return m.CoSWID.Raw, &m.CoSWID.Digest, nil
+		return m.CoSWID.Raw != nil, &m.CoSWID.Digest, nil
 	case MemberText:
-		if m.Text.Texts == nil {
-			return nil, &m.Text.Digest, nil
-		}
-		return appendTexts(nil, m.Text.Texts), &m.Text.Digest, nil
+		return m.Text.Texts != nil, &m.Text.Digest, nil
 	}
 	s := m.severable(member)
 	if s == nil {
-		return nil, nil, fmt.Errorf("%w: %v cannot be severed", ErrUnsupported, member)
+		return false, nil, fmt.Errorf("%w: %v cannot be severed", ErrUnsupported, member)
 	}
-	if s.Sequence == nil {
-		return nil, &s.Digest, nil
+	return s.Sequence != nil, &s.Digest, nil
+}
+
+// severableContent returns the encoding of a member, nil if it is not here, and where
+// its digest is.
+func (m *Manifest) severableContent(member Section) (content []byte, digest **verify.Digest, err error) {
+	here, digest, err := m.severablePart(member)
+	if err != nil || !here {
+		return nil, digest, err
 	}
-	content, err := s.Sequence.encode()
-	return content, &s.Digest, err
+	switch member {
+	case MemberCoSWID:
+		content = m.CoSWID.Raw
+	case MemberText:
+		content = appendTexts(nil, m.Text.Texts)
+	default:
+		content, err = m.severable(member).Sequence.encode()
+	}
+	return content, digest, err
 }
 
 // setSeverableDigest sets the digest of a severable member.
@@ -156,11 +166,11 @@ func (m *Manifest) Attach(member Section, content []byte, o Options) error {
 }
 
 func (m *Manifest) attach(member Section, content []byte, o Options) error {
-	present, want, err := m.severableContent(member)
+	here, want, err := m.severablePart(member)
 	if err != nil {
 		return err
 	}
-	if present != nil {
+	if here {
 		return fmt.Errorf("%w: it is here already", ErrComponent)
 	}
 	if len(content) > MaxEnvelopeSize {
