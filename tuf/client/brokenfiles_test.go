@@ -98,6 +98,12 @@ var brokenCaches = []broken{
 	}},
 }
 
+// brokenIndexes are faults of a client that does not verify again.
+var brokenIndexes = []broken{
+	{"an index is good for any keys", edits(edit("index.go", "t.keys != signers.digest()", "t.count < 0")), []string{"test_cached_role*"}},
+	{"an index is good for any version", edits(edit("index.go", "err == nil && !t.is(listed)", "err == nil && !t.is(listed) && t.count < 0")), []string{"a delegated role that changes"}},
+}
+
 // brokenRepositories are faults of the simulator, which three of the suite's tests are about.
 var brokenRepositories = []broken{
 	{"the repository begins with version 2", edits(edit("tuftest/tuftest.go", "r.Publish(tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp)",

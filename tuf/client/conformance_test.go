@@ -14,6 +14,7 @@ import (
 
 	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/internal/simfs"
+	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf/client"
 	"github.com/firmament-dev/firmament/tuf/clienttest"
 	"github.com/firmament-dev/firmament/tuf/tuftest"
@@ -22,6 +23,15 @@ import (
 // TestM1_Conformance: every question of the public conformance suite, asked of this package. examples/tufclient asks them over a command line.
 func TestM1_Conformance(t *testing.T) {
 	clienttest.Test(t, newInstallation)
+}
+
+// TestM1_ConformanceSealed asks them of a client that does not verify again what it verified.
+func TestM1_ConformanceSealed(t *testing.T) {
+	clienttest.Test(t, func(t testing.TB, root []byte, repo *tuftest.Repo) (clienttest.Client, error) {
+		i, err := newInstallation(t, root, repo)
+		i.(*installation).o.Seal = testkeys.Macer(1)
+		return i, err
+	})
 }
 
 // installation is a client whose every command is a new process on the same medium.

@@ -26,6 +26,7 @@ import (
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/tuf/client"
 	"github.com/firmament-dev/firmament/tuf/tuftest"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // pair is this package's client and go-tuf's, each with a cache that lasts, before one server. Every look-up is a new process of both.
@@ -35,6 +36,7 @@ type pair struct {
 	root []byte
 	dir  string
 	fsys simfs.FS
+	seal verify.Macer // of tuf/client, nil for none
 }
 
 func newPair(t testing.TB, root []byte, repo *tuftest.Repo) *pair {
@@ -68,7 +70,7 @@ func (p *pair) DownloadFile(name string, max int64, _ time.Duration) ([]byte, er
 // find looks a target up with both.
 func (p *pair) find(name string) (ours, theirs answer) {
 	c, err := client.New(client.Options{
-		Root: p.root, Remote: p, Storage: p.fsys, Now: func() time.Time { return p.repo.Now }, BuildTime: tuftest.Start.AddDate(-1, 0, 0),
+		Root: p.root, Remote: p, Storage: p.fsys, Seal: p.seal, Now: func() time.Time { return p.repo.Now }, BuildTime: tuftest.Start.AddDate(-1, 0, 0),
 	})
 	if err != nil {
 		p.t.Fatal(err)

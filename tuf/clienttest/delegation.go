@@ -169,6 +169,18 @@ var delegations = []Case{
 		w.lists(snapshot, "delegated", func(meta map[string]any) { meta["hashes"] = zeros })
 		w.refusesDelegated()
 	}},
+	{"beyond::a delegated role that changes", func(w *world) {
+		w.DelegatedTargets["delegated"] = map[string][]byte{"delegatedpath/x": []byte("content")}
+		w.delegated()
+		w.Publish()
+		w.downloads("delegatedpath/x")
+		w.has("content")
+		w.DelegatedTargets["delegated"]["delegatedpath/x"] = []byte("changed")
+		w.Publish("delegated")
+		w.Publish()
+		w.downloads("delegatedpath/x")
+		w.has("changed")
+	}},
 	{"beyond::an older version of a delegated role", func(w *world) {
 		w.delegated()
 		w.Publish("delegated")
