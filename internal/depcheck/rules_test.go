@@ -21,6 +21,7 @@ const (
 	author     = module + "/manifest/author"
 	goTUF      = "github.com/theupdateframework"
 	compress   = "github.com/klauspost/compress"
+	rootXZ     = "github.com/therootcompany/xz"
 )
 
 var (
@@ -32,6 +33,7 @@ var (
 		"filippo.io/edwards25519", // Ed25519 over messages that are not in memory
 		"filippo.io/mldsa",
 		compress, // by fetch/delta and packed payloads alone
+		rootXZ,   // by fetch/packed/xz alone
 		"golang.org/x/crypto",
 		"golang.org/x/sys",
 	}
@@ -140,7 +142,7 @@ var suitOnly = rule{"suitonly", func(g graph, path string) []string {
 	if path != agent {
 		return nil
 	}
-	return matching(g.links(path), func(p string) bool { return within(p, tufTree, goTUF, compress) })
+	return matching(g.links(path), func(p string) bool { return within(p, tufTree, goTUF, compress, rootXZ) })
 }}
 
 // violations applies rules to the project's packages in g; each is "rule: package: what".
