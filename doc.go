@@ -22,7 +22,10 @@
 //	fetch/chunk           chunk digests: what the author signs so that this is possible; reuse of chunks at hand
 //	fetch/delta           patches between two images
 //	fetch/plan            the cheapest way to a payload: a delta, chunks at hand, or all of it
+//	fetch/packed          payloads in gzip, zstd and xz, unpacked while they are fetched
 //	fetch/httpsource      HTTP and HTTPS
+//	fetch/filesource      files: a stick, a share
+//	fetch/fetchtest       contract test for a source of your own; a web server that lies, stalls and breaks off on command
 //	install               states, installers, the durable state machine
 //	install/slot          two raw slots and a boot record
 //	install/installtest   contract test for an installer of your own, with power cuts

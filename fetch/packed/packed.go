@@ -54,7 +54,7 @@ func Unpack(w io.Writer, r io.Reader, size int64, open Decoder) error {
 	if err != nil {
 		return in.judge(err)
 	}
-	defer d.Close() // what it could say was said by Read
+	defer d.Close()                         // what it could say was said by Read
 	p := make([]byte, min(size, block-1)+1) // one more than is left is asked for, to see that it is not there
 	written := int64(0)
 	for {
