@@ -20,21 +20,29 @@ func (p *Parser) Foreign() ([]byte, error) {
 	return b, err
 }
 
-// checkForeignKey looks for the key just read among those of the same map, which its
-// place tells from other maps.
+// checkForeignKey looks for the key just read among those before it in the same map. A key is remembered when the
+// next one comes, so that a map of one key, as most are in COSE, costs nothing.
 func (p *Parser) checkForeignKey(f *frame) error {
-	id := binary.BigEndian.AppendUint32(nil, uint32(p.stack[p.frames-1].item))
-	arg, next, _ := p.argument(int(f.item))           // has been read before
-	id = appendHead(id, Kind(p.data[f.item]>>5), arg) // the shortest
-	id = append(id, p.data[next:p.pos]...)
-	if _, again := p.seen[string(id)]; again {
-		return p.fail(int(f.item), ErrMalformed, "map key repeated")
+	if f.lastEnd > 0 {
+		if p.seen == nil {
+			p.seen = make(map[string]struct{})
+		}
+		p.seen[string(p.foreignKey(f.lastKey, f.lastEnd))] = struct{}{}
+		if _, again := p.seen[string(p.foreignKey(f.item, int32(p.pos)))]; again {
+			return p.fail(int(f.item), ErrMalformed, "map key repeated")
+		}
 	}
-	if p.seen == nil {
-		p.seen = make(map[string]struct{})
-	}
-	p.seen[string(id)] = struct{}{}
+	f.lastKey, f.lastEnd = f.item, int32(p.pos)
 	return nil
+}
+
+// foreignKey returns what tells a key of the innermost map from others: where the map is, the head of the key in its
+// shortest form, and the rest of the key.
+func (p *Parser) foreignKey(start, end int32) []byte {
+	id := binary.BigEndian.AppendUint32(nil, uint32(p.stack[p.frames-1].item))
+	arg, next, _ := p.argument(int(start)) // has been read before
+	id = appendHead(id, Kind(p.data[start]>>5), arg)
+	return append(id, p.data[next:end]...)
 }
 
 // Pair is a key and its value, both encoded.

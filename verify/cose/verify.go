@@ -57,7 +57,8 @@ func verifySign1(sig *verify.Signature, block, detached []byte, keys *verify.Key
 
 // signature1 is the Sig_structure of a COSE_Sign1, RFC 9052 section 4.4, with an empty external_aad.
 func signature1(protected, payload []byte) []byte {
-	b := cborstream.AppendArray(nil, 4)
+	const heads = 32 // more than what is around the two
+	b := cborstream.AppendArray(make([]byte, 0, heads+len(protected)+len(payload)), 4)
 	b = cborstream.AppendText(b, "Signature1")
 	b = cborstream.AppendBytes(b, protected)
 	b = cborstream.AppendBytes(b, nil)
