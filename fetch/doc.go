@@ -47,6 +47,6 @@
 // # Several places, and less to fetch
 //
 // Sources compose: [Mirrors] is a Source over several places, of which one that served wrong bytes is asked last; package
-// fetch/chunk has one that takes from images at hand what they have; package fetch/delta makes the image out of the old one. Whatever they
-// bring goes through the same verification, checkpoint and bounds.
+// fetch/chunk has one that takes from images at hand what they have; package fetch/delta makes the image out of the old one;
+// package fetch/plan chooses the cheapest of these and falls back. Whatever they bring goes through the same verification, checkpoint and bounds.
 package fetch

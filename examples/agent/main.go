@@ -126,6 +126,9 @@ func (a *agent) show(res device.Outcome) error {
 		return cli.PrintJSON(a.stdout, res)
 	}
 	_, err := fmt.Fprintf(a.people, "%s: slot %s runs, %s, state %s\n", res.Result, res.Slot, res.AcceptedText(), res.State)
+	if err == nil && a.status && res.Way != "" {
+		_, err = fmt.Fprintf(a.people, "release %d was downloaded: %s (%s)\n", res.Sequence, cli.Bytes(res.Network), res.Way)
+	}
 	if err == nil && res.Reboot {
 		_, err = fmt.Fprintln(a.people, "next: reboot (with a simulated boot loader: run the agent again)")
 	}

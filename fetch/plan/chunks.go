@@ -73,8 +73,8 @@ func (w *chunksWay) prepare(ctx context.Context) (fetch.Source, error) {
 		if image == nil {
 			continue
 		}
-		// What a seed's index takes is bounded, too: it has at most one entry for every 16 KiB.
-		size := min(image.Size(), w.r.p.MaxIndex/40*(16<<10))
+		// What a seed's index takes is bounded, too: it has at most one entry for every 16 KiB. And a slot is often much larger than what is in it.
+		size := min(image.Size(), w.r.p.MaxIndex/40*(16<<10), 2*w.r.res.Size+1<<20)
 		x, err := chunk.BuildIndex(&interruptible{ctx, io.NewSectionReader(image, 0, size)})
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

@@ -10,6 +10,8 @@
 // package fetch, which compares it with the author's chunk digest before the sink sees it. A way that is wrong, in its offer or on the server, costs
 // what it took, and the next one goes on at the last verified byte.
 //
+// Seeds are cut into chunks when they are needed, as far as twice the payload's size: a device keeps no index of what it has.
+//
 // # Which way
 //
 // The cheapest by the sizes in signed metadata, for what is left of the payload: a delta from the very image that runs (its digest is compared before the first

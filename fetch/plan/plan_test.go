@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
@@ -283,4 +284,26 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%v, fallbacks %v, asked for %q", err, s.Fallbacks, w.source.asked)
 	}
 	w.check(false)
+}
+
+// Of several places the one that serves a wrong patch is left, and the delta stays the way.
+//
+// covers: NET-13
+func TestNET_13_PoisonedMirror(t *testing.T) {
+	w := newWorld(t)
+	for name, b := range w.files {
+		w.files["good"+name[len("payloads"):]] = b
+	}
+	w.source.body = flipAlways(int64(len(w.files["payloads/patch"]) / 2)) // in the first place alone
+	m, err := fetch.NewMirrors(w.source, "payloads/", "good/")
+	must(t, err)
+	custom, err := w.offers.Custom(nil)
+	must(t, err)
+	s, err := w.planner.Fetch(t.Context(), fetch.Options{Source: m, Backoff: time.Millisecond}, w.res,
+		fetch.Help{Offers: custom, Running: section(w.running), Resolve: func(uri string) (string, error) { return "payloads/" + uri, nil }}, w.sink)
+	must(t, err)
+	w.check(true)
+	if s.Way != fetch.WayDelta || len(s.Fallbacks) > 0 || !slices.Contains(w.source.asked, "good/patch") {
+		t.Errorf("by %v, fallbacks %v, asked for %q", s.Way, s.Fallbacks, firstUses(w.source.asked))
+	}
 }

@@ -29,8 +29,8 @@ type Outcome struct {
 	Reboot   bool              `json:"reboot"`            // a boot is due
 	Health   string            `json:"health,omitempty"`  // evidence
 	Version  string            `json:"version,omitempty"` // for people, of the release that was found
-	Way      string            `json:"way,omitempty"`     // how the image came: delta, chunks or full
-	Network  int64             `json:"network,omitempty"` // bytes that came over the network for it, in this process
+	Way      string            `json:"way,omitempty"`     // how the image that State is about came: delta, chunks or full
+	Network  int64             `json:"network,omitempty"` // bytes that came over the network for it, in the process that finished it
 	Reused   int64             `json:"reused,omitempty"`  // payload bytes that came from what the device had
 	Fallback string            `json:"fallback,omitempty"`
 	Fetched  int64             `json:"fetched,omitempty"` // payload bytes that were verified in this process
@@ -44,6 +44,8 @@ type firmamentReport struct {
 	State    string `json:"state"`
 	Sequence uint64 `json:"sequence"`
 	Reason   string `json:"reason,omitempty"`
+	Way      string `json:"way,omitempty"`
+	Network  int64  `json:"network,omitempty"`
 }
 
 // AcceptedText says which release runs confirmed.
@@ -73,7 +75,7 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 			bar.Set(e.Progress.Done, e.Progress.Total)
 		case firmament.EventFetched:
 			bar.Done()
-			res.Way, res.Network, res.Reused, res.Fallback = e.Download.Way.String(), e.Download.Network, e.Download.Reused, e.Download.Fallback
+			res.Way, res.Network, res.Reused, res.Fallback = wayText(e.Download.Way), e.Download.Network, e.Download.Reused, e.Download.Fallback
 			for _, f := range e.Fallbacks {
 				fmt.Fprintf(out, "not by %v: %v\n", f.Way, f.Err)
 			}
@@ -99,7 +101,7 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 	bar.Done()
 	res.Kept, res.Fetched, res.Image = first.Done, last.Done-first.Done, last.Total
 	if res.Way == "" && last.Way != fetch.WayNone { // it did not arrive
-		res.Way, res.Network = last.Way.String(), last.Network
+		res.Way, res.Network = wayText(last.Way), last.Network
 	}
 	err = errors.Join(err, d.describe(ctx, &res))
 	if err != nil && res.Reboot {
@@ -119,6 +121,14 @@ func (d *Device) simulateBoot(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "simulated boot loader: started slot %s\n", slot.Name(n))
 	return nil
+}
+
+// wayText is "" for an image of which it is not known how it came.
+func wayText(w fetch.Way) string {
+	if w == fetch.WayNone {
+		return ""
+	}
+	return w.String()
 }
 
 // downloadText says what a download took.
@@ -235,8 +245,11 @@ func (d *Device) describe(ctx context.Context, res *Outcome) error {
 	}
 	res.State, res.Slot, res.Reboot = st.State.String(), slot.Name(b.Current), st.Reboot
 	res.Sequence, res.Accepted = st.Current.Sequence, st.Accepted.Sequence
+	if res.Way == "" {
+		res.Way, res.Network, res.Reused, res.Fallback = wayText(st.Download.Way), st.Download.Network, st.Download.Reused, st.Download.Fallback
+	}
 	for _, r := range d.Updater.Reports() {
-		res.Reports = append(res.Reports, firmamentReport{r.ID, r.State.String(), r.Release.Sequence, r.Reason})
+		res.Reports = append(res.Reports, firmamentReport{r.ID, r.State.String(), r.Release.Sequence, r.Reason, wayText(r.Download.Way), r.Download.Network})
 	}
 	return nil
 }
