@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -67,6 +68,7 @@ func repoCommands() []command {
 		{"repo expires", "DIR", "what expires when", listExpiries},
 		{"repo gc", "DIR", "list files that nobody needs any more; delete them with --delete", collectGarbage},
 		{"repo reach", "DIR", "try whether a device with an old root can follow", reachRoot},
+		{"repo export", "DIR", "write a bundle, one file for devices without a network", exportBundle},
 		{"repo verify", "DIR", "read everything as clients do, target files included", verifyRepo},
 	}
 }
@@ -95,6 +97,9 @@ func openRepo(ctx context.Context, dir, keys string) (*repo, error) {
 	}
 	return r, err
 }
+
+// path is where a file of the repository is.
+func (r *repo) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
 
 func openRepoDir(dir string) (*repository.Dir, error) {
 	fi, err := os.Stat(dir)

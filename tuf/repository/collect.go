@@ -146,8 +146,7 @@ func (c *collector) decide(ctx context.Context) error {
 	if err := c.staged(ctx); err != nil {
 		return err
 	}
-	c.plan()
-	return nil
+	return c.plan(ctx)
 }
 
 func (c *collector) want(file string) {
@@ -352,15 +351,27 @@ func (c *collector) staged(ctx context.Context) error {
 
 // plan puts the files in the order in which they go: a file after those that only it refers to, so that a
 // collection that was cut off finds them again.
-func (c *collector) plan() {
+func (c *collector) plan(ctx context.Context) error {
 	rank := func(role tuf.Role) int { return max(slices.Index(roles, role), 1) }
 	c.Deleted = []string{}
 	for _, name := range slices.Sorted(maps.Keys(c.wanted)) {
-		if !c.wanted[name] {
-			c.Deleted = append(c.Deleted, name)
+		if c.wanted[name] {
+			continue
 		}
+		f, err := c.s.Open(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone already, or referred to and never there
+		}
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return err
+		}
+		c.Deleted = append(c.Deleted, name)
 	}
 	metadata := slices.Sorted(maps.Keys(c.drop))
 	slices.SortStableFunc(metadata, func(a, b string) int { return rank(c.drop[a].role) - rank(c.drop[b].role) })
 	c.Deleted = append(c.Deleted, metadata...)
+	return nil
 }

@@ -4,6 +4,7 @@
 package repository_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -182,11 +183,14 @@ const (
 	releases   = 6
 )
 
-// publishMany is one publisher among several.
-func publishMany(ctx context.Context, s repository.Storage, who int) error {
+// publishMany is one publisher among several. It says when a release is published.
+func publishMany(ctx context.Context, s repository.Storage, who int, said io.Writer) error {
 	now := start
 	r, err := repository.Open(ctx, s, options(&now))
 	for i := 0; i < releases && err == nil; i++ {
+		if i > 0 {
+			fmt.Fprintf(said, "published %d\n", i-1)
+		}
 		err = r.Publish(ctx, map[string][]byte{fmt.Sprintf("fw/%d/%d", who, i): fmt.Appendf(nil, "%d %d", who, i), "fw/shared": fmt.Appendf(nil, "%d", who)})
 	}
 	return err
@@ -236,7 +240,7 @@ func TestConcurrentPublishers(t *testing.T) {
 	done := make(chan struct{})
 	for who := range publishers {
 		wg.Go(func() {
-			if err := publishMany(t.Context(), memory, who); err != nil {
+			if err := publishMany(t.Context(), memory, who, io.Discard); err != nil {
 				t.Error(err)
 			}
 		})
@@ -275,7 +279,7 @@ func TestPublisherProcess(t *testing.T) {
 	defer dir.Close()
 	who, err := strconv.Atoi(os.Getenv(processWho))
 	if err == nil {
-		err = publishMany(t.Context(), dir, who)
+		err = publishMany(t.Context(), dir, who, os.Stdout)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -352,6 +356,56 @@ func TestRotateUnderPublisher(t *testing.T) {
 		}
 		if data, err := deviceOf(t, memory, root, now).Find(ctx, "fw/a"); err != nil || string(data) != "one" {
 			t.Errorf("before step %d: %q, %v", n, data, err)
+		}
+	}
+}
+
+// A publisher in a process of its own is killed (SIGKILL on Unix) while it publishes. What it said was published is there, and the next one goes on.
+func TestKilledProcess(t *testing.T) {
+	for kill := range releases - 1 {
+		path := t.TempDir()
+		dir, err := repository.OpenDir(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := start
+		r, err := repository.Create(t.Context(), dir, options(&now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := r.Root(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPublisherProcess$")
+		cmd.Env = append(os.Environ(), processDir+"="+path, processWho+"=0")
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != fmt.Sprintf("published %d", kill); {
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		device := deviceOf(t, dir, root, start)
+		for i := range kill + 1 {
+			if data, err := device.Find(t.Context(), fmt.Sprintf("fw/0/%d", i)); err != nil || string(data) != fmt.Sprintf("0 %d", i) {
+				t.Errorf("killed after release %d: release %d: %q, %v", kill, i, data, err)
+			}
+		}
+		if err := r.Publish(t.Context(), map[string][]byte{"fw/next": []byte("next")}); err != nil {
+			t.Errorf("killed after release %d: %v", kill, err)
+		}
+		if data, err := device.Find(t.Context(), "fw/next"); err != nil || string(data) != "next" {
+			t.Errorf("killed after release %d: %q, %v", kill, data, err)
+		}
+		if err := dir.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
