@@ -48,7 +48,6 @@ func TestM6_ManifestSize(t *testing.T) {
 		size(build("linux", goarch, "run"))
 	}
 	build("js", "wasm", "run")
-	build("wasip1", "wasm", "run")
 
 	list := runCmd(t, exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", "run", "./testdata/opener")).ok(t)
 	for pkg := range strings.FieldsSeq(list.stdout) {

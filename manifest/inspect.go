@@ -12,7 +12,8 @@ import (
 )
 
 // Unverified is an envelope that has been read, but not authenticated. It is for
-// showing and re-signing; nothing takes it to install anything.
+// showing and re-signing; nothing takes it to install anything. It holds its own copy of the envelope's bytes, is
+// immutable, and is safe for concurrent use.
 type Unverified struct {
 	raw     []byte
 	options Options
