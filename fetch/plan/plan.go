@@ -6,17 +6,12 @@ package plan
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"math/bits"
-	"slices"
 	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/delta"
-	"github.com/firmament-dev/firmament/verify"
 )
 
 // A Planner says what the device allows. The zero value is usable. It keeps no state and is safe for concurrent use; two calls with one checkpoint
@@ -159,162 +154,6 @@ func (r *run) sinkOffset() int64 {
 	return r.sink.Offset()
 }
 
-// offered adds the ways that are offered for the resource and possible here.
-func (r *run) offered(ctx context.Context, at int64) error {
-	offers, err := Parse(r.help.Offers)
-	if err != nil {
-		r.leave(fetch.WayNone, err)
-		return nil
-	}
-	p := offers.Find(r.res.Digest, r.res.Size)
-	if p == nil {
-		return nil
-	}
-	running, err := r.identify(ctx, p)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		r.leave(fetch.WayDelta, err)
-	}
-	for _, d := range p.Deltas {
-		if d.From != running || running == (Old{}) {
-			continue
-		}
-		if err := r.delta(d); err != nil {
-			r.leave(fetch.WayDelta, err)
-		}
-	}
-	if p.Index != nil && (r.help.Running != nil || len(r.help.Seeds) > 0) {
-		if err := r.chunks(*p.Index, running, at); err != nil {
-			r.leave(fetch.WayChunks, err)
-		}
-	}
-	return nil
-}
-
-// delta adds a delta from the image that runs.
-func (r *run) delta(d Delta) (err error) {
-	if d.Memory > r.p.MaxMemory {
-		return fmt.Errorf("%d bytes, at most %d allowed: %w", d.Memory, r.p.MaxMemory, delta.ErrMemory)
-	}
-	if d.URI, err = r.resolve(d.URI); err == nil {
-		r.ways = append(r.ways, &deltaWay{r: r, d: d})
-	}
-	return err
-}
-
-// chunks adds the way by chunks. If the offer does not say what the image that runs has, an index is tried that takes little.
-func (r *run) chunks(x Index, running Old, at int64) (err error) {
-	if x.Size > r.p.MaxIndex {
-		return fmt.Errorf("index of %d bytes, at most %d allowed: %w", x.Size, r.p.MaxIndex, delta.ErrMemory)
-	}
-	w := &chunksWay{r: r, x: x, missing: -1}
-	for _, f := range x.From {
-		if f.From == running {
-			w.missing = min(f.Bytes, r.res.Size)
-		}
-	}
-	if w.missing < 0 && x.Size > (r.res.Size-at)/8 {
-		return errNothing
-	}
-	if w.x.URI, err = r.resolve(x.URI); err == nil {
-		r.ways = append(r.ways, w)
-	}
-	return err
-}
-
-func (r *run) resolve(uri string) (string, error) {
-	if r.help.Resolve == nil {
-		return uri, nil
-	}
-	return r.help.Resolve(uri)
-}
-
-// identify says which of the old images that p names is the one that runs: it is read once, as far as the largest of them reaches. delta.ErrBase if it is none.
-func (r *run) identify(ctx context.Context, p *Payload) (Old, error) {
-	var old []Old
-	for _, d := range p.Deltas {
-		old = append(old, d.From)
-	}
-	if p.Index != nil {
-		for _, f := range p.Index.From {
-			old = append(old, f.From)
-		}
-	}
-	if len(old) == 0 || r.help.Running == nil {
-		return Old{}, nil
-	}
-	slices.SortFunc(old, func(a, b Old) int { return cmp.Compare(a.Size, b.Size) })
-	h, at, buf := sha256.New(), int64(0), make([]byte, 64<<10)
-	for _, o := range old {
-		if o.Size > r.help.Running.Size() {
-			break
-		}
-		for at < o.Size {
-			if err := ctx.Err(); err != nil {
-				return Old{}, err
-			}
-			n, err := r.help.Running.ReadAt(buf[:min(int64(len(buf)), o.Size-at)], at)
-			h.Write(buf[:n])
-			if at += int64(n); n == 0 {
-				return Old{}, fmt.Errorf("read the running image at %d: %w", at, cmp.Or(err, io.ErrNoProgress))
-			}
-		}
-		got, err := verify.NewDigest(verify.SHA256, h.Sum(nil))
-		if err != nil || got == o.Digest {
-			return o, err
-		}
-	}
-	return Old{}, fmt.Errorf("the running image is none of the %d that something is offered from: %w", len(old), delta.ErrBase)
-}
-
-// choose takes the cheapest way out of those that are left. What does not fit in the budget is not begun.
-func (r *run) choose(ctx context.Context) (way, error) {
-	at, err := r.at(ctx)
-	if err != nil {
-		return nil, err
-	}
-	n := 0
-	for i, w := range r.ways {
-		if w.cost(at) < r.ways[n].cost(at) {
-			n = i
-		}
-	}
-	w := r.ways[n]
-	if err := r.affords(w, at); err != nil {
-		return nil, err
-	}
-	r.ways = slices.Delete(r.ways, n, n+1)
-	return w, nil
-}
-
-// affords is a *BudgetError if w does not fit in the budget.
-func (r *run) affords(w way, at int64) error {
-	left := r.net.left()
-	if left < 0 || at == r.res.Size {
-		return nil
-	}
-	needed := w.least(at)
-	if r.res.Chunks != nil {
-		needed += r.pages(at)
-	}
-	if needed > left {
-		return &BudgetError{w.way(), needed, left}
-	}
-	return nil
-}
-
-// pages is how much of the page file is needed from offset at on, at most.
-func (r *run) pages(at int64) int64 {
-	l, err := fetch.NewLayout(r.res.Size, r.res.Chunks.Size)
-	if err != nil {
-		return 0 // the writer refuses
-	}
-	leaves := (l.Chunks()-1)/fetch.PageDigests - at/r.res.Chunks.Size/fetch.PageDigests + 1
-	return min(l.Pages(), leaves*2+int64(l.Levels())) * fetch.PageSize
-}
-
 // take lets the writer go on with w. why is set if another way is to be tried.
 func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) (why, err error) {
 	o := r.o
@@ -349,23 +188,3 @@ func (r *run) leave(w fetch.Way, why error) {
 	}
 	r.stats.Fallbacks = append(r.stats.Fallbacks, fetch.Fallback{Way: w, Err: why})
 }
-
-// share is n * part / whole, rounded up; part is at most whole.
-func share(n, part, whole int64) int64 {
-	hi, lo := bits.Mul64(uint64(n), uint64(part))
-	q, rest := bits.Div64(hi, lo, uint64(whole))
-	if rest > 0 {
-		q++
-	}
-	return int64(q)
-}
-
-// fullWay is the payload itself.
-type fullWay struct{ r *run }
-
-func (w fullWay) way() fetch.Way                                { return fetch.WayFull }
-func (w fullWay) cost(at int64) int64                           { return w.r.res.Size - at }
-func (w fullWay) least(at int64) int64                          { return w.cost(at) }
-func (w fullWay) prepare(context.Context) (fetch.Source, error) { return w.r.net, nil }
-func (w fullWay) left(error) error                              { return nil }
-func (w fullWay) reused(int64) int64                            { return 0 }
