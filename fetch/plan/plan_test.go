@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -291,7 +292,7 @@ func TestCancelled(t *testing.T) {
 // covers: NET-13
 func TestNET_13_PoisonedMirror(t *testing.T) {
 	w := newWorld(t)
-	for name, b := range w.files {
+	for name, b := range maps.Clone(w.files) {
 		w.files["good"+name[len("payloads"):]] = b
 	}
 	w.source.body = flipAlways(int64(len(w.files["payloads/patch"]) / 2)) // in the first place alone
