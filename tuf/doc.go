@@ -30,6 +30,9 @@
 // Set holds the trusted metadata and applies the client workflow of section 5. Its errors name the attack: ErrRollback, ErrFreeze,
 // ErrMixAndMatch, ErrThreshold (arbitrary software), ErrLength (endless data).
 //
+// A Policy is what the device itself demands beside the thresholds, such as a signature in each of two schemes, so that hybrid signatures
+// stay hybrid whatever a root says.
+//
 // # Delegations
 //
 // Targets metadata may trust another role with some target paths: by patterns, by prefixes of the path's SHA-256, or all at once with bins of

@@ -84,8 +84,5 @@ func (e *envelope) verify(role *roleKeys) error {
 			signers[key] = true
 		}
 	}
-	if int64(len(signers)) < role.threshold {
-		return fmt.Errorf("%w: %d of %d keys signed", ErrThreshold, len(signers), role.threshold)
-	}
-	return nil
+	return role.judge(signers)
 }

@@ -165,7 +165,7 @@ func (s *Set) OpenDelegatedIndex(d Delegation, r io.ReaderAt, size int64, index 
 	if err != nil {
 		return nil, err
 	}
-	t, err := openIndex(d.signers, Role(d.name), r, size, index)
+	t, err := openIndex(d.signers.under(s.root.policy, Role(d.name)), Role(d.name), r, size, index)
 	if err == nil && !t.is(listed) {
 		err = errIndex
 	}

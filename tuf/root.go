@@ -19,6 +19,7 @@ type Root struct {
 	header
 	consistent bool
 	roles      map[Role]*roleKeys
+	policy     *Policy
 }
 
 // roleKeys is what root says of one role. Keys of a type this package does not know are left out: they can be listed
@@ -26,18 +27,21 @@ type Root struct {
 type roleKeys struct {
 	threshold int64
 	keys      map[string]Key
+	groups    []Group // of the local policy
 }
 
 // OpenRoot reads the root metadata that the caller trusts already, because it was built in or provisioned. It must be
 // signed by its own threshold; its expiry does not matter (section 5.2).
 //
 // Errors: ErrMalformed, ErrThreshold.
-func OpenRoot(data []byte) (*Root, error) {
+func OpenRoot(data []byte) (*Root, error) { return openRoot(data, nil) }
+
+func openRoot(data []byte, p *Policy) (*Root, error) {
 	e, err := openEnvelope(data)
 	if err != nil {
 		return nil, &RoleError{Role: RoleRoot, Err: err}
 	}
-	root, err := parseRoot(e.signed)
+	root, err := parseRoot(e.signed, p)
 	if err != nil {
 		return nil, &RoleError{Role: RoleRoot, Err: err}
 	}
@@ -54,7 +58,7 @@ func InspectRoot(signed []byte) (*Root, error) {
 	if err != nil {
 		return nil, &RoleError{Role: RoleRoot, Err: err}
 	}
-	root, err := parseRoot(canonical)
+	root, err := parseRoot(canonical, nil)
 	if err != nil {
 		return nil, &RoleError{Role: RoleRoot, Err: err}
 	}
@@ -79,7 +83,7 @@ func (r *Root) Next(data []byte) (*Root, error) {
 	if err := e.verify(r.roles[RoleRoot]); err != nil {
 		return fail(fmt.Errorf("keys of version %d: %w", r.version, err))
 	}
-	next, err := parseRoot(e.signed)
+	next, err := parseRoot(e.signed, r.policy)
 	if err != nil {
 		return fail(err)
 	}
@@ -124,8 +128,8 @@ func (k *roleKeys) distinct() []Key {
 
 func sortedKeys(keys map[string]Key) []string { return slices.Sorted(maps.Keys(keys)) }
 
-func parseRoot(signed value) (*Root, error) {
-	r := &Root{roles: make(map[Role]*roleKeys)}
+func parseRoot(signed value, p *Policy) (*Root, error) {
+	r := &Root{roles: make(map[Role]*roleKeys), policy: p}
 	var keys map[string]Key
 	var roles value
 	var err error
@@ -151,9 +155,11 @@ func parseRoot(signed value) (*Root, error) {
 	}
 	for name, v := range roles.members() {
 		if role := Role(name); role.topLevel() {
-			if r.roles[role], err = parseRoleKeys(name, v, keys); err != nil {
+			listed, err := parseRoleKeys(name, v, keys)
+			if err != nil {
 				return nil, err
 			}
+			r.roles[role] = listed.under(p, role)
 		}
 	}
 	for _, role := range []Role{RoleRoot, RoleTimestamp, RoleSnapshot, RoleTargets} {

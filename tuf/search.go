@@ -126,7 +126,7 @@ func (s *Set) OpenDelegatedFile(d Delegation, r io.ReaderAt, size int64, at time
 	if err != nil {
 		return nil, err
 	}
-	t, err := openTargets(d.signers, Role(d.name), r, size, listed, true)
+	t, err := openTargets(d.signers.under(s.root.policy, Role(d.name)), Role(d.name), r, size, listed, true)
 	if err != nil {
 		return nil, err
 	}

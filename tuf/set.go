@@ -44,8 +44,12 @@ type Floor struct {
 var errOrder = errors.New("update out of order")
 
 // NewSet begins with the root metadata that the caller trusts. Errors: as OpenRoot.
-func NewSet(root []byte) (*Set, error) {
-	r, err := OpenRoot(root)
+func NewSet(root []byte) (*Set, error) { return NewSetUnder(root, Policy{}) }
+
+// NewSetUnder is NewSet with a local policy, which the root must satisfy and everything after it. Errors: as OpenRoot; ErrThreshold also for signatures
+// that the policy demands.
+func NewSetUnder(root []byte, p Policy) (*Set, error) {
+	r, err := openRoot(root, p.clone())
 	if err != nil {
 		return nil, err
 	}

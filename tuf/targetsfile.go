@@ -187,9 +187,9 @@ func (s *scanner) copyValue(depth int, out *votes) error {
 
 // votes counts the distinct public keys of a role that signed what is written to it.
 type votes struct {
-	threshold int64
-	checks    []vote
-	buf       []byte
+	role   *roleKeys
+	checks []vote
+	buf    []byte
 }
 
 type vote struct {
@@ -198,7 +198,7 @@ type vote struct {
 }
 
 func newVotes(signers *roleKeys, signatures map[string][]byte) *votes {
-	v := &votes{threshold: signers.threshold, buf: make([]byte, 0, blockSize)}
+	v := &votes{role: signers, buf: make([]byte, 0, blockSize)}
 	for keyID, key := range signers.keys {
 		if sig := signatures[keyID]; sig != nil {
 			if check := key.check(sig); check != nil {
@@ -242,10 +242,7 @@ func (v *votes) count() error {
 			signers[c.key] = true
 		}
 	}
-	if int64(len(signers)) < v.threshold {
-		return fmt.Errorf("%w: %d of %d keys signed", ErrThreshold, len(signers), v.threshold)
-	}
-	return nil
+	return v.role.judge(signers)
 }
 
 // read is the second reading, of a file whose signatures hold: it takes the header and the delegations, checks each entry, and notes where
@@ -326,13 +323,16 @@ func (t *Targets) is(listed MetaFile) bool {
 		(!listed.hashes.listed || listed.hashes.equal(t.blocks.digests) == nil)
 }
 
-// digest names the keys and the threshold of a role: what was verified with one holds for another that has the same.
+// digest names the keys, the threshold and the groups of a role: what was verified with one holds for another that has the same.
 func (k *roleKeys) digest() [sha256.Size]byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d", k.threshold)
 	for _, id := range sortedKeys(k.keys) {
 		key := k.keys[id]
 		fmt.Fprintf(h, " %d:%s %d:%s %d:%s", len(id), id, len(key.scheme), key.scheme, len(key.der), key.der)
+	}
+	for _, group := range k.groups {
+		fmt.Fprintf(h, " %q", []string(group))
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -7,14 +7,14 @@ package client_test
 
 var brokenSignatures = []broken{
 	{"signatures are not counted", edits(
-		edit("envelope.go", "int64(len(signers)) < role.threshold", "false"), edit("targetsfile.go", "int64(len(signers)) < v.threshold", "false"),
+		edit("policy.go", "int64(len(signers)) < k.threshold", "false"),
 	), []string{
 		"test_unsigned_metadata[*]", "test_unsigned_initial_root", "test_snapshot_does_not_meet_threshold", "test_snapshot_has_too_few_keys",
 		"test_root_rotation[*-fail-not-signed-with-*", "test_non_root_rotations[*-fail-not-signed-with-new-key]", "test_cached_role*",
 		"a delegated role signed by a stranger",
 	}},
 	{"one signature is enough", edits(
-		edit("envelope.go", "int64(len(signers)) < role.threshold", "len(signers) == 0"), edit("targetsfile.go", "int64(len(signers)) < v.threshold", "len(signers) == 0"),
+		edit("policy.go", "int64(len(signers)) < k.threshold", "len(signers) == 0"),
 	), []string{
 		"test_snapshot_does_not_meet_threshold", "test_snapshot_has_too_few_keys", "test_root_rotation[3-of-5-one-key-rotate-fails-*",
 		"test_root_rotation[*-fails-new-threshold-not-reached]", "test_root_rotation[*-fails-old-threshold-not-eached]",
@@ -26,13 +26,12 @@ var brokenSignatures = []broken{
 		"test_keytype_and_scheme[*]", "test_unsigned_initial_root",
 	}},
 	{"all keys have to sign", edits(
-		edit("envelope.go", "< role.threshold", "< max(role.threshold, int64(len(role.keys)))"),
-		edit("targetsfile.go", "threshold: signers.threshold", "threshold: max(signers.threshold, int64(len(signers.keys)))"),
+		edit("policy.go", "< k.threshold", "< max(k.threshold, int64(len(k.keys)))"),
 	), []string{
 		"test_non_root_rotations[3-of-5-sign-*-combo]", "test_root_rotation[3-of-5-sign-with-different-keycombos]", "test_root_rotation[3-of-5-one-key-rotated*",
 		"test_root_rotation[3-of-5-all-keys-rotated-*", "test_root_rotation[1-of-3-threshold-increase-*", "test_root_rotation[2-of-3-threshold-decrease-*",
 	}},
-	{"signatures beyond the threshold are refused", edits(edit("envelope.go", "int64(len(signers)) < role.threshold", "int64(len(signers)) != role.threshold")), []string{
+	{"signatures beyond the threshold are refused", edits(edit("policy.go", "int64(len(signers)) < k.threshold", "int64(len(signers)) != k.threshold")), []string{
 		"test_root_rotation[2-of-3-threshold-decrease-to-1-of-3]",
 	}},
 	{"a signature that does not verify refuses the file", edits(edit("envelope.go", "signers := make(map[Key]bool)",

@@ -34,7 +34,7 @@ func New(o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	first, err := tuf.NewSet(o.Root)
+	first, err := tuf.NewSetUnder(o.Root, o.Policy)
 	if err != nil {
 		return nil, err
 	}

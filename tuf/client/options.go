@@ -51,6 +51,9 @@ type Options struct {
 	BuildTime time.Time        // when the program was built: the clock cannot be right before; if zero, when this package was written
 	Limits    Limits
 
+	// Policy is what the device demands of signatures beside the thresholds that metadata states, such as one in each of two schemes.
+	Policy tuf.Policy
+
 	// Mirrors are asked when Remote fails, lies or stalls; whoever failed least often is asked first. What one of them delivered and was
 	// verified is kept when the next one takes over.
 	Mirrors []Remote
