@@ -7,7 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
-	"slices"
+	"sort"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -217,7 +217,7 @@ func (c *canonicaliser) member(depth int) (m member, err error) {
 // sort puts the members, which are the tail of out with commas between, into order, and refuses equal names.
 func (c *canonicaliser) sort(members []member) error {
 	start := members[0].start
-	slices.SortFunc(members, c.compare)
+	sort.Sort(byName{members, c})
 	for i := range members[1:] {
 		if c.compare(members[i], members[i+1]) == 0 {
 			return c.fail("member name given twice")
@@ -233,6 +233,16 @@ func (c *canonicaliser) sort(members []member) error {
 	}
 	return nil
 }
+
+// byName sorts members; sort.Sort keeps a device's program smaller than slices.SortFunc does.
+type byName struct {
+	members []member
+	*canonicaliser
+}
+
+func (b byName) Len() int           { return len(b.members) }
+func (b byName) Swap(i, j int)      { b.members[i], b.members[j] = b.members[j], b.members[i] }
+func (b byName) Less(i, j int) bool { return b.compare(b.members[i], b.members[j]) < 0 }
 
 // compare orders two members by their names.
 func (c *canonicaliser) compare(a, b member) int {

@@ -38,7 +38,7 @@ func (k Key) check(sig []byte) signatureCheck {
 	case SchemeMLDSA65:
 		return &wholeCheck{key: k, sig: sig}
 	}
-	key, err := verify.ParsePublicKeyPEM(k.PEM())
+	key, err := verify.ParsePublicKeyDER([]byte(k.der))
 	if err != nil {
 		return nil
 	}

@@ -78,15 +78,14 @@ func newStandardKey(scheme string, public any) (Key, error) {
 // KeyOf returns the Key of a verify.Key; of one that is no public key, verify.ErrAlgorithm.
 func KeyOf(key verify.Key) (Key, error) {
 	scheme := map[verify.KeyType]string{verify.P256: SchemeP256, verify.Ed25519: SchemeEd25519, verify.MLDSA65: SchemeMLDSA65}[key.Type()]
-	text, err := key.MarshalPEM()
+	der, err := key.MarshalDER()
 	if err == nil && scheme == "" {
 		err = verify.ErrAlgorithm
 	}
 	if err != nil {
 		return Key{}, fmt.Errorf("key %v: %w", key, err)
 	}
-	block, _ := pem.Decode(text)
-	return Key{scheme: scheme, der: string(block.Bytes)}, nil
+	return Key{scheme: scheme, der: string(der)}, nil
 }
 
 // ID is the SHA-256 digest of the key's SubjectPublicKeyInfo, as verify.Key.ID has it. It is not the key id under which metadata lists it.
@@ -135,7 +134,7 @@ func (k Key) Verify(message, sig []byte) error {
 		c.Write(message)
 		return c.Verify()
 	}
-	key, err := verify.ParsePublicKeyPEM(k.PEM())
+	key, err := verify.ParsePublicKeyDER([]byte(k.der))
 	if err != nil {
 		return fmt.Errorf("verify with %q key: %w", k.scheme, verify.ErrAlgorithm)
 	}

@@ -26,12 +26,20 @@ func ParsePublicKeyPEM(data []byte) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
+	return ParsePublicKeyDER(der)
+}
+
+// ParsePublicKeyDER reads a SubjectPublicKeyInfo. Errors: ErrMalformed, ErrAlgorithm as NewKey.
+func ParsePublicKeyDER(der []byte) (Key, error) {
 	pub, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
 		return Key{}, fmt.Errorf("public key: %v: %w", err, ErrMalformed)
 	}
 	return NewKey(pub)
 }
+
+// MarshalDER returns the key as a SubjectPublicKeyInfo. The zero Key and the name of a Secret are ErrAlgorithm.
+func (k Key) MarshalDER() ([]byte, error) { return k.pkix() }
 
 // MarshalPEM returns the key as a PEM block "PUBLIC KEY" (PKIX). The zero Key is ErrAlgorithm.
 func (k Key) MarshalPEM() ([]byte, error) {

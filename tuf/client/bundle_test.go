@@ -21,6 +21,7 @@ import (
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
+	"github.com/firmament-dev/firmament/tuf/client/bundle"
 	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -49,7 +50,7 @@ func export(t *testing.T, repo *tuftest.Repo, mode string) (files map[string]str
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	b, err := client.OpenBundle(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	b, err := bundle.Open(bytes.NewReader(out.Bytes()), int64(out.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestExport(t *testing.T) {
 				t.Errorf("%s: %s is not what the repository has", mode, name)
 			}
 		}
-		bundle, err := client.OpenBundle(bytes.NewReader(archive), int64(len(archive)))
+		archived, err := bundle.Open(bytes.NewReader(archive), int64(len(archive)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,12 +115,12 @@ func TestExport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tree := client.NewBundleDir(storage)
+		tree := bundle.NewDir(storage)
 		again := newModeDevice(t, repo, mode)
 		if err := errors.Join(again.Export(t.Context(), tree, client.Export{Targets: []string{"fw/0150", "acme/0007", "acme/0008"}, Payloads: []string{"payloads/image"}}), tree.Close()); err != nil {
 			t.Fatal(err)
 		}
-		for what, remote := range map[string]client.Remote{"archive": bundle, "directory": client.DirRemote(os.DirFS(dir))} {
+		for what, remote := range map[string]client.Remote{"archive": archived, "directory": client.DirRemote(os.DirFS(dir))} {
 			d := offline(t, repo, remote, mode)
 			for name, want := range map[string]string{"fw/0150": "one 150", "acme/0007": "A 7", "acme/0008": "A 8"} {
 				if data, err := d.Find(t.Context(), name); err != nil || string(data) != want {
@@ -230,7 +231,7 @@ func TestExportBreaksOff(t *testing.T) {
 func TestExportPowerCut(t *testing.T) {
 	repo := graph([]edge{{from: "targets", to: "A"}}, map[string]string{"A": "acme/0007"})
 	write := func(s *simfs.Sim) error {
-		tree := client.NewBundleDir(s.FS())
+		tree := bundle.NewDir(s.FS())
 		d := newDevice(t, repo)
 		d.o.Remote = streaming{repo}
 		d.restart()
@@ -298,11 +299,11 @@ func TestTUF_07_BundleWithEndlessList(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.OpenBundle(bytes.NewReader(out.Bytes()), int64(out.Len())); !errors.Is(err, tuf.ErrLength) {
+	if _, err := bundle.Open(bytes.NewReader(out.Bytes()), int64(out.Len())); !errors.Is(err, tuf.ErrLength) {
 		t.Errorf("got %v, want ErrLength", err)
 	}
 	for _, data := range []string{"", "PK", strings.Repeat("x", 1000)} {
-		if _, err := client.OpenBundle(strings.NewReader(data), int64(len(data))); !errors.Is(err, tuf.ErrMalformed) {
+		if _, err := bundle.Open(strings.NewReader(data), int64(len(data))); !errors.Is(err, tuf.ErrMalformed) {
 			t.Errorf("%.10q: %v, want ErrMalformed", data, err)
 		}
 	}

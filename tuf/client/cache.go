@@ -6,7 +6,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,20 +29,6 @@ type cache struct {
 
 	timestamp []byte // the file as it was last read or written here
 }
-
-// state is the record beside the metadata files: what must outlive the loss of any of them.
-type state struct {
-	Format int       `json:"format"`
-	Time   time.Time `json:"time"` // start of the last complete update
-	Root   int64     `json:"root"` // the newest root trusted
-	Floor  tuf.Floor `json:"floor"`
-	Seen   *seen     `json:"seen,omitempty"`
-
-	// Keys are the public keys of the timestamp and the snapshot role under which Floor and the files were accepted.
-	Keys map[tuf.Role][]verify.Digest `json:"keys"`
-}
-
-const stateFormat = 1
 
 // settleEvery is how much time may pass before it is recorded although no metadata changed.
 const settleEvery = 24 * time.Hour
@@ -119,13 +104,10 @@ func (c *cache) open() (same bool, err error) {
 	if seq == c.seq && seq > 0 && !c.dirty && bytes.Equal(timestamp, c.timestamp) {
 		return true, nil
 	}
-	next := state{Format: stateFormat}
+	var next state
 	if seq > 0 {
-		if err := json.Unmarshal(data, &next); err != nil {
+		if next, err = decodeState(data); err != nil {
 			return false, cacheError("load state", err)
-		}
-		if next.Format != stateFormat {
-			return false, cacheError("load state", fmt.Errorf("format %d expected, %d seen: written by another version", stateFormat, next.Format))
 		}
 	}
 	c.state, c.seq, c.dirty, c.timestamp = next, seq, false, timestamp
@@ -157,12 +139,12 @@ func (c *cache) openRecord() error {
 }
 
 func (c *cache) store(next state) error {
-	data, err := json.Marshal(next)
-	if err == nil && c.record == nil {
+	var err error
+	if c.record == nil {
 		err = c.openRecord()
 	}
 	if err == nil {
-		err = c.record.Store(data)
+		err = c.record.Store(next.encode())
 	}
 	if err != nil {
 		c.record = nil // it may be poisoned: open it again
@@ -222,7 +204,7 @@ func (c *cache) reachRoot(root *tuf.Root) error {
 	next := c.state
 	next.Root, next.Keys = root.Version(), make(map[tuf.Role][]verify.Digest)
 	revoked := false
-	for _, role := range []tuf.Role{tuf.RoleTimestamp, tuf.RoleSnapshot} {
+	for _, role := range onlineRoles {
 		revoked = revoked || root.Revoked(role, c.state.Keys[role])
 		for _, key := range root.Keys(role) {
 			next.Keys[role] = append(next.Keys[role], key.ID())
@@ -254,7 +236,7 @@ func (c *cache) settle(floor tuf.Floor, at time.Time, seen *seen) error {
 	next := c.state
 	next.Floor, next.Seen = floor, seen
 	if at.After(next.Time) {
-		next.Time = at.UTC()
+		next.Time = at.UTC().Truncate(time.Second)
 	}
 	if c.state.Floor == floor && !c.dirty && next.Time.Sub(c.state.Time) < settleEvery {
 		return nil

@@ -198,7 +198,7 @@ func TestSTO_14_RecordOfAnotherVersion(t *testing.T) {
 	repo := tuftest.New()
 	d := newDevice(t, repo)
 	d.refresh(nil)
-	client.StoreState(t, d.fsys, `{"format":2,"something":"new"}`)
+	client.StoreState(t, d.fsys, "\x82\x02\x61x")
 	d.restart()
 	d.refresh(tuf.ErrCache)
 }

@@ -25,9 +25,9 @@ const maxVersion = 512
 
 // seen is which version of the timestamp a Remote delivered last.
 type seen struct {
-	Remote    int           `json:"remote"` // 0 is Options.Remote, 1 the first of Options.Mirrors
-	Version   string        `json:"version"`
-	Timestamp verify.Digest `json:"timestamp"` // of the file
+	Remote    int // 0 is Options.Remote, 1 the first of Options.Mirrors
+	Version   string
+	Timestamp verify.Digest // of the file
 }
 
 // updateTimestamp is section 5.4.

@@ -49,7 +49,7 @@ type floorKeys map[tuf.Role][]verify.Digest
 
 func keysOf(root *tuf.Root) floorKeys {
 	keys := make(floorKeys)
-	for _, role := range []tuf.Role{tuf.RoleTimestamp, tuf.RoleSnapshot} {
+	for _, role := range onlineRoles {
 		for _, key := range root.Keys(role) {
 			keys[role] = append(keys[role], key.ID())
 		}

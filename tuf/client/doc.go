@@ -41,8 +41,8 @@
 //
 // # Several repositories, and none
 //
-// A Map asks several repositories, of which a threshold must agree on a target (TAP 4). A device without a network reads a Bundle, or a
-// directory, as its Remote; Client.Export makes one.
+// A Map asks several repositories, of which a threshold must agree on a target (TAP 4). A device without a network has a
+// directory or an archive for its Remote (package bundle); Client.Export makes one.
 //
 // # The clock
 //

@@ -24,7 +24,7 @@ type Export struct {
 	MaxPayload int64 // bytes of each, 4 GiB if 0
 }
 
-// A BundleWriter takes the files of a bundle one after the other: a *zip.Writer, or a BundleDir. Create begins the next file; the
+// A BundleWriter takes the files of a bundle one after the other: a *zip.Writer, or a bundle.Dir. Create begins the next file; the
 // one before is complete.
 type BundleWriter interface {
 	Create(name string) (io.Writer, error)

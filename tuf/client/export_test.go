@@ -21,3 +21,9 @@ func StoreState(t *testing.T, fsys simfs.FS, data string) {
 		t.Fatal(err)
 	}
 }
+
+// ReadState decodes a record and encodes it again.
+func ReadState(data []byte) ([]byte, error) {
+	s, err := decodeState(data)
+	return s.encode(), err
+}

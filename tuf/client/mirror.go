@@ -4,7 +4,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,7 +21,11 @@ type mirror struct {
 // order is the Remotes, those that failed least first; among equals, as Options has them.
 func (c *Client) order() []*mirror {
 	list := slices.Clone(c.remotes)
-	slices.SortStableFunc(list, func(a, b *mirror) int { return cmp.Compare(a.failures, b.failures) })
+	for i := range list {
+		for j := i; j > 0 && list[j].failures < list[j-1].failures; j-- {
+			list[j-1], list[j] = list[j], list[j-1]
+		}
+	}
 	return list
 }
 

@@ -63,8 +63,13 @@ func has[E error](err error, says func(E) bool) bool {
 }
 
 // DirRemote reads a repository from a directory: os.DirFS, the FS of an os.Root, an embedded one. The directory is
-// trusted as little as a server.
-func DirRemote(fsys fs.FS) Remote { return dirRemote{fsys} }
+// trusted as little as a server. What it returns is a Streamer, too.
+func DirRemote(fsys fs.FS) interface {
+	Remote
+	Streamer
+} {
+	return dirRemote{fsys}
+}
 
 type dirRemote struct{ fsys fs.FS }
 
