@@ -13,6 +13,7 @@
 //	manifest/report       what the processor did: record, seal, read
 //	tuf                   TUF metadata and the rules for believing it
 //	tuf/client            find what a repository offers, against replay, freeze and mix-up
+//	tuf/client/bundle     repositories in one file or one directory
 //	tuf/repository        publish, by several people and processes; ceremonies, garbage collection
 //	tuf/tuftest           a repository for tests, right or wrong in any way
 //	tuf/clienttest        what a TUF client has to answer, as tests for any client

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// tufSuite compares a refresh and a look-up with go-tuf's client, each a process of its own over the same repository.
+// tufSuite compares a refresh and a look-up with go-tuf's client, each a process of its own over the same repository. The last columns are
+// fractions of what the peer takes. Only our side syncs its cache to the medium.
 func tufSuite(ctx context.Context, r *report) error {
 	n := r.targets
 	for _, s := range []tufSetting{
@@ -55,7 +57,8 @@ func (s tufSetting) run(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	rows := map[string][][]string{}
-	for _, side := range tufSides {
+	last := map[string]tufCost{} // of the peer, which is measured first
+	for _, side := range slices.Backward(tufSides) {
 		m := tufMeasurement{repo: repo, cache: filepath.Join(dir, side.child+side.mode), target: tufTarget(s.n / 2), child: side.child, mode: side.mode}
 		if err := m.refuses(ctx, s.changed(repo)); err != nil {
 			return fmt.Errorf("%s: %w", side.name, err)
@@ -65,14 +68,19 @@ func (s tufSetting) run(ctx context.Context, r *report) (err error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", side.name, err)
 			}
+			if side.mode == "" {
+				last[state] = best
+			}
+			peer := last[state]
 			rows[state] = append(rows[state], []string{
-				side.name, strconv.FormatInt(best.Bytes, 10), fmt.Sprintf("%.4f", best.Seconds), fmt.Sprintf("%.2f", best.CPU.Seconds()), fmt.Sprintf("%.1f", float64(best.RSS)/1e6),
+				side.name, strconv.FormatInt(best.Bytes, 10), fmt.Sprintf("%.4f", best.Seconds), fmt.Sprintf("%.4f", best.Used), fmt.Sprintf("%.1f", float64(best.RSS)/1e6),
+				fmt.Sprintf("1/%.1f", peer.Seconds/best.Seconds), fmt.Sprintf("1/%.1f", peer.Used/best.Used), fmt.Sprintf("1/%.1f", float64(peer.RSS)/float64(best.RSS)),
 			})
 		}
 	}
 	for _, state := range []string{"cold", "warm"} {
 		title := fmt.Sprintf("%d targets in %s, %s cache (a flipped digit was refused by all)", s.n, s.layout, state)
-		if err := r.table(title, []string{"client", "bytes fetched", "seconds", "CPU s of the process", "peak MB"}, rows[state]); err != nil {
+		if err := r.table(title, []string{"client", "bytes fetched", "seconds", "CPU s", "peak MB", "time", "CPU", "memory"}, rows[state]); err != nil {
 			return err
 		}
 	}

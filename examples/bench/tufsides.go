@@ -28,6 +28,7 @@ import (
 
 type tufResult struct {
 	Seconds float64 // from before the client is made to after the look-up
+	Used    float64 // CPU seconds of that
 	Bytes   int64   // that were asked of the repository
 }
 
@@ -41,7 +42,7 @@ func ourTUF(ctx context.Context, args []string) error {
 		return err
 	}
 	remote := &countingRemote{Remote: client.DirRemote(os.DirFS(repo))}
-	start := time.Now()
+	start, cpu := time.Now(), processCPU()
 	cache, err := client.OpenDir(dir)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func ourTUF(ctx context.Context, args []string) error {
 	if _, err := c.Target(ctx, target); err != nil {
 		return err
 	}
-	return writeResult(result, tufResult{time.Since(start).Seconds(), remote.n})
+	return writeResult(result, tufResult{time.Since(start).Seconds(), (processCPU() - cpu).Seconds(), remote.n})
 }
 
 // countingRemote counts what it delivers, and streams.
@@ -101,7 +102,7 @@ func goTUF(_ context.Context, args []string) error {
 		return err
 	}
 	fetcher := &dirFetcher{dir: repo}
-	start := time.Now()
+	start, cpu := time.Now(), processCPU()
 	cfg, err := config.New(fetcherURL+"metadata", root)
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func goTUF(_ context.Context, args []string) error {
 	if _, err := u.GetTargetInfo(target); err != nil {
 		return err
 	}
-	return writeResult(result, tufResult{time.Since(start).Seconds(), fetcher.n})
+	return writeResult(result, tufResult{time.Since(start).Seconds(), (processCPU() - cpu).Seconds(), fetcher.n})
 }
 
 // dirFetcher serves the repository's files to go-tuf.

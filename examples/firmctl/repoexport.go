@@ -16,6 +16,7 @@ import (
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
+	"github.com/firmament-dev/firmament/tuf/client/bundle"
 )
 
 // exportBundle writes a bundle and reads it as a device does before it gets its name.
@@ -61,11 +62,11 @@ func exportBundle(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	bundle, err := client.OpenBundle(d, fi.Size())
+	archive, err := bundle.Open(d, fi.Size())
 	if err != nil {
 		return err
 	}
-	err = withClient(root, bundle, func(cl *client.Client) error {
+	err = withClient(root, archive, func(cl *client.Client) error {
 		for _, name := range names {
 			if _, err := cl.Find(ctx, name); err != nil {
 				return fmt.Errorf("the bundle is not good: %w", err)

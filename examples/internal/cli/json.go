@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Firmament Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build !suitonly
+//go:build !suitonly && !smalljson
 
 package cli
 

@@ -14,9 +14,6 @@ import (
 	"github.com/firmament-dev/firmament/install"
 )
 
-// newPlanner of an agent that is to be small returns none: every image is downloaded whole.
-func newPlanner() firmament.Planner { return nil }
-
 // newFinder of an agent that links no TUF refuses a device that was provisioned with a trusted root.
 func newFinder(dir string, c Config, _ install.Storage, o fetch.Options, base string) (firmament.Finder, error) {
 	if c.Root != "" {

@@ -13,7 +13,6 @@ import (
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
-	"github.com/firmament-dev/firmament/fetch/plan"
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
@@ -21,9 +20,6 @@ import (
 
 // buildTime is when this agent was built, more or less: no device that runs it has a right clock before.
 var buildTime = time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC)
-
-// newPlanner lets downloads be smaller than the image.
-func newPlanner() firmament.Planner { return plan.Planner{} }
 
 // newFinder returns a TUF client, or, for a device without a trusted root, one that fetches the envelope alone.
 func newFinder(dir string, c Config, state install.Storage, o fetch.Options, base string) (firmament.Finder, error) {
