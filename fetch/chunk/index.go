@@ -150,9 +150,9 @@ func (x *Index) WriteTo(w io.Writer) (int64, error) {
 // Sizes of the chunks that BuildIndex cuts.
 const (
 	cutMin  = 16 << 10
-	cutAvg  = 32 << 10
+	cutAvg  = 24 << 10
 	cutMax  = 64 << 10
-	cutMask = uint64(cutAvg-cutMin-1) << 40 // so many bits zero: one place in 16 KiB
+	cutMask = uint64(8<<10-1) << 40 // so many bits zero: one place in 8 KiB
 )
 
 // gear gives every byte value a random word: the first eight bytes of its SHA-256.
@@ -165,7 +165,7 @@ var gear = func() (g [256]uint64) {
 }()
 
 // BuildIndex cuts what r yields into chunks of 16 to 64 KiB, at places that the 64 bytes before them determine: for each byte b,
-// hash = hash*2 + gear[b] (mod 2^64), and a chunk of at least 16 KiB ends where bits 40 to 53 of the hash are zero. Chunks
+// hash = hash*2 + gear[b] (mod 2^64), and a chunk of at least 16 KiB ends where bits 40 to 52 of the hash are zero. Chunks
 // are named by SHA-256. (casync cuts elsewhere; indexes of one image made by both do not share chunks.)
 func BuildIndex(r io.Reader) (*Index, error) {
 	x := &Index{flags: caFlags, min: cutMin, avg: cutAvg, max: cutMax}

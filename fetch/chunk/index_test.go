@@ -6,15 +6,12 @@ package chunk_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/firmament-dev/firmament/fetch/chunk"
 )
@@ -149,9 +146,13 @@ func TestReadsWhatCasyncWrites(t *testing.T) {
 			t.Error("casync's index is written back with other bytes")
 		}
 		// As a seed for itself it gives all bytes, so all digests were understood.
-		r := chunk.NewReuse(nil, "x:image", x, chunk.Seed{Image: bytes.NewReader(image), Index: x})
+		r := chunk.NewReuse(nil, imageURI, x, chunk.Seed{Image: bytes.NewReader(image), Index: x})
 		if got := readAll(t, r); !bytes.Equal(got, image) {
 			t.Errorf("%s: other bytes", digest)
+		}
+		s := chunk.NewStore(folder(dir), digest+".castr", imageURI, x)
+		if got := readAll(t, chunk.NewReuse(s, imageURI, x)); !bytes.Equal(got, image) {
+			t.Errorf("%s: other bytes from the store", digest)
 		}
 	}
 }
@@ -163,18 +164,12 @@ func TestCasyncReadsWhatWeWrite(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "our.caibx"), encode(t, x), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	z, err := zstd.NewWriter(nil)
+	err := chunk.WriteStore(x, bytes.NewReader(image), nil, func(name string, packed []byte) error {
+		file := filepath.Join(dir, "our.castr", name)
+		return errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, packed, 0o600))
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer z.Close()
-	for n := range x.Chunks() {
-		offset, length, id := x.Chunk(n)
-		name := hex.EncodeToString(id[:])
-		file := filepath.Join(dir, "our.castr", name[:4], name+".cacnk")
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, z.EncodeAll(image[offset:offset+length], nil), 0o600)); err != nil {
-			t.Fatal(err)
-		}
 	}
 	casync(t, dir, "extract", "--store=our.castr", "our.caibx", "out")
 	if got, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || !bytes.Equal(got, image) {

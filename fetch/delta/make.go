@@ -109,6 +109,7 @@ type maker struct {
 	out      io.WriterAt
 	progress func(done, total int64)
 
+	workers []*worker
 	text    text
 	anchors []anchor // in order; none if all of the old image is in the text
 
@@ -119,6 +120,13 @@ type maker struct {
 
 // all makes all parts, against the whole old image or one choice of its pieces after the other.
 func (m *maker) all(ctx context.Context, bounded bool) error {
+	for range runtime.GOMAXPROCS(0) {
+		w, err := m.worker()
+		if err != nil {
+			return err
+		}
+		m.workers = append(m.workers, w)
+	}
 	if !bounded {
 		n := m.h.oldSize
 		whole := []stretch{{length: n}}
@@ -140,7 +148,7 @@ func (m *maker) parts(ctx context.Context, from, to int64) error {
 	defer wg.Wait()
 	defer stop()
 	// Workers may be ahead of what is written by as many parts as there are workers, and no more.
-	workers := runtime.GOMAXPROCS(0)
+	workers := len(m.workers)
 	type job struct {
 		from int64
 		done chan *part
@@ -166,14 +174,11 @@ func (m *maker) parts(ctx context.Context, from, to int64) error {
 			}
 		}
 	})
-	for range workers {
+	for _, w := range m.workers {
 		wg.Go(func() {
-			w, err := m.worker()
 			for j := range jobs {
 				p := <-free
-				if p.err = err; err == nil {
-					p.err = w.part(p, j.from)
-				}
+				p.err = w.part(p, j.from)
 				j.done <- p
 			}
 		})

@@ -24,7 +24,8 @@ type packer struct {
 
 // A bill tells what frames are made of, and what that took.
 type bill struct {
-	copies, differ, again, insert int // spans; bytes that differ after one that does not, and after one that does; bytes
+	copies, insert                int // spans; bytes
+	differ, again, noise          int // bytes that differ: first ones, after one or two, after more
 	inserted, operations, changes int // packed bytes
 }
 
@@ -97,18 +98,21 @@ func (k *packer) correct(new []byte, at, shift int64) error {
 }
 
 func (k *packer) count(old, new []byte) {
-	missed := false
+	missed := 0
 	for i := 0; i < len(new); {
 		if n := common(old[i:], new[i:]); n > 0 {
-			i, missed = i+n, false
+			i, missed = i+n, 0
 			continue
 		}
-		if missed {
-			k.again++
-		} else {
+		switch {
+		case missed == 0:
 			k.differ++
+		case missed < 3:
+			k.again++
+		default:
+			k.noise++
 		}
-		missed = true
+		missed++
 		i++
 	}
 }

@@ -25,7 +25,8 @@ func (s span) clip(start, end int64) span {
 type prices struct {
 	equal    int64 // byte that the old image has at the same shift
 	differs  int64 // byte that it has not, after one that it has
-	again    int64 // byte that it has not, after another such byte
+	again    int64 // byte that it has not, after one or two other such bytes
+	noise    int64 // byte that it has not, after more of them: nothing that a model knows
 	inserted int64 // byte that is not taken from the old image at all
 	change   int64 // beginning another span, beside its shift
 	shiftBit int64 // per bit of the difference of shifts
@@ -33,7 +34,7 @@ type prices struct {
 
 // usual is what code images cost on average.
 func usual() prices {
-	return prices{equal: 1, differs: 13 * 64, again: 9 * 64, inserted: 6 * 64, change: 14 * 64, shiftBit: 48}
+	return prices{equal: 1, differs: 13 * 64, again: 9 * 64, noise: 9 * 64, inserted: 6 * 64, change: 14 * 64, shiftBit: 48}
 }
 
 const (
@@ -76,7 +77,7 @@ type track struct {
 	cost  int64
 	shift int64
 	node  int32
-	miss  bool // the last byte differed
+	miss  int // how many of the last bytes differed
 }
 
 // A literal is the cheapest way that ends in inserted bytes; its node is made when somebody continues from it.
@@ -92,6 +93,17 @@ type point struct {
 	node     int32
 	start    int
 	inserted bool
+}
+
+// missed is the price of a byte that differs after miss others.
+func (p *prices) missed(miss int) int64 {
+	switch {
+	case miss == 0:
+		return p.differs
+	case miss < 3:
+		return p.again
+	}
+	return p.noise
 }
 
 // parse returns the spans of new[from:to], in order; they hold until the next call. before and after are shifts that copying comes from and goes on with, if known.
@@ -228,7 +240,7 @@ func (p *parser) follow(i int, shift int64) {
 	old := p.old.data
 	var along int64 // cost from j to i on the track
 	best, bestAt := int64(1)<<62, -1
-	differed := false
+	differed := 0
 	now := p.past[i%history].cost
 	for j := i; ; j-- {
 		b := p.past[j%history]
@@ -244,12 +256,10 @@ func (p *parser) follow(i int, shift int64) {
 			j = p.from // nothing before it
 		case old[pos] == p.new[j-1]:
 			along += p.price.equal
-			differed = false
-		case differed:
-			along += p.price.again
+			differed = 0
 		default:
-			along += p.price.differs
-			differed = true
+			along += p.price.missed(differed)
+			differed++
 		}
 		if j == p.from {
 			break
@@ -305,7 +315,7 @@ func (p *parser) run(i, to int) int {
 		p.past[(i+k)%history] = point{cost: t.cost + int64(k)*p.price.equal, node: t.node}
 	}
 	t.cost += int64(n) * p.price.equal
-	t.miss = false
+	t.miss = 0
 	p.lit = literal{cost: t.cost + p.price.change, start: i + n, parent: t.node}
 	return n
 }
@@ -323,12 +333,10 @@ func (p *parser) step(i int) {
 			t.cost = 1 << 62
 		case old[pos] == c:
 			t.cost += p.price.equal
-			t.miss = false
-		case t.miss:
-			t.cost += p.price.again
+			t.miss = 0
 		default:
-			t.cost += p.price.differs
-			t.miss = true
+			t.cost += p.price.missed(t.miss)
+			t.miss++
 		}
 		if t.cost < best.cost {
 			best = point{cost: t.cost, node: t.node}

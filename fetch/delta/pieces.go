@@ -4,6 +4,7 @@
 package delta
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,10 +12,13 @@ import (
 )
 
 const (
-	// around is how many bytes on either side of what no anchor took are sorted with it.
+	// edge is how many bytes on either side of what no anchor took are sorted with it.
 	edge = 512
 	// stage is how much of the new image is made with one choice of pieces, if not all of them can be sorted at once.
 	stage = 32 << 20
+	// reach is how far from where an anchor ends the old image is looked at for what follows in the new one, at least; it is
+	// as far as the next anchor, if that is farther.
+	reach = 256 << 10
 )
 
 // pieces makes all parts with anchors, within bounded memory: the same words are first the anchors' index, then the suffixes.
@@ -41,7 +45,7 @@ func (m *maker) pieces(ctx context.Context) error {
 		to := min(from+size, m.h.newSize)
 		chosen := left
 		if total > sortedPieces {
-			chosen = nearest(left, m.middle(from, to), sortedPieces)
+			chosen = nearest(both(left, m.wanted(from, to)), m.middle(from, to), sortedPieces)
 		}
 		if err := m.text.load(m.old, chosen, buf, words); err != nil {
 			return fmt.Errorf("read old image: %w", err)
@@ -71,6 +75,59 @@ func (a *anchorer) left() []stretch {
 	return all
 }
 
+// wanted returns where the old image may have what is between the anchors of from..to: around the ends of these.
+func (m *maker) wanted(from, to int64) []stretch {
+	var all []stretch
+	add := func(at, length int64) {
+		far := max(reach, length)
+		start := max(0, at-far)
+		all = append(all, stretch{start: start, length: min(m.h.oldSize, at+far) - start})
+	}
+	last, end := from, from
+	for a := range between(m.anchors, from, to) {
+		if gap := a.start - last; gap > 0 {
+			add(end, gap)
+			add(a.start+a.shift, gap)
+		}
+		last, end = a.end, a.end+a.shift
+	}
+	if last < to {
+		add(end, to-last)
+	}
+	return merged(all)
+}
+
+// merged returns all in order, those that meet as one.
+func merged(all []stretch) []stretch {
+	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
+	out := all[:0]
+	for _, s := range all {
+		if n := len(out) - 1; n >= 0 && s.start <= out[n].start+out[n].length {
+			out[n].length = max(out[n].length, s.start+s.length-out[n].start)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// both returns what lies in stretches of a and of b, each of which is in order.
+func both(a, b []stretch) []stretch {
+	var all []stretch
+	for len(a) > 0 && len(b) > 0 {
+		end := min(a[0].start+a[0].length, b[0].start+b[0].length)
+		if start := max(a[0].start, b[0].start); start < end {
+			all = append(all, stretch{start: start, length: end - start})
+		}
+		if a[0].start+a[0].length == end {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return all
+}
+
 // middle returns about where the old image has what is between the anchors of from..to: the median of their places, each
 // counting as much as the gap before it is long.
 func (m *maker) middle(from, to int64) int64 {
@@ -84,7 +141,7 @@ func (m *maker) middle(from, to int64) int64 {
 		}
 		last = a.end
 	}
-	slices.SortFunc(all, func(a, b place) int { return int(min(max(a.at-b.at, -1), 1)) })
+	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.at, b.at) })
 	half := int64(0)
 	for _, p := range all {
 		if half += p.weight; half >= sum/2 {
@@ -117,6 +174,6 @@ func nearest(all []stretch, at, size int64) []stretch {
 		chosen = append(chosen, s)
 		size -= s.length
 	}
-	slices.SortFunc(chosen, func(a, b stretch) int { return int(min(max(a.start-b.start, -1), 1)) })
+	slices.SortFunc(chosen, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
 	return chosen
 }

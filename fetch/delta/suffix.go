@@ -14,6 +14,7 @@ type text struct {
 	array  []int32
 	first  []int32   // first[c] is where the suffixes that begin with the prefix c start in array
 	pieces []stretch // of the old image, in the order of their places in it
+	small  bitmap    // for sorting
 }
 
 const prefixBits = 20
@@ -28,8 +29,12 @@ func prefix(p []byte) int {
 // sort sorts the suffixes of data, which has less than 2^31 bytes, into array, which has as many words.
 func (s *text) sort(array []int32) {
 	s.array = array[:len(s.data)]
-	sortSuffixes(s.data, s.array, make([]int32, 256))
-	s.first = make([]int32, 1<<prefixBits+1)
+	if s.first == nil {
+		s.first = make([]int32, 1<<prefixBits+1)
+		s.small = newBitmap(len(array) + len(array)/2 + 256) // for all levels, each of which is at most half as long as the one before
+	}
+	clear(s.first)
+	sortSuffixes(s.data, s.array, make([]int32, 256), s.small)
 	for i := range s.data {
 		s.first[prefix(s.data[i:min(i+3, len(s.data))])+1]++
 	}
@@ -87,9 +92,9 @@ func common(a, b []byte) int {
 
 // sortSuffixes fills sa with the suffix array of text, whose symbols are below k, by induced sorting (G. Nong,
 // S. Zhang, W. H. Chan, "Linear Suffix Array Construction by Almost Pure Induced-Sorting", DCC 2009). The end of the
-// text counts as a symbol smaller than all others. bucket has a word for each symbol. Beside these it takes len(text)/8 bytes, and
-// a third of that at most for each level.
-func sortSuffixes[T byte | int32](text []T, sa, bucket []int32) {
+// text counts as a symbol smaller than all others. bucket has a word for each symbol, small a bit for each of text; what
+// it has beyond is for the levels below.
+func sortSuffixes[T byte | int32](text []T, sa, bucket []int32, small bitmap) {
 	n := len(text)
 	if n == 0 {
 		return
@@ -98,7 +103,12 @@ func sortSuffixes[T byte | int32](text []T, sa, bucket []int32) {
 		sa[0] = 0
 		return
 	}
-	x := &inducer[T]{text: text, sa: sa, small: newBitmap(n), bucket: bucket}
+	words := (n + 63) / 64
+	if len(small) < words {
+		small = newBitmap(n)
+	}
+	x := &inducer[T]{text: text, sa: sa, small: small[:words], bucket: bucket}
+	clear(x.small)
 	x.classify()
 	fill(sa, -1)
 	x.ends()
@@ -119,11 +129,11 @@ func sortSuffixes[T byte | int32](text []T, sa, bucket []int32) {
 	names := x.name(m)
 	reduced := sa[n-m:]
 	if names < m {
-		room := sa[m : n-m] // at least as long as m if m is at most n/3, as usual
+		room := sa[m : n-m] // enough if m is at most n/3, as it usually is
 		if len(room) < names {
 			room = make([]int32, names)
 		}
-		sortSuffixes(reduced, sa[:m], room[:names])
+		sortSuffixes(reduced, sa[:m], room[:names], small[words:])
 	} else {
 		for i, c := range reduced {
 			sa[c] = int32(i)

@@ -113,13 +113,14 @@ func (t *text) shift(shift *int64, at, base int64) *int64 {
 	return &s
 }
 
-// prices turns the bill into prices, kept within bounds: a part with few differences says little about their cost.
+// prices turns the bill into prices, kept within bounds: a frame with few differences says little about their cost.
 func (b *bill) prices(before prices) prices {
 	p := before
 	scale := func(price int64, by float64) int64 { return int64(float64(price) * by) }
 	if n := b.differ + b.again; n > 256 {
 		all := int64(b.differ)*before.differs + int64(b.again)*before.again
-		by := min(max(float64((b.changes-b.operations)*8*64)/float64(all), 0.4), 1.5)
+		paid := int64(b.changes-b.operations)*8*64 - int64(b.noise)*before.noise
+		by := min(max(float64(paid)/float64(all), 0.4), 1.5)
 		p.differs, p.again = scale(before.differs, by), scale(before.again, by)
 	}
 	if b.insert > 256 {
@@ -130,5 +131,10 @@ func (b *bill) prices(before prices) prices {
 		by = min(max(by, 0.5), 1.5)
 		p.change, p.shiftBit = scale(before.change, by), scale(before.shiftBit, by)
 	}
+	usual := usual()
+	p.differs = min(max(p.differs, usual.differs*2/5), usual.differs*3/2)
+	p.again = min(max(p.again, usual.again*2/5), usual.again*3/2)
+	p.change = min(max(p.change, usual.change/2), usual.change*3/2)
+	p.shiftBit = min(max(p.shiftBit, usual.shiftBit/2), usual.shiftBit*3/2)
 	return p
 }
