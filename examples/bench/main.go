@@ -34,6 +34,7 @@ func suites() []suite {
 	return []suite{
 		{"manifest", "SUIT: decoding, opening and running", manifestSuite},
 		{"repo", "publishing one more release among many targets", repoSuite},
+		{"delta", "patches between the pairs of --corpus, beside other tools", deltaSuite},
 		{"tuf", "refresh and look-up among many targets, beside go-tuf's client", tufSuite},
 		{"fetch", "downloading 1 GiB over HTTP", fetchSuite},
 	}
@@ -43,6 +44,7 @@ func suites() []suite {
 // bench starts itself with the name and the arguments.
 func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
+		"delta-make": deltaMake, "delta-apply": deltaApply, "chunk-make": chunkMake, "chunk-apply": chunkApply,
 		"tuf-make": makeTUF, "tuf-ours": ourTUF, "tuf-gotuf": goTUF,
 		"fetch":         fetchChild,
 		"fetch-receive": receiveChild,
@@ -78,6 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	asJSON := fs.Bool("json", false, "print one JSON object per row instead of tables")
 	out := fs.String("out", "", "folder for charts")
 	targets := fs.Int("targets", 100_000, "how many targets the large repositories of the suites repo and tuf have")
+	corpus := fs.String("corpus", os.Getenv("FIRMAMENT_CORPUS"), "folder of pairs for the suite delta: DIR/PAIR/old.img and new.img (default: FIRMAMENT_CORPUS)")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [--json] [--out DIR] SUITE...")
 		for _, s := range suites() {
@@ -99,7 +102,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fs.Usage()
 			return 2
 		}
-		r := &report{suite: name, out: *out, json: *asJSON, stdout: stdout, notes: stderr, targets: *targets}
+		r := &report{suite: name, out: *out, json: *asJSON, stdout: stdout, notes: stderr, targets: *targets, corpus: *corpus}
 		if err := suites()[i].run(ctx, r); err != nil {
 			fmt.Fprintf(stderr, "bench: %s: %v\n", strings.TrimSpace(name), err)
 			return 1

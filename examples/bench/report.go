@@ -18,7 +18,8 @@ type report struct {
 	stdout io.Writer
 	notes  io.Writer
 
-	targets int // of the suite tuf
+	corpus  string // folder of pairs of images
+	targets int    // of the suite tuf
 }
 
 // notef says something beside the tables, such as which peer is missing and how to install it.

@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// deltaSuite makes and applies patches for every pair of images in the corpus folder, with each tool that is installed.
+func deltaSuite(ctx context.Context, r *report) error {
+	if r.corpus == "" {
+		return errors.New("name a folder of pairs with --corpus or FIRMAMENT_CORPUS: DIR/PAIR/old.img and new.img")
+	}
+	olds, err := filepath.Glob(filepath.Join(r.corpus, "*", "old.img"))
+	if err != nil {
+		return err
+	}
+	if len(olds) == 0 {
+		return fmt.Errorf("no pair in %s", r.corpus)
+	}
+	var tools []deltaTool
+	for _, t := range deltaTools() {
+		if t.program == "" || r.installed(t.program, t.debian) {
+			tools = append(tools, t)
+		}
+	}
+	for _, old := range olds {
+		if err := deltaPair(ctx, r, filepath.Dir(old), tools); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Dir(old), err)
+		}
+	}
+	return nil
+}
+
+// A deltaRun is one pair and a folder for what one tool makes of it.
+type deltaRun struct{ old, new, dir string }
+
+func (d deltaRun) file(name string) string { return filepath.Join(d.dir, name) }
+
+// A deltaResult is what one tool did with one pair.
+type deltaResult struct {
+	tool        string
+	ours        bool
+	size        int64
+	made        cost
+	applied     cost
+	flipped     string // what became of a flipped byte
+	notMeasured string
+}
+
+func deltaPair(ctx context.Context, r *report, pair string, tools []deltaTool) error {
+	run := deltaRun{old: filepath.Join(pair, "old.img"), new: filepath.Join(pair, "new.img")}
+	st, err := os.Stat(run.old)
+	if err != nil {
+		return err
+	}
+	image, err := os.Stat(run.new)
+	if err != nil {
+		return err
+	}
+	var all []deltaResult
+	for _, t := range tools {
+		if t.most > 0 && st.Size() > t.most {
+			r.notef("%s: %s left out, it takes too much for %d MB", filepath.Base(pair), t.name, st.Size()/1e6)
+			continue
+		}
+		result, err := t.measure(ctx, run)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		all = append(all, result)
+	}
+	return deltaReport(r, filepath.Base(pair), image.Size(), all)
+}
+
+// measure makes a patch, applies it, compares the result, and applies it again with one byte of it flipped.
+func (t *deltaTool) measure(ctx context.Context, run deltaRun) (result deltaResult, err error) {
+	if run.dir, err = os.MkdirTemp("", "firmament-bench"); err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(run.dir)) }()
+	result = deltaResult{tool: t.name, ours: t.ours}
+	if result.made, err = t.make(ctx, run); err != nil {
+		return result, err
+	}
+	if result.size, err = t.size(ctx, run); err != nil {
+		return result, err
+	}
+	if t.apply == nil {
+		result.notMeasured = "not applied"
+		return result, nil
+	}
+	for range 3 { // the quickest counts
+		c, err := t.apply(ctx, run)
+		if err != nil {
+			return result, err
+		}
+		if result.applied.CPU == 0 || c.CPU < result.applied.CPU {
+			result.applied = c
+		}
+		if err := sameFile(run.file("out"), run.new); err != nil {
+			return result, err
+		}
+		if err := os.Remove(run.file("out")); err != nil {
+			return result, err
+		}
+	}
+	if err := flipByte(run.file("patch")); err != nil {
+		return result, err
+	}
+	_, err = t.apply(ctx, run)
+	switch {
+	case err != nil:
+		result.flipped = "refused"
+	case sameFile(run.file("out"), run.new) == nil:
+		result.flipped = "no matter"
+	default:
+		result.flipped = "wrong image"
+	}
+	if t.ours && result.flipped != "refused" {
+		return result, fmt.Errorf("a patch with a flipped byte: %s", result.flipped)
+	}
+	return result, nil
+}
+
+func deltaReport(r *report, pair string, image int64, all []deltaResult) error {
+	var rows [][]string
+	charts := map[string][]bar{}
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+	mb := func(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
+	for _, d := range all {
+		row := []string{d.tool, fmt.Sprint(d.size), fmt.Sprintf("%.2f %%", 100*float64(d.size)/float64(image)), seconds(d.made.CPU), mb(d.made.RSS)}
+		if d.notMeasured == "" {
+			row = append(row, seconds(d.applied.CPU), mb(d.applied.RSS), d.flipped)
+			charts["apply-memory"] = append(charts["apply-memory"], bar{d.tool, float64(d.applied.RSS) / 1e6, d.ours})
+		} else {
+			row = append(row, "-", "-", d.notMeasured)
+		}
+		rows = append(rows, row)
+		charts["size"] = append(charts["size"], bar{d.tool, float64(d.size) / 1e3, d.ours})
+		charts["make-memory"] = append(charts["make-memory"], bar{d.tool, float64(d.made.RSS) / 1e6, d.ours})
+	}
+	title := fmt.Sprintf("%s, to an image of %d bytes", pair, image)
+	if err := r.table(title, []string{"tool", "patch bytes", "of the image", "make CPU s", "make MB", "apply CPU s", "apply MB", "flipped byte"}, rows); err != nil {
+		return err
+	}
+	return errors.Join(
+		r.chart("delta-"+pair+"-size", "Bytes to send: "+pair, "kB", charts["size"]),
+		r.chart("delta-"+pair+"-make-memory", "Peak memory to make a patch: "+pair, "MB", charts["make-memory"]),
+		r.chart("delta-"+pair+"-apply-memory", "Peak memory to apply a patch: "+pair, "MB", charts["apply-memory"]),
+	)
+}
+
+func sameFile(got, want string) error {
+	a, err := fileDigest(got)
+	if err != nil {
+		return err
+	}
+	b, err := fileDigest(want)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(a, b) {
+		return errors.New("another image came out")
+	}
+	return nil
+}
+
+func fileDigest(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return h.Sum(nil), err
+}
+
+// flipByte changes a byte at two thirds of a file.
+func flipByte(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	if err == nil {
+		var b [1]byte
+		at := st.Size() * 2 / 3
+		if _, err = f.ReadAt(b[:], at); err == nil {
+			b[0] ^= 0x40
+			_, err = f.WriteAt(b[:], at)
+		}
+	}
+	return errors.Join(err, f.Close())
+}
