@@ -74,8 +74,16 @@ func (d *Device) Now(context.Context) (time.Time, error) {
 	return d.Time(), nil
 }
 
-// Component implements [processor.Platform].
+// maxName is the longest name of a file on common file systems.
+const maxName = 255
+
+// Component implements [processor.Platform]. An identifier that cannot name a file, because it has an empty part or is too
+// long, is manifest.ErrComponent.
 func (d *Device) Component(id manifest.ComponentID) (processor.Component, error) {
+	empty := func(part []byte) bool { return len(part) == 0 }
+	if name := id.String(); len(name) == 0 || len(name) > maxName || slices.ContainsFunc(id, empty) {
+		return nil, fmt.Errorf("%w: %q cannot name a file", manifest.ErrComponent, name)
+	}
 	return &component{d, id.String()}, nil
 }
 
