@@ -199,7 +199,8 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 // parameters for that.
 func (g *program) dependency() []manifest.Command {
 	sub := &program{tb: g.tb, w: g.w}
-	n := min(len(g.in), 12+g.next(24))
+	n := 12 + g.next(24)
+	n = min(len(g.in), n)
 	sub.in, g.in = g.in[:n], g.in[n:]
 	sub.m = release(1+sub.next(2), nil, nil, nil)
 	sub.m.SequenceNumber = 3
