@@ -25,6 +25,7 @@ const (
 
 // Step is one command that the device has run on one component.
 type Step struct {
+	Manifest  []int // from the root to the dependency, by component index; nil: the root
 	Section   manifest.Section
 	Shared    bool // in the shared sequence, ahead of Section
 	Path      []int
@@ -35,31 +36,42 @@ type Step struct {
 	Seen      *manifest.Parameters // what was measured, nil if that was not reported
 }
 
-// Reconstruct tells what a device did when it ran sections of m, in order: m is the manifest that
+// Dependencies returns the manifest that the one at walk, component indices from the root, was when the report was made; nil if it is
+// not at hand. That it is what the manifest above it asks for is the caller's to know.
+type Dependencies func(walk []int) *manifest.Verified
+
+// Reconstruct is ReconstructWith without any dependency at hand.
+func Reconstruct(v *manifest.Verified, r *Report, sections ...manifest.Section) ([]Step, error) {
+	return ReconstructWith(v, nil, r, sections...)
+}
+
+// ReconstructWith tells what a device did when it ran sections of m, in order: m is the manifest that
 // r.Digest names, which the caller has checked, as by manifest.Open. Conditions that are
 // not in the report have held; one whose failure the author has asked not to
 // report makes the walk go wrong, which is found only where later records do not fit. What
-// dependencies did is not walked: their records are passed over.
+// dependencies did is walked where they are processed; the records of those that are not at hand are passed over.
 //
 // Error: ErrMismatch if the report has a record of what cannot have been run, or if
 // r is about another manifest.
 //
 // draft-ietf-suit-report-20, sections 3 and 5.
-func Reconstruct(v *manifest.Verified, r *Report, sections ...manifest.Section) ([]Step, error) {
+func ReconstructWith(v *manifest.Verified, dependencies Dependencies, r *Report, sections ...manifest.Section) ([]Step, error) {
 	m := v.Manifest()
 	if r.Digest != v.Digest() || r.URI != m.ReferenceURI {
 		return nil, fmt.Errorf("%w: report on %v %q, manifest %v %q", ErrMismatch, r.Digest, r.URI, v.Digest(), m.ReferenceURI)
 	}
-	w := walker{m: &m, result: r.Result.Record}
+	w := walker{m: &m, dependencies: dependencies, result: r.Result.Record}
 	for _, e := range r.Records {
-		if e.Record != nil && len(e.Record.Manifest) == 0 {
+		if e.Record != nil && len(w.known(e.Record.Manifest)) == len(e.Record.Manifest) {
 			w.records = append(w.records, e.Record)
 		}
 	}
-	if w.result != nil && len(w.result.Manifest) > 0 {
-		top := *w.result // the process-dependency is where it ended for the root
-		top.Component, top.Path = top.Manifest[0], nil
-		w.dependency, w.result = &top, nil
+	if w.result != nil {
+		if known := w.known(w.result.Manifest); len(known) < len(w.result.Manifest) {
+			top := *w.result // the process-dependency is where it ended for the manifest above
+			top.Manifest, top.Component, top.Path = known, w.result.Manifest[len(known)], nil
+			w.dependency, w.result = &top, nil
+		}
 	}
 	err := w.sections(sections)
 	switch {
@@ -73,6 +85,16 @@ func Reconstruct(v *manifest.Verified, r *Report, sections ...manifest.Section) 
 	return w.steps, nil
 }
 
+// known returns the part of walk down to which the manifests are at hand.
+func (w *walker) known(walk []int) []int {
+	for n := range walk {
+		if w.dependencies == nil || w.dependencies(slices.Clone(walk[:n+1])) == nil {
+			return walk[:n]
+		}
+	}
+	return walk
+}
+
 var (
 	errEnded  = errors.New("the run ended here")
 	errFailed = errors.New("a condition failed here")
@@ -80,15 +102,17 @@ var (
 
 // walker follows the records through a manifest.
 type walker struct {
-	m          *manifest.Manifest
-	records    []*Record // still to be met, in order
-	result     *Record   // where it ended
-	dependency *Record   // or in which dependency
-	steps      []Step
-	section    manifest.Section
-	shared     bool
-	path       []int
-	count      int
+	m            *manifest.Manifest
+	walk         []int // from the root to m
+	dependencies Dependencies
+	records      []*Record // still to be met, in order
+	result       *Record   // where it ended
+	dependency   *Record   // or in which dependency that is not at hand
+	steps        []Step
+	section      manifest.Section
+	shared       bool
+	path         []int
+	count        int
 }
 
 // scope is a sequence being walked.
@@ -108,24 +132,51 @@ func (w *walker) sections(sections []manifest.Section) error {
 			continue
 		}
 		w.section = s
-		for _, part := range []struct {
-			shared bool
-			seq    manifest.Sequence
-		}{{true, w.m.Shared}, {false, seq}} {
-			w.shared = part.shared
-			f := scope{top: true}
-			if all := w.m.Indices(); len(all) == 1 {
-				f.current = all
+		if err := w.both(seq); err != nil {
+			if errors.Is(err, errFailed) {
+				err = fmt.Errorf("%w: a condition of %v failed and the run went on", ErrMismatch, s)
 			}
-			if err := w.sequence(&f, part.seq); err != nil {
-				if errors.Is(err, errFailed) {
-					err = fmt.Errorf("%w: a condition of %v failed and the run went on", ErrMismatch, s)
-				}
-				return err
-			}
+			return err
 		}
 	}
 	return nil
+}
+
+// both walks the shared sequence and seq of the current manifest.
+func (w *walker) both(seq manifest.Sequence) error {
+	for _, part := range []struct {
+		shared bool
+		seq    manifest.Sequence
+	}{{true, w.m.Shared}, {false, seq}} {
+		w.shared = part.shared
+		f := scope{top: true}
+		if all := w.m.Indices(); len(all) == 1 {
+			f.current = all
+		}
+		if err := w.sequence(&f, part.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// below walks the current section of the dependency at c, if it is at hand.
+func (w *walker) below(c int) error {
+	walk := append(slices.Clone(w.walk), c)
+	if len(w.known(walk)) < len(walk) {
+		return nil
+	}
+	v := w.dependencies(slices.Clone(walk))
+	seq, ok := v.Section(w.section)
+	if !ok {
+		return nil
+	}
+	m := v.Manifest()
+	inner := *w
+	inner.m, inner.walk, inner.path = &m, walk, nil
+	err := inner.both(seq)
+	w.records, w.steps, w.count = inner.records, inner.steps, inner.count
+	return err
 }
 
 func (w *walker) sequence(f *scope, seq manifest.Sequence) error {
@@ -179,6 +230,14 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 			err = nil
 		}
 		return err
+	case manifest.DirectiveProcessDependency:
+		if _, ok := w.m.Dependency(c); !ok {
+			return nil // true selects the dependencies only
+		}
+		if err := w.below(c); err != nil {
+			w.step(cmd, c, map[bool]Outcome{true: Ended, false: Failed}[errors.Is(err, errEnded)], nil)
+			return err
+		}
 	}
 	if rec := w.next(c); rec != nil {
 		if rec.Success {
@@ -199,7 +258,7 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 		w.step(cmd, c, Ended, &w.result.Properties)
 		return errEnded
 	}
-	if d := w.dependency; d != nil && len(w.records) == 0 && cmd.Code == manifest.DirectiveProcessDependency && d.Component == c {
+	if d := w.dependency; d != nil && len(w.records) == 0 && cmd.Code == manifest.DirectiveProcessDependency && d.Component == c && slices.Equal(d.Manifest, w.walk) {
 		w.step(cmd, c, Ended, nil)
 		return errEnded
 	}
@@ -219,7 +278,7 @@ func (w *walker) next(c int) *Record {
 
 // at reports whether rec is of the command at w.path on component c.
 func (w *walker) at(rec *Record, c int) bool {
-	if rec == nil || rec.Component != c || rec.Offset != w.path[0] || rec.Section != w.key() {
+	if rec == nil || !slices.Equal(rec.Manifest, w.walk) || rec.Component != c || rec.Offset != w.path[0] || rec.Section != w.key() {
 		return false
 	}
 	return slices.Equal(rec.Path, w.path[1:])
@@ -258,7 +317,7 @@ func (w *walker) nested(f *scope, seq manifest.Sequence, c, k int) error {
 }
 
 func (w *walker) step(cmd *manifest.Command, c int, outcome Outcome, seen *manifest.Parameters) {
-	s := Step{Section: w.section, Shared: w.shared, Path: slices.Clone(w.path), Component: c, Command: cmd.Code, Outcome: outcome, Seen: seen}
+	s := Step{Manifest: slices.Clone(w.walk), Section: w.section, Shared: w.shared, Path: slices.Clone(w.path), Component: c, Command: cmd.Code, Outcome: outcome, Seen: seen}
 	if c < 0 {
 		s.Path = append(s.Path, cmd.Offset)
 	} else {
@@ -274,6 +333,9 @@ func Print(w io.Writer, r *Report, steps []Step) error {
 		where := s.Section.String()
 		if s.Shared {
 			where = "before " + where
+		}
+		if len(s.Manifest) > 0 {
+			where = fmt.Sprintf("dependency %v, %s", strings.Trim(fmt.Sprint(s.Manifest), "[]"), where)
 		}
 		fmt.Fprintf(&b, "%-24s byte %-5d %s%v", where, s.Path[len(s.Path)-1], strings.Repeat("  ", len(s.Path)/3), s.Command)
 		if s.Component >= 0 {
