@@ -12,6 +12,7 @@ import (
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/report"
 	"github.com/firmament-dev/firmament/verify"
+	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // reported is what report prints.
@@ -29,6 +30,7 @@ type reported struct {
 }
 
 type step struct {
+	Manifest  []int  `json:"manifest,omitempty"` // of a dependency: component indices from the root
 	Section   string `json:"section"`
 	Shared    bool   `json:"shared,omitempty"`
 	Path      []int  `json:"path"`
@@ -47,16 +49,19 @@ var outcomes = map[report.Outcome]string{report.Succeeded: "succeeded", report.F
 
 func readReport(_ context.Context, c *call) error {
 	var a authentication
-	var devices, names list
+	var devices, macs, secrets, names, envelopes list
 	a.flags(c.fs)
 	c.fs.Var(&devices, "report-key", "PUB.pem of a device whose reports are believed; may be given several times")
+	c.fs.Var(&macs, "report-mac-key", "HMAC-256 key in hexadecimal that reports are sealed with; may be given several times")
+	c.fs.Var(&secrets, "report-secret", "content key in hexadecimal that reports are encrypted with; may be given several times")
+	c.fs.Var(&envelopes, "dependency", "INDEX=ENVELOPE of a manifest that the other depends on, below it INDEX.INDEX=ENVELOPE; may be given several times")
 	unsealed := c.fs.Bool("unsealed", false, "read a report that nothing protects, as one from an attestation token")
 	c.fs.Var(&names, "section", "section that was run; may be given several times (default: those present, as in run)")
 	if err := c.parse(); err != nil {
 		return err
 	}
-	if *unsealed == (len(devices) > 0) {
-		return cli.Usagef("firmctl manifest report needs --report-key PUB.pem, or else --unsealed")
+	if *unsealed == (len(devices)+len(macs) > 0) || (*unsealed && len(secrets) > 0) {
+		return cli.Usagef("firmctl manifest report needs --report-key PUB.pem or --report-mac-key HEX, or else --unsealed")
 	}
 	sections, err := parseSections(names)
 	if err != nil {
@@ -66,7 +71,7 @@ func readReport(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	read, err := reportReader(devices)
+	read, err := reportReader(devices, macs, secrets)
 	if err != nil {
 		return err
 	}
@@ -88,11 +93,15 @@ func readReport(_ context.Context, c *call) error {
 	if sections == nil {
 		sections = presentSections(v)
 	}
+	dependencies, err := readDependencies(envelopes, open)
+	if err != nil {
+		return err
+	}
 	walked := *r
 	if endedBefore(r) != "" { // there is nothing to walk; that it is about this manifest is checked all the same
 		walked.Result, sections = report.Result{}, nil
 	}
-	steps, err := report.Reconstruct(v, &walked, sections...)
+	steps, err := report.ReconstructWith(v, dependencies, &walked, sections...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.args[1], err)
 	}
@@ -113,11 +122,11 @@ func endedBefore(r *report.Report) string {
 }
 
 // reportReader returns what reads reports: sealed by one of devices, or not sealed if there are none.
-func reportReader(devices []string) (func([]byte) (*report.Report, error), error) {
-	if len(devices) == 0 {
+func reportReader(devices, macs, secrets []string) (func([]byte) (*report.Report, error), error) {
+	if len(devices)+len(macs) == 0 {
 		return report.Decode, nil
 	}
-	a := authentication{keys: devices}
+	a := authentication{keys: devices, macKeys: macs}
 	keys, err := a.keySet()
 	if err != nil {
 		return nil, err
@@ -126,14 +135,43 @@ func reportReader(devices []string) (func([]byte) (*report.Report, error), error
 	if err != nil {
 		return nil, err
 	}
-	return func(b []byte) (*report.Report, error) { return report.Open(b, keys, policy) }, nil
+	var content []*cose.ContentKey
+	for _, text := range secrets {
+		k, err := parseContentKey(text)
+		if err != nil {
+			return nil, err
+		}
+		content = append(content, k)
+	}
+	return func(b []byte) (*report.Report, error) { return report.Open(b, keys, policy, content...) }, nil
+}
+
+// readDependencies returns the manifests of the given envelopes, by their component indices from the root.
+func readDependencies(given []string, open func([]byte) (*manifest.Verified, error)) (report.Dependencies, error) {
+	known := map[string]*manifest.Verified{}
+	for _, text := range given {
+		walk, name, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, cli.Usagef("--dependency %q, want INDEX=ENVELOPE", text)
+		}
+		b, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if known[walk], err = open(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return func(walk []int) *manifest.Verified {
+		return known[strings.ReplaceAll(strings.Trim(fmt.Sprint(walk), "[]"), " ", ".")]
+	}, nil
 }
 
 func reportedOf(r *report.Report, steps []report.Step, sealed bool) reported {
 	out := reported{Result: "ok", Sealed: sealed, Digest: r.Digest.String(), Completed: r.Result.OK(),
 		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Before: endedBefore(r), Steps: []step{}, Claims: claims(r)}
 	for _, s := range steps {
-		one := step{Section: s.Section.String(), Shared: s.Shared, Path: s.Path, Command: s.Command.String(), Outcome: outcomes[s.Outcome]}
+		one := step{Manifest: s.Manifest, Section: s.Section.String(), Shared: s.Shared, Path: s.Path, Command: s.Command.String(), Outcome: outcomes[s.Outcome]}
 		if s.Component >= 0 {
 			one.Component = s.ID.String()
 		}

@@ -18,7 +18,6 @@ import (
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/manifest/report"
-	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
 )
 
@@ -46,6 +45,7 @@ type runFlags struct {
 	vendor, class, device       string
 	sections, payloads, content list
 	report, reportKey           string
+	reportMAC, reportSecret     string
 }
 
 func runManifest(ctx context.Context, c *call) error {
@@ -62,15 +62,17 @@ func runManifest(ctx context.Context, c *call) error {
 	fs.Var(&f.payloads, "payload", "URI=FILE, what a fetch finds")
 	fs.Var(&f.content, "component", "ID=FILE, what a component holds at first")
 	fs.StringVar(&f.report, "report", "", "file for the device's report")
-	fs.StringVar(&f.reportKey, "report-key", "", "PRIV.pem that the device seals its report with")
+	fs.StringVar(&f.reportKey, "report-key", "", "PRIV.pem that the device signs its report with")
+	fs.StringVar(&f.reportMAC, "report-mac-key", "", "HMAC-256 key in hexadecimal that it seals the report with instead")
+	fs.StringVar(&f.reportSecret, "report-secret", "", "content key in hexadecimal that it encrypts a sealed report with: 16 bytes (A128GCM) or 32 (A256GCM)")
 	if err := c.parse(); err != nil {
 		return err
 	}
 	if f.out == "" {
 		return cli.Usagef("firmctl manifest run needs --out DIR")
 	}
-	if f.reportKey != "" && f.report == "" {
-		return cli.Usagef("--report-key without --report FILE")
+	if f.report == "" && f.reportKey+f.reportMAC+f.reportSecret != "" {
+		return cli.Usagef("--report-key, --report-mac-key or --report-secret without --report FILE")
 	}
 	b, err := readFile(c.args[0])
 	if err != nil {
@@ -208,16 +210,27 @@ func presentSections(v *manifest.Verified) (sections []manifest.Section) {
 
 // reporter returns what writes the report of a run.
 func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest.Verified, error) error, error) {
-	var signer verify.Signer
-	var alg cose.Algorithm
+	var seal report.Sealer
+	var err error
 	if f.reportKey != "" {
-		var err error
-		if signer, err = readPrivate(f.reportKey); err != nil {
+		if seal.Signer, err = readPrivate(f.reportKey); err != nil {
 			return nil, err
 		}
-		if alg, err = cose.AlgorithmFor(signer.Public().Type()); err != nil {
+		if seal.Algorithm, err = cose.AlgorithmFor(seal.Signer.Public().Type()); err != nil {
 			return nil, cli.Inputf("%s: %w", f.reportKey, err)
 		}
+	}
+	if f.reportMAC != "" {
+		if seal.Macer, err = parseMacKey(f.reportMAC); err != nil {
+			return nil, err
+		}
+	}
+	if seal.ContentKey, err = parseContentKey(f.reportSecret); err != nil {
+		return nil, err
+	}
+	sealed := f.reportKey+f.reportMAC != ""
+	if (f.reportKey != "" && f.reportMAC != "") || (seal.ContentKey != nil && !sealed) {
+		return nil, cli.Usagef("a report is sealed by --report-key or by --report-mac-key, and --report-secret needs one of them")
 	}
 	return func(ctx context.Context, recorder *report.Recorder, v *manifest.Verified, failure error) error {
 		r, err := recorder.Report(v, failure)
@@ -225,8 +238,8 @@ func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest
 			return err
 		}
 		encode := r.Encode
-		if signer != nil {
-			encode = func() ([]byte, error) { return report.Seal(ctx, r, signer, alg) }
+		if sealed {
+			encode = func() ([]byte, error) { return seal.Seal(ctx, r) }
 		}
 		b, err := encode()
 		if err != nil {
@@ -234,6 +247,26 @@ func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest
 		}
 		return writeFile(f.report, b)
 	}, nil
+}
+
+// parseContentKey returns nil for no text.
+func parseContentKey(text string) (*cose.ContentKey, error) {
+	if text == "" {
+		return nil, nil
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, cli.Usagef("--report-secret is not hexadecimal")
+	}
+	alg := cose.A128GCM
+	if len(b) == 32 {
+		alg = cose.A256GCM
+	}
+	k, err := cose.NewContentKey(alg, nil, b)
+	if err != nil {
+		return nil, cli.Usagef("--report-secret: %v", err)
+	}
+	return k, nil
 }
 
 func summary(err error, executed bool) ran {

@@ -5,9 +5,10 @@
 // Processor has decided, as waypoints that tell everything to who also has the
 // manifest, and little to who has not.
 //
-// A Recorder collects the events of one processor.Run, Seal signs the Report with the device's
-// key, Open verifies it, and Reconstruct walks the manifest along the records and tells
-// what the device did.
+// A Recorder collects the events of one processor.Run; a Sealer signs the Report with the device's
+// key, or puts a MAC around it, and encrypts it if the receiver shares a content key; Open verifies, decrypts and reads it; and
+// Reconstruct walks the manifest along the records and tells
+// what the device did. ReconstructWith also tells what the dependencies did.
 //
 // # Where the draft leaves a choice
 //
