@@ -17,7 +17,7 @@ import (
 type Unverified struct {
 	raw     []byte
 	options Options
-	digest  verify.Digest
+	digest  digest
 }
 
 // Inspect reads a SUIT_Envelope of exactly size bytes from r by all the rules of Open
@@ -55,13 +55,13 @@ func (o Options) inspect(b []byte) (*Unverified, error) {
 	if err := d.read(cborstream.New(b, envelopeLimits)); err != nil {
 		return nil, err
 	}
-	return &Unverified{raw: b, options: d.o, digest: d.digest.value()}, nil
+	return &Unverified{raw: b, options: d.o, digest: d.digest}, nil
 }
 
 // Envelope returns the typed envelope, built anew each time: it belongs to the caller. Encoding it gives the bytes
 // that were read.
 func (u *Unverified) Envelope() *Envelope {
-	e := &Envelope{Hash: u.digest.Hash(), Options: u.options.clone()}
+	e := &Envelope{Hash: u.digest.hash, Options: u.options.clone()}
 	m, l := model(u.raw, u.options)
 	e.Manifest, e.Payloads, e.Untagged = m, l.payloads, l.untagged
 	for i, p := range e.Payloads {
@@ -76,4 +76,4 @@ func (u *Unverified) Envelope() *Envelope {
 }
 
 // Digest returns the manifest digest that the envelope states and has.
-func (u *Unverified) Digest() verify.Digest { return u.digest }
+func (u *Unverified) Digest() verify.Digest { return u.digest.value() }
