@@ -141,7 +141,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 		o.Source = &prefix{Source: o.Source, uri: res.URI, part: part, size: res.Size}
 	}
 	bar := cli.NewBar(c.people, "fetch")
-	o.OnProgress = func(p fetch.Progress) { bar.Set(p.Done, p.Total) }
+	o.OnProgress = func(p fetch.Progress) { bar.SetRate(p.Done, p.Total, p.Rate, p.Left) }
 	found := min(part.kept.Load(), res.Size)
 	f.built = found > 0
 	fetcher, err := fetch.New(o)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 // barWidth is the number of cells of a progress bar.
@@ -33,7 +34,10 @@ func NewBar(w io.Writer, label string) *Bar {
 }
 
 // Set shows done of total bytes.
-func (b *Bar) Set(done, total int64) {
+func (b *Bar) Set(done, total int64) { b.SetRate(done, total, 0, 0) }
+
+// SetRate is Set with the bytes per second and the time that is left, if rate is not zero.
+func (b *Bar) SetRate(done, total, rate int64, left time.Duration) {
 	if total <= 0 {
 		return
 	}
@@ -46,7 +50,14 @@ func (b *Bar) Set(done, total int64) {
 		b.tenth, start, end = t, "", "\n"
 	}
 	b.open = b.terminal
-	fmt.Fprintf(b.w, "%s%s [%s] %3d %% %s of %s%s", start, b.label, cells(done, total), done*100/total, Bytes(done), Bytes(total), end)
+	pace := ""
+	if rate > 0 {
+		pace = fmt.Sprintf(", %s/s, %v left", Bytes(rate), left)
+	}
+	if b.terminal {
+		end = "\x1b[K" // what a longer line left behind
+	}
+	fmt.Fprintf(b.w, "%s%s [%s] %3d %% %s of %s%s%s", start, b.label, cells(done, total), done*100/total, Bytes(done), Bytes(total), pace, end)
 }
 
 // Done ends the line.
