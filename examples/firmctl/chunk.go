@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
@@ -32,6 +33,7 @@ func readIndex(name string) (*chunk.Index, error) {
 func makeChunks(_ context.Context, c *call) error {
 	size := c.fs.Int64("chunk-size", fetch.DefaultChunkSize, "bytes of each verified chunk: a power of two, 16 KiB to 4 MiB")
 	out := c.fs.String("out", "", "name for the digests (default: IMAGE.chunks); the index is beside it as .caibx")
+	store := c.fs.String("store", "", "casync chunk store (.castr) to put the image's chunks into")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -64,6 +66,11 @@ func makeChunks(_ context.Context, c *call) error {
 	if err := index.Close(); err != nil {
 		return err
 	}
+	if *store != "" {
+		if err := fillStore(*store, x, f); err != nil {
+			return err
+		}
+	}
 	if c.json {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "root": fmt.Sprintf("%x", root.Bytes()), "size": length, "chunk_size": *size,
 			"pages": *out, "index": *out + ".caibx", "index_chunks": x.Chunks()})
@@ -71,6 +78,32 @@ func makeChunks(_ context.Context, c *call) error {
 	_, err = fmt.Fprintf(c.people, "root %x, to be signed with size %d and chunk size %d\n  %s  digests\n  %s.caibx  index of %s\n",
 		root.Bytes(), length, *size, *out, *out, cli.Count(int64(x.Chunks()), "chunk"))
 	return err
+}
+
+// fillStore puts the chunks that are not there yet into the folder.
+func fillStore(dir string, x *chunk.Index, image io.ReaderAt) error {
+	path := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+	have := func(name string) bool { _, err := os.Stat(path(name)); return err == nil }
+	return chunk.WriteStore(x, image, have, func(name string, packed []byte) error {
+		if err := os.MkdirAll(filepath.Dir(path(name)), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path(name)+".part", packed, 0o644); err != nil {
+			return err
+		}
+		return os.Rename(path(name)+".part", path(name))
+	})
+}
+
+// storeFolder is a fetch.Source of the files of a chunk store.
+type storeFolder string
+
+func (s storeFolder) Open(_ context.Context, uri string, _ int64, _ string) (*fetch.Stream, error) {
+	f, err := os.Open(filepath.Join(string(s), filepath.FromSlash(uri)))
+	if err != nil {
+		return nil, cli.Inputf("neither the seeds nor the store hold all chunks: %w", err)
+	}
+	return &fetch.Stream{Body: f, Size: -1}, nil
 }
 
 func chunkInfo(_ context.Context, c *call) error {
@@ -133,10 +166,24 @@ func (nowhere) Open(context.Context, string, int64, string) (*fetch.Stream, erro
 	return nil, cli.Inputf("the seeds do not hold all chunks")
 }
 
+// shown is a part whose progress a bar shows.
+type shown struct {
+	part *partFile
+	bar  *cli.Bar
+	size int64
+}
+
+func (s *shown) Write(p []byte) (int, error) {
+	n, err := s.part.Write(p)
+	s.bar.Set(s.part.offset, s.size)
+	return n, err
+}
+
 func extractChunks(ctx context.Context, c *call) error {
 	var f fetchFlags
 	c.fs.Var(&f.seeds, "seed", "file that holds chunks; may be repeated")
 	c.fs.StringVar(&f.out, "out", "", "file to make (required)")
+	store := c.fs.String("store", "", "casync chunk store (.castr) for what no seed holds")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -151,11 +198,20 @@ func extractChunks(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := chunk.NewReuse(nowhere{}, "file:image", index, seeds...).Open(ctx, "file:image", 0, "")
+	const uri = "file:image"
+	var origin fetch.Source = nowhere{}
+	if *store != "" {
+		origin = chunk.NewStore(storeFolder(*store), "", uri, index)
+	}
+	reuse := chunk.NewReuse(origin, uri, index, seeds...)
+	s, err := reuse.Open(ctx, uri, 0, "")
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(struct{ io.Writer }{part}, s.Body)
+	defer s.Body.Close()
+	bar := cli.NewBar(c.people, "extract")
+	n, err := io.Copy(&shown{part, bar, index.Size()}, s.Body)
+	bar.Done()
 	if err != nil {
 		return err
 	}
@@ -163,8 +219,8 @@ func extractChunks(ctx context.Context, c *call) error {
 		return err
 	}
 	if c.json {
-		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": f.out, "bytes_reused": n})
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": f.out, "bytes_reused": reuse.Stats().Reused, "bytes_fetched": reuse.Stats().Fetched})
 	}
-	_, err = fmt.Fprintf(c.people, "%s: %d bytes, all from seeds\n", f.out, n)
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes, %d of them from seeds\n", f.out, n, reuse.Stats().Reused)
 	return err
 }

@@ -44,6 +44,8 @@ func makeDelta(ctx context.Context, c *call) error {
 	out := c.fs.String("out", "", "patch to write (required)")
 	limit := size(delta.DefaultMemory)
 	c.fs.Var(&limit, "memory-limit", "bytes of buffers that a device may need, such as 8MiB")
+	largest := size(delta.DefaultFrameSize)
+	c.fs.Var(&largest, "frame-size", "bytes that each frame makes, 64KiB to 1MiB: what is done again after a cut; smaller if --memory-limit demands it")
 	bounded := c.fs.Bool("bounded", false, "make it within 256 MiB of memory, whatever the images' sizes; larger than 64 MiB it is always so")
 	if err := c.parse(); err != nil {
 		return err
@@ -58,7 +60,7 @@ func makeDelta(ctx context.Context, c *call) error {
 	}
 	defer done()
 	var info delta.Info
-	for frame := int64(delta.DefaultFrameSize); ; frame /= 2 { // smaller frames need less memory
+	for frame := int64(largest); ; frame /= 2 { // smaller frames need less memory
 		if frame < delta.MinFrameSize {
 			return cli.Usagef("--memory-limit is %d, this patch needs %d", int64(limit), info.Memory)
 		}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,12 +52,28 @@ func openPart(name string) (*partFile, error) {
 func (p *partFile) Offset() int64 { return p.offset }
 func (p *partFile) Staging() bool { return true }
 
-func (p *partFile) Write(b []byte) (int, error) {
-	n, err := p.WriteAt(b, p.offset)
-	p.offset += int64(n)
-	p.kept.Store(max(p.kept.Load(), p.offset))
-	return n, err
+// Write appends b. Zeros behind all that the file has become a hole.
+func (p *partFile) Write(b []byte) (done int, err error) {
+	for done < len(b) {
+		piece := b[done:min(len(b), done+len(zeros))]
+		n := len(piece)
+		if p.offset >= p.kept.Load() && bytes.Equal(piece, zeros[:n]) {
+			err = p.Truncate(p.offset + int64(n))
+		} else {
+			n, err = p.WriteAt(piece, p.offset)
+		}
+		if err != nil {
+			return done, err
+		}
+		done += n
+		p.offset += int64(n)
+		p.kept.Store(max(p.kept.Load(), p.offset))
+	}
+	return done, nil
 }
+
+// zeros is as many as are worth a hole.
+var zeros [64 << 10]byte
 
 func (p *partFile) Resume(offset int64) error {
 	st, err := p.Stat()

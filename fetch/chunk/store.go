@@ -77,9 +77,13 @@ type Store struct {
 	index  *Index
 }
 
-// NewStore returns a Store for the payload at uri, which index describes, out of the chunk store at base.
+// NewStore returns a Store for the payload at uri, which index describes, out of the chunk store at base; "" is the
+// source's root.
 func NewStore(source fetch.Source, base, uri string, index *Index) *Store {
-	return &Store{source: source, base: strings.TrimSuffix(base, "/") + "/", uri: uri, index: index}
+	if base != "" {
+		base = strings.TrimSuffix(base, "/") + "/"
+	}
+	return &Store{source: source, base: base, uri: uri, index: index}
 }
 
 // Open implements fetch.Source. The payload's stream has no validator: chunks are named by what they hold.

@@ -5,7 +5,9 @@ package delta_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"hash"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -57,6 +59,38 @@ func (m *medium) Write(p []byte) (int, error) {
 func (m *medium) Resume(offset int64) error {
 	m.data = m.data[:offset]
 	return nil
+}
+
+// hashed is a Sink that keeps a digest.
+type hashed struct {
+	h  hash.Hash
+	at int64
+}
+
+func (s *hashed) Offset() int64 { return s.at }
+func (s *hashed) Sync() error   { return nil }
+func (s *hashed) Write(p []byte) (int, error) {
+	if s.h == nil {
+		s.h = sha256.New()
+	}
+	s.at += int64(len(p))
+	return s.h.Write(p)
+}
+
+func (s *hashed) digest(tb testing.TB) verify.Digest {
+	d, err := verify.NewDigest(verify.SHA256, s.h.Sum(nil))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+func section(tb testing.TB, f *os.File) *io.SectionReader {
+	st, err := f.Stat()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return io.NewSectionReader(f, 0, st.Size())
 }
 
 func makePatch(tb testing.TB, old, new []byte, frameSize int64) ([]byte, delta.Info) {
@@ -138,6 +172,53 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// reads counts what is asked of an image, and notices what is beyond its end.
+type reads struct {
+	*bytes.Reader
+	tb testing.TB
+}
+
+func (r reads) ReadAt(p []byte, at int64) (int, error) {
+	if at < 0 || at+int64(len(p)) > r.Size() {
+		r.tb.Errorf("%d bytes read at %d of %d", len(p), at, r.Size())
+	}
+	return r.Reader.ReadAt(p, at)
+}
+
+// Anchors first, and what they leave in pieces that are far smaller than the image: the same images come out, of patches not much larger.
+func TestBoundedRoundTrip(t *testing.T) {
+	all := pairs(t)
+	old := noise(7, 3<<20) // much moved, much changed: more is left than is sorted at once
+	new := bytes.Join([][]byte{old[2<<20:], noise(8, 5000), old[:1<<20], old[3<<19 : 2<<20]}, nil)
+	for i := 0; i < len(new); i += 97 {
+		new[i] ^= 4
+	}
+	copy(new[1<<20:], old[1<<18:1<<19]) // an anchor
+	all["many changes"] = [2][]byte{old, new}
+	for name, pair := range all {
+		t.Run(name, func(t *testing.T) {
+			whole, _ := makePatch(t, pair[0], pair[1], delta.MinFrameSize)
+			for _, sorted := range []int64{200 << 10, 4 << 20} {
+				var f file
+				info, err := delta.MakeInPieces(t.Context(), reads{bytes.NewReader(pair[0]), t}, reads{bytes.NewReader(pair[1]), t}, &f, sorted, 1<<20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var m medium
+				if err := open(t, f.data, info).Apply(t.Context(), bytes.NewReader(pair[0]), &m, delta.ApplyOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(m.data, pair[1]) {
+					t.Fatal("wrong image")
+				}
+				if sorted == 4<<20 && len(f.data) > len(whole)+len(whole)/10+2000 {
+					t.Errorf("patch of %d bytes, %d with all of the old image sorted", len(f.data), len(whole))
+				}
+			}
+		})
+	}
+}
+
 // The bound that the project set for this pair: 73,500 bytes in frames of 256 KiB.
 func TestSizeOpenSBI(t *testing.T) {
 	old, new := opensbi(t)
@@ -158,22 +239,36 @@ func TestCorpus(t *testing.T) {
 	}
 	for pair, most := range map[string]int64{
 		"opensbi": 73_500, "uboot-rpi4": 186_000, "uboot-sec": 22_600, "grub-a64": 46_000, "raspi-gpu": 145_000,
-		"kernel": 2_300_000,
+		"kernel": 2_300_000, "rootfs-ext4": 4_000_000, "rootfs-sqfs": 13_000_000,
 	} {
 		t.Run(pair, func(t *testing.T) {
-			old, err1 := os.ReadFile(filepath.Join(dir, pair, "old.img"))
-			new, err2 := os.ReadFile(filepath.Join(dir, pair, "new.img"))
+			old, err1 := os.Open(filepath.Join(dir, pair, "old.img"))
+			new, err2 := os.Open(filepath.Join(dir, pair, "new.img"))
 			if errors.Join(err1, err2) != nil {
 				t.Skip(errors.Join(err1, err2))
 			}
-			patch, info := makePatch(t, old, new, 0)
-			var m medium
-			if err := open(t, patch, info).Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{}); err != nil {
+			defer old.Close()
+			defer new.Close()
+			var f file
+			o := delta.Options{}
+			if pair == "rootfs-sqfs" {
+				o.FrameSize = delta.MaxFrameSize // what is new in it is there twice, at some distance
+			}
+			info, err := delta.Make(t.Context(), section(t, old), section(t, new), &f, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := delta.Open(bytes.NewReader(f.data), info.Digest, 4<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m hashed
+			if err := p.Apply(t.Context(), old, &m, delta.ApplyOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			t.Logf("%d bytes, %d of memory", info.Size, info.Memory)
-			if !bytes.Equal(m.data, new) || info.Size > most {
-				t.Errorf("patch of %d bytes, at most %d, right: %t", info.Size, most, bytes.Equal(m.data, new))
+			if got := m.digest(t); got != p.NewDigest() || info.Size > most {
+				t.Errorf("patch of %d bytes, at most %d; image %v, want %v", info.Size, most, got, p.NewDigest())
 			}
 		})
 	}

@@ -3,7 +3,11 @@
 
 package delta
 
-import "encoding/binary"
+import (
+	"context"
+	"encoding/binary"
+	"io"
+)
 
 // An Operation is what a frame says, possible or not.
 type Operation struct{ Copied, Literal, Shift int64 }
@@ -23,4 +27,9 @@ func Frame(inserted []byte, all ...Operation) []byte {
 		at += min(o.Literal, MaxFrameSize)
 	}
 	return append(append(binary.AppendUvarint(nil, uint64(len(inserted))), inserted...), c.close()...)
+}
+
+// MakeInPieces is Make, bounded to less than usual: sorted bytes of the old image at once, for stage bytes of the new one.
+func MakeInPieces(ctx context.Context, old, new Image, out io.WriterAt, sorted, stage int64) (Info, error) {
+	return makePatch(ctx, old, new, out, Options{Bounded: true, FrameSize: MinFrameSize}, sorted, stage)
 }

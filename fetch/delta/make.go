@@ -45,6 +45,8 @@ const (
 	sortedWhole = 64 << 20
 	// sortedPieces is how many bytes of an old image are sorted at once if it is larger, or Make is bounded.
 	sortedPieces = 28 << 20
+	// stageSize is how much of the new image is made with one choice of pieces, if not all of them can be sorted at once.
+	stageSize = 32 << 20
 
 	// partSize is how much of the new image one worker looks at. It is a multiple of every frame size, and the same
 	// on every machine: the patch does not depend on the number of cores.
@@ -56,6 +58,10 @@ const (
 // Errors: ErrBounds for a size or frame size that the format does not have; ctx's error; those of old, new and out. After an
 // error the patch has no header, or none that fits the rest.
 func Make(ctx context.Context, old, new Image, out io.WriterAt, o Options) (Info, error) {
+	return makePatch(ctx, old, new, out, o, sortedPieces, stageSize)
+}
+
+func makePatch(ctx context.Context, old, new Image, out io.WriterAt, o Options, sorted, stage int64) (Info, error) {
 	h := header{frameSize: cmp.Or(o.FrameSize, DefaultFrameSize), oldSize: old.Size(), newSize: new.Size()}
 	if _, err := decodeHeader(h.encode()); err != nil {
 		return Info{}, err
@@ -67,7 +73,7 @@ func Make(ctx context.Context, old, new Image, out io.WriterAt, o Options) (Info
 	if h.new, err = digest(ctx, new); err != nil {
 		return Info{}, fmt.Errorf("new image: %w", err)
 	}
-	m := &maker{h: &h, old: old, new: new, out: out, offset: headerSize + h.tableSize(), progress: o.OnProgress}
+	m := &maker{h: &h, old: old, new: new, out: out, offset: headerSize + h.tableSize(), progress: o.OnProgress, sorted: sorted, stage: stage}
 	if err := m.all(ctx, o.Bounded || h.oldSize > sortedWhole); err != nil {
 		return Info{}, err
 	}
@@ -108,6 +114,8 @@ type maker struct {
 	old, new Image
 	out      io.WriterAt
 	progress func(done, total int64)
+	sorted   int64 // sortedPieces and stageSize, but in tests
+	stage    int64
 
 	workers []*worker
 	text    text

@@ -14,8 +14,6 @@ import (
 const (
 	// edge is how many bytes on either side of what no anchor took are sorted with it.
 	edge = 512
-	// stage is how much of the new image is made with one choice of pieces, if not all of them can be sorted at once.
-	stage = 32 << 20
 	// reach is how far from where an anchor ends the old image is looked at for what follows in the new one, at least; it is
 	// as far as the next anchor, if that is farther.
 	reach = 256 << 10
@@ -23,7 +21,7 @@ const (
 
 // pieces makes all parts with anchors, within bounded memory: the same words are first the anchors' index, then the suffixes.
 func (m *maker) pieces(ctx context.Context) error {
-	words, buf := make([]int32, sortedPieces), make([]byte, sortedPieces)
+	words, buf := make([]int32, m.sorted), make([]byte, m.sorted)
 	a, err := newAnchorer(ctx, m.old, m.new, words)
 	if err != nil {
 		return err
@@ -33,19 +31,22 @@ func (m *maker) pieces(ctx context.Context) error {
 	}
 	m.anchors = a.all
 	left := a.left()
+	if m.h.oldSize > 0 && m.h.oldSize <= m.sorted { // then there is no need to choose
+		left = []stretch{{length: m.h.oldSize}}
+	}
 	total := int64(0)
 	for _, s := range left {
 		total += s.length
 	}
 	size := m.h.newSize
-	if total > sortedPieces {
-		size = stage
+	if total > m.sorted {
+		size = m.stage
 	}
 	for from := int64(0); from < m.h.newSize; from += size {
 		to := min(from+size, m.h.newSize)
 		chosen := left
-		if total > sortedPieces {
-			chosen = nearest(both(left, m.wanted(from, to)), m.middle(from, to), sortedPieces)
+		if total > m.sorted {
+			chosen = nearest(both(left, m.wanted(from, to)), m.middle(from, to), m.sorted)
 		}
 		if err := m.text.load(m.old, chosen, buf, words); err != nil {
 			return fmt.Errorf("read old image: %w", err)
