@@ -111,7 +111,7 @@ func openImage(name string, limit int64) (*os.File, int64, error) {
 
 func release(ctx context.Context, c *call) error {
 	version := c.fs.String("version", "", "version for people, such as 1.1 (required); devices compare the sequence number, which is the last one plus one")
-	deltas := c.fs.Int("deltas", product.DefaultDeltas, "from how many of the last releases devices get a delta, 0 for none")
+	deltas := c.fs.Int("deltas", product.DefaultDeltas, "from how many of the last releases devices get a delta, 0 for none; of a large image each takes a while")
 	if err := c.parse(); err != nil {
 		return err
 	}
