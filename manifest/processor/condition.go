@@ -239,7 +239,7 @@ func (m *machine) observe(ctx context.Context, f *frame, c int, q question) (rep
 
 // softened reports whether a failed condition in f would not end the run.
 func (f *frame) softened() bool {
-	for ; f != nil && f.nested && !f.effects; f = f.parent {
+	for ; f != nil && !f.effects; f = f.parent {
 		if f.soft {
 			return true
 		}

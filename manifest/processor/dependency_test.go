@@ -292,3 +292,14 @@ func cutEverywhere(t *testing.T, program seq) {
 		}
 	}
 }
+
+// A condition of a dependency that an alternative of the manifest above softens is put to the platform before the first
+// effect: the other alternative must be possible too.
+func TestDependencyInAlternative(t *testing.T) {
+	tr := newTree(t)
+	tr.child.Install.Sequence = seq{of("another"), imageMatch}
+	e := tr.envelope()
+	each := tryOrNil(seq{process}, seq{abort})
+	_, err := tr.run(tr.root(e, fetch, integrity, each), e, manifest.SectionInstall)
+	tr.s.refused(t, err, manifest.ErrCommand)
+}

@@ -119,3 +119,24 @@ func FuzzEncryptionInfo(f *testing.F) {
 		}
 	})
 }
+
+// FuzzEncrypt0: what an authenticated algorithm gives out is what was put in.
+func FuzzEncrypt0(f *testing.F) {
+	var keys []*cose.ContentKey
+	for _, alg := range []cose.ContentAlgorithm{cose.A128GCM, cose.A256GCM, cose.ChaCha20Poly1305} {
+		size, _ := sizesOf(alg)
+		k := contentKey(f, alg, "a", bytes.Repeat([]byte{7}, size))
+		b, err := k.Encrypt0(payload)
+		if err != nil {
+			f.Fatal(err)
+		}
+		keys = append(keys, k)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := cose.DecryptEncrypt0(b, keys...)
+		if err == nil && !bytes.Equal(got, payload) {
+			t.Fatalf("%x gave out %q", b, got)
+		}
+	})
+}
