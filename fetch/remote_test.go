@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 )
@@ -113,4 +114,32 @@ func TestNET_07_RemoteStallsAndRetries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that drips is not waited for: what a connection brings below MinRate is no progress, however long it goes on.
+func TestNET_07_RemoteStreamDrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		remote, err := fetch.NewRemote(fetch.Options{Source: dripping{}}, "https://repo.example/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		stream, err := remote.Open(t.Context(), "targets.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Close()
+		n, err := io.Copy(io.Discard, stream)
+		if took := time.Since(began); !errors.Is(err, fetch.ErrStalled) || took > time.Hour {
+			t.Errorf("%d bytes in %v: %v, want ErrStalled within an hour", n, took, err)
+		}
+	})
+}
+
+// dripping sends one byte every five seconds.
+type dripping struct{}
+
+func (dripping) Open(ctx context.Context, _ string, offset int64, _ string) (*fetch.Stream, error) {
+	rest := make([]byte, 4096-offset)
+	return &fetch.Stream{Body: io.NopCloser(&drip{ctx, rest, 5 * time.Second}), Size: 4096, Offset: offset, Validator: "v"}, nil
 }

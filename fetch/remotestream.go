@@ -57,6 +57,7 @@ type remoteStream struct {
 	budget    budget
 	b         *body // nil while there is no connection
 	at        int64
+	from      int64 // where this connection began
 	validator string
 }
 
@@ -85,7 +86,7 @@ func (s *remoteStream) try() error {
 		b.close()
 		return fmt.Errorf("body begins at %d, asked for %d of the same version: %w", b.Offset, s.at, ErrRange)
 	}
-	s.b, s.validator = b, b.Validator
+	s.b, s.from, s.validator = b, s.at, b.Validator
 	return nil
 }
 
@@ -98,9 +99,9 @@ func (s *remoteStream) Read(p []byte) (int, error) {
 			}
 		}
 		n, err := s.b.Read(p)
-		if s.at += int64(n); n > 0 {
-			s.budget.failures = 0
-			return n, nil
+		s.at += int64(n)
+		if n > 0 && (err == nil || errors.Is(err, io.EOF)) {
+			return n, nil // the end comes again
 		}
 		if errors.Is(err, io.EOF) && (s.b.Size < 0 || s.at >= s.b.Size) {
 			return 0, io.EOF
@@ -113,10 +114,24 @@ func (s *remoteStream) Read(p []byte) (int, error) {
 		}
 		s.b.close()
 		s.b = nil
+		if s.progressed(err) {
+			s.budget.reset()
+		}
 		if err := s.budget.wait(s.ctx, err); err != nil {
-			return 0, fmt.Errorf("get %s: %w", RedactURI(s.uri), err)
+			return n, fmt.Errorf("get %s: %w", RedactURI(s.uri), err)
+		}
+		if n > 0 {
+			return n, nil
 		}
 	}
+}
+
+// progressed reports whether the connection that err ended was worth having. What came while it was too slow is not: a server that drips would
+// be waited for as long as it likes.
+func (s *remoteStream) progressed(err error) bool {
+	var stall *StallError
+	enough := int64(float64(s.o.MinRate) * s.o.RateWindow.Seconds())
+	return s.at > s.from && (s.at-s.from >= enough || !errors.As(err, &stall))
 }
 
 // Close ends the connection.
