@@ -25,11 +25,12 @@ func TestM1_Conformance(t *testing.T) {
 	clienttest.Test(t, newInstallation)
 }
 
-// TestM1_ConformanceSealed asks them of a client that does not verify again what it verified.
+// TestM1_ConformanceSealed asks them of a client that does not verify again what it verified, and holds no file in memory that it can stream.
 func TestM1_ConformanceSealed(t *testing.T) {
 	clienttest.Test(t, func(t testing.TB, root []byte, repo *tuftest.Repo) (clienttest.Client, error) {
 		i, err := newInstallation(t, root, repo)
-		i.(*installation).o.Seal = testkeys.Macer(1)
+		o := &i.(*installation).o
+		o.Seal, o.Remote, o.Limits.Memory = testkeys.Macer(1), tuftest.Streaming{Repo: repo}, 1
 		return i, err
 	})
 }

@@ -20,6 +20,7 @@ import (
 func newClient(repo *tuftest.Repo, remote client.Remote) *client.Client {
 	c, err := client.New(client.Options{
 		Root: repo.Root(1), Remote: remote, Storage: simfs.NewSim(simfs.Options{}).FS(), Now: func() time.Time { return repo.Now },
+		Limits: client.Limits{Memory: 1}, // what can be streamed is
 	})
 	if err != nil {
 		panic(err)

@@ -5,6 +5,7 @@ package tuftest
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"net/http"
 	"strings"
@@ -22,11 +23,13 @@ type Answer struct {
 	Every   time.Duration // and the time before each
 	Stall   bool          // after Data nothing comes, and the connection stays
 	Endless bool          // after Data comes Data again; Length should be -1
+
+	version [sha256.Size]byte // of what was to be served
 }
 
 // serve makes a a whole file.
 func (a *Answer) serve(data []byte) {
-	*a = Answer{Name: a.Name, Status: http.StatusOK, Data: data, Length: int64(len(data))}
+	*a = Answer{Name: a.Name, Status: http.StatusOK, Data: data, Length: int64(len(data)), version: sha256.Sum256(data)}
 }
 
 func (a *Answer) whole() bool {

@@ -34,7 +34,7 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-const snapshot2 = "metadata/2.snapshot.json"
+const targets2 = "metadata/2.targets.json"
 
 // faults is each of them on its own, and what a client makes of it.
 func faults(past map[string][]byte) map[string]struct {
@@ -47,21 +47,21 @@ func faults(past map[string][]byte) map[string]struct {
 		fault tuftest.Fault
 		want  error
 	}{
-		"stall at once":     {snapshot2, tuftest.Stall(0), tuf.ErrSlowRetrieval},
-		"stall":             {snapshot2, tuftest.Stall(100), tuf.ErrSlowRetrieval},
-		"truncate":          {snapshot2, tuftest.Truncate(100), tuf.ErrTransport},
-		"drip":              {snapshot2, tuftest.Drip(1, 5*time.Second), tuf.ErrSlowRetrieval},
-		"drip, but quickly": {snapshot2, tuftest.Drip(100, time.Millisecond), nil},
-		"claim less":        {snapshot2, tuftest.Claim(100), tuf.ErrMixAndMatch},
+		"stall at once":     {targets2, tuftest.Stall(0), tuf.ErrSlowRetrieval},
+		"stall":             {targets2, tuftest.Stall(100), tuf.ErrSlowRetrieval},
+		"truncate":          {targets2, tuftest.Truncate(100), tuf.ErrTransport},
+		"drip":              {targets2, tuftest.Drip(1, 5*time.Second), tuf.ErrSlowRetrieval},
+		"drip, but quickly": {targets2, tuftest.Drip(100, time.Millisecond), nil},
+		"claim less":        {targets2, tuftest.Claim(100), tuf.ErrMixAndMatch},
 		"claim more":        {"metadata/timestamp.json", tuftest.Claim(1 << 10), tuf.ErrTransport},
-		"claim nothing":     {snapshot2, tuftest.Claim(-1), nil},
-		"endless":           {snapshot2, tuftest.Endless(), tuf.ErrLength},
-		"404":               {snapshot2, tuftest.Status(http.StatusNotFound), tuf.ErrTransport},
+		"claim nothing":     {targets2, tuftest.Claim(-1), nil},
+		"endless":           {targets2, tuftest.Endless(), tuf.ErrLength},
+		"404":               {targets2, tuftest.Status(http.StatusNotFound), tuf.ErrTransport},
 		"410 for all":       {"*", tuftest.Status(http.StatusGone), tuf.ErrTransport},
 		"500 for root":      {"metadata/2.root.json", tuftest.Status(http.StatusInternalServerError), tuf.ErrTransport},
-		"swap":              {snapshot2, tuftest.Swap("metadata/1.snapshot.json"), tuf.ErrMixAndMatch},
+		"swap":              {targets2, tuftest.Swap("metadata/1.targets.json"), tuf.ErrMixAndMatch},
 		"stale":             {"metadata/timestamp.json", tuftest.Stale(past), tuf.ErrRollback},
-		"stale and absent":  {snapshot2, tuftest.Stale(past), tuf.ErrTransport},
+		"stale and absent":  {targets2, tuftest.Stale(past), tuf.ErrTransport},
 	}
 }
 
@@ -70,14 +70,17 @@ func faults(past map[string][]byte) map[string]struct {
 func TestFaults(t *testing.T) {
 	names := faults(nil)
 	for name := range names {
-		for _, over := range []string{"Get", "RoundTrip"} {
+		for _, over := range []string{"Get", "Open", "RoundTrip"} {
 			t.Run(name+"/"+over, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					repo := tuftest.New()
 					past := repo.Past()
 					repo.Publish(tuf.RoleTimestamp)
 					var remote client.Remote = repo
-					if over == "RoundTrip" {
+					switch over {
+					case "Open":
+						remote = tuftest.Streaming{Repo: repo}
+					case "RoundTrip":
 						remote = overHTTP(t, &http.Client{Transport: repo}, "http://repo.example/some/where/")
 					}
 					c := newClient(repo, remote)

@@ -27,6 +27,25 @@ func (r *Repo) Get(ctx context.Context, name string, max int64) ([]byte, error) 
 }
 
 func (r *Repo) get(ctx context.Context, name string, max int64, a *Answer) ([]byte, error) {
+	if a.whole() && r.Fault != nil && ctx.Err() == nil {
+		return a.Data, nil // however long: Fault may shorten it
+	}
+	b, err := r.open(ctx, name, a)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	data, err := io.ReadAll(io.LimitReader(b, max+1))
+	if err == nil && int64(len(data)) > max {
+		err = tooLong(max)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", name, err)
+	}
+	return data, nil
+}
+
+func (r *Repo) open(ctx context.Context, name string, a *Answer) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -37,23 +56,20 @@ func (r *Repo) get(ctx context.Context, name string, max int64, a *Answer) ([]by
 		}
 		return nil, err
 	}
-	if a.whole() && r.Fault != nil {
-		return a.Data, nil // however long: Fault may shorten it
-	}
 	patience := r.Patience
 	if patience == 0 {
 		patience = 10 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	data, err := io.ReadAll(io.LimitReader(a.body(ctx), max+1))
-	if err == nil && int64(len(data)) > max {
-		err = tooLong(max)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", name, err)
-	}
-	return data, nil
+	return &body{a.body(ctx), cancel}, nil
+}
+
+// Streaming is a Repo that is a client.Streamer, too: files come in pieces, so that a fault can happen when some have been used.
+type Streaming struct{ *Repo }
+
+// Open serves Files from their beginning. Reading gives up when Patience has passed since.
+func (s Streaming) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	return s.open(ctx, name, s.answer(name))
 }
 
 // tooLong is the error of a file that is longer than asked for.
@@ -90,10 +106,12 @@ func (r *Repo) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx, cancel := context.WithCancel(req.Context())
 	a := r.answer(requested(req.URL))
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	a.part(req.Header, header)
 	resp := &http.Response{
 		Status: fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status)), StatusCode: a.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/octet-stream"}}, ContentLength: a.Length, Request: req,
-		Body: &body{Reader: a.body(ctx), cancel: cancel},
+		Header: header, ContentLength: a.Length, Request: req,
+		Body: &body{a.body(ctx), cancel},
 	}
 	if req.Method == http.MethodHead {
 		_ = resp.Body.Close()
@@ -103,6 +121,24 @@ func (r *Repo) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Header.Set("Content-Length", fmt.Sprint(a.Length))
 	}
 	return resp, nil
+}
+
+// part names the version of a file, and leaves out its beginning if that is asked for, of the same version.
+func (a *Answer) part(req, resp http.Header) {
+	if a.Status != http.StatusOK || a.Endless {
+		return
+	}
+	etag := fmt.Sprintf(`"%x"`, a.version)
+	resp.Set("ETag", etag)
+	var from int64
+	if n, err := fmt.Sscanf(req.Get("Range"), "bytes=%d-", &from); n != 1 || err != nil || from < 0 || from >= a.Length {
+		return
+	}
+	if same := req.Get("If-Range"); same != "" && same != etag {
+		return
+	}
+	resp.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, a.Length-1, a.Length))
+	a.Status, a.Length, a.Data = http.StatusPartialContent, a.Length-from, a.Data[min(from, int64(len(a.Data))):]
 }
 
 // body ends what still waits when it is closed.

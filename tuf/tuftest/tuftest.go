@@ -15,7 +15,7 @@
 //
 // A Repo is a client.Remote, an http.Handler, and an http.RoundTripper that needs no network:
 //
-//	client.New(client.Options{Remote: repo, …})           // tuf/client itself
+//	client.New(client.Options{Remote: repo, …})           // tuf/client itself; Streaming{repo} for long files
 //	httptest.NewServer(repo)                              // anything that speaks HTTP
 //	httpsource.New(&http.Client{Transport: repo})         // the same without sockets
 //
@@ -68,7 +68,7 @@ type Repo struct {
 
 	Files    map[string][]byte                                         // what is served, by the name that a client.Remote is asked for
 	Fault    func(name string, data []byte, err error) ([]byte, error) // if not nil, has the last word on what Get returns
-	Patience time.Duration                                             // how long Get takes at most, ten seconds if zero
+	Patience time.Duration                                             // how long Get takes at most, or an open stream lasts; ten seconds if zero
 	Requests []string                                                  // names asked for, in order
 
 	mu      sync.Mutex
