@@ -74,25 +74,7 @@ func run(t *testing.T, d *device, uris ...string) (*manifest.Verified, *report.R
 	}
 	m.Install.Sequence = manifest.Sequence{{Code: manifest.DirectiveTryEach, Sequences: alternatives}, do(manifest.DirectiveFetch)}
 	m.Validate = manifest.Sequence{do(manifest.ConditionImageMatch)}
-	e := manifest.Envelope{Manifest: m}
-	signed, err := e.SignedBytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := cose.SignSign1(t.Context(), testkeys.Ed25519(1), cose.Ed25519, signed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Authentication = [][]byte{block}
-	b, err := e.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, policy := trust(t, 1)
-	v, err := manifest.OpenBytes(b, keys, policy)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, v := signed(t, m)
 	var recorder report.Recorder
 	p, err := processor.New(t.Context(), v, processor.Options{Platform: d,
 		Identity: processor.Identity{VendorID: vendor, ClassID: class}, OnEvent: recorder.Event})
