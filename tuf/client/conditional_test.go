@@ -149,3 +149,22 @@ func TestTUF_11_ConditionalMirrors(t *testing.T) {
 	d.restart()
 	d.refresh(tuf.ErrRollback)
 }
+
+// A process that was killed has left a newer timestamp than the one that the record speaks of. A server that is still at the older one has not
+// "not changed": it is behind.
+func TestTUF_03_ConditionAfterAKill(t *testing.T) {
+	repo := tuftest.New()
+	d := newDevice(t, repo)
+	d.o.Remote = &tagged{Repo: repo, server: "a"}
+	d.restart()
+	d.refresh(nil)
+	old := clone(repo.Files)
+	repo.Publish()
+	d.put("timestamp.json", string(repo.Files["metadata/timestamp.json"]))
+	now := repo.Files
+	repo.Files = old
+	d.restart()
+	d.refresh(tuf.ErrRollback)
+	repo.Files = now
+	d.refresh(nil)
+}

@@ -343,3 +343,29 @@ func TestTUF_18_IndexOfOtherKeys(t *testing.T) {
 		d.refresh(nil)
 	}
 }
+
+// An index that fits in everything, for a file in which one digest is another: all that keeps it out is the MAC.
+func TestTUF_22_ForgedIndex(t *testing.T) {
+	for _, mode := range []string{"sealed", "sealed, medium"} {
+		repo := big()
+		d := newModeDevice(t, repo, mode)
+		findBoth(t, d)
+		good := d.files()
+		name := func(data string) string { return fmt.Sprintf("%x", verify.Sum(verify.SHA256, []byte(data)).Bytes()) }
+		bad := strings.Replace(good["targets.json"], name("one 150"), name("bad 150"), 1)
+		index := good["targets.index"]
+		for at := 0; at < len(bad); at += 16 << 10 {
+			end := min(at+16<<10, len(bad))
+			was, is := verify.Sum(verify.SHA256, []byte(good["targets.json"][at:end])), verify.Sum(verify.SHA256, []byte(bad[at:end]))
+			index = strings.Replace(index, string(was.Bytes()), string(is.Bytes()), 1)
+		}
+		if index == good["targets.index"] || bad == good["targets.json"] {
+			t.Fatal("nothing was forged")
+		}
+		repo.Files["targets/fw/"+name("bad 150")+".0150"] = []byte("bad 150")
+		d.put("targets.json", bad)
+		d.put("targets.index", index)
+		d.restart()
+		findBoth(t, d)
+	}
+}
