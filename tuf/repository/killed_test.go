@@ -194,3 +194,71 @@ func TestKilled(t *testing.T) {
 }
 
 func readerOf(text string) io.Reader { return strings.NewReader(text) }
+
+// A rotation whose old keys are lost writes the root first. Killed right after that, it leaves metadata that is good for the old root only: whoever has the
+// new keys signs what is there anew, by any publication, and whoever has the old ones cannot.
+func TestKilledBetweenRootAndMetadata(t *testing.T) {
+	ctx, now := t.Context(), start
+	next := map[tuf.Role][]verify.Signer{tuf.RoleTimestamp: {testkeys.P256(30)}, tuf.RoleSnapshot: {testkeys.P256(31)}, tuf.RoleTargets: {testkeys.P256(32)}}
+	o := options(&now)
+	for kind, heal := range map[string]func(r *repository.Repository) error{
+		"publish": func(r *repository.Repository) error { return r.Publish(ctx, map[string][]byte{"fw/b": []byte("b")}) },
+		"delegated role": func(r *repository.Repository) error {
+			return r.Apply(ctx, repository.Change{Role: "team", Add: map[string][]byte{"team/b": []byte("b")}})
+		},
+		"refresh": func(r *repository.Repository) error { _, err := r.Refresh(ctx); return err },
+		"rotate":  func(r *repository.Repository) error { return r.RotateRoot(ctx, repository.RootChange{}) },
+		"ceremony": func(r *repository.Repository) error {
+			err := r.Stage(ctx, repository.Change{Add: map[string][]byte{"fw/b": []byte("b")}})
+			if err == nil {
+				err = r.Sign(ctx, tuf.RoleTargets)
+			}
+			if err == nil {
+				err = r.Complete(ctx, tuf.RoleTargets)
+			}
+			return err
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			s := repository.NewMemory()
+			r, err := repository.Create(ctx, s, o)
+			if err == nil {
+				err = r.Apply(ctx, repository.Change{Add: map[string][]byte{"fw/a": []byte("a")}, Delegate: []repository.Delegation{{Role: "team", Keys: keysOf(t, testkeys.Ed25519(100)), Paths: []string{"team/*"}}}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			root, err := r.Root(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lost := repository.Options{Signers: map[tuf.Role][]verify.Signer{tuf.RoleRoot: o.Signers[tuf.RoleRoot]}, Now: o.Now}
+			dead, err := repository.Open(ctx, &dying{s, 1, true}, lost)
+			if err == nil {
+				err = dead.RotateRoot(ctx, repository.RootChange{Signers: next})
+			}
+			if !errors.Is(err, errKilled) {
+				t.Fatal(err)
+			}
+			if steps, err := r.Reach(ctx, 1, 0); err != nil || steps[1].Version != 2 || !errors.Is(steps[len(steps)-1].Err, tuf.ErrThreshold) {
+				t.Errorf("reach: %v, %v", steps, err)
+			}
+			if err := r.Publish(ctx, map[string][]byte{"fw/a": []byte("by the old keys")}); !errors.Is(err, repository.ErrIncomplete) {
+				t.Errorf("by the old keys: %v, want ErrIncomplete", err)
+			}
+			r, err = repository.Open(ctx, s, repository.Options{Keys: append([]verify.Signer{testkeys.Ed25519(100), next[tuf.RoleTimestamp][0], next[tuf.RoleSnapshot][0], next[tuf.RoleTargets][0]}, o.Signers[tuf.RoleRoot]...), Now: o.Now})
+			if err == nil {
+				err = heal(r)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data, err := deviceOf(t, s, root, now).Find(ctx, "fw/a"); err != nil || string(data) != "a" {
+				t.Errorf("%q, %v", data, err)
+			}
+			if steps, err := r.Reach(ctx, 1, 0); err != nil || steps[len(steps)-1].Role != tuf.RoleTargets || steps[len(steps)-1].Err != nil {
+				t.Errorf("reach: %v, %v", steps, err)
+			}
+		})
+	}
+}

@@ -16,6 +16,9 @@ import (
 
 // PutPayload copies a file that targets refer to, such as an image, to payloads/<name>. Name is as tuf.CheckPath has it. A payload does not
 // change: putting the same bytes again is no error, other bytes are ErrExists. The file appears whole and durable, or not at all.
+//
+// A payload of a release that was withdrawn can be collected (CollectOptions.Payloads) until a target refers to it again: do not collect between
+// putting it again and publishing. One that is about to be deleted is ErrCollecting.
 func (r *Repository) PutPayload(ctx context.Context, name string, src io.Reader) error {
 	if err := tuf.CheckPath(name); err != nil {
 		return fmt.Errorf("put payload: %w", err)

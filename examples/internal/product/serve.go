@@ -12,14 +12,18 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
+// served are the folders of a repository that are for devices.
+var served = []string{"metadata", "targets", "payloads", "suit"}
+
 // Handler serves the files of a repository folder as any web server does: ranges, and strong entity tags for files that
-// never change under their name. It lists no directory and follows no link out of dir. Nothing that it serves needs
-// to be believed.
+// never change under their name. It lists no directory, follows no link out of dir, and serves nothing that is being signed or belongs to the
+// publisher. Nothing that it serves needs to be believed.
 func Handler(dir string) (http.Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -27,7 +31,8 @@ func Handler(dir string) (http.Handler, error) {
 	}
 	files := http.FileServerFS(root.FS())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/") {
+		folder, _, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/"), "/")
+		if strings.HasSuffix(r.URL.Path, "/") || !slices.Contains(served, folder) {
 			http.NotFound(w, r)
 			return
 		}
