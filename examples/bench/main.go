@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintf(stderr, "bench: %s: %v\n", args[1], err)
 			return 1
 		}
+		if n := ownPeakRSS(); n > 0 {
+			fmt.Fprintf(stderr, "%s%d\n", peakLine, n)
+		}
 		return 0
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -4,7 +4,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -13,4 +15,12 @@ func peakRSS(p *os.ProcessState) int64 {
 		return int64(usage.Maxrss) << 10 // getrusage(2): kilobytes
 	}
 	return 0
+}
+
+// ownPeakRSS is the peak resident set of this program alone, 0 if the system does not tell.
+func ownPeakRSS() (n int64) {
+	status, _ := os.ReadFile("/proc/self/status") // see proc_pid_status(5)
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	fmt.Sscan(after, &n) // kB
+	return n << 10
 }
