@@ -27,7 +27,7 @@ func (r *Repo) Get(ctx context.Context, name string, max int64) ([]byte, error) 
 }
 
 func (r *Repo) get(ctx context.Context, name string, max int64, a *Answer) ([]byte, error) {
-	if a.whole() && r.Fault != nil && ctx.Err() == nil {
+	if a.Status == http.StatusOK && a.whole() && r.Fault != nil && ctx.Err() == nil {
 		return a.Data, nil // however long: Fault may shorten it
 	}
 	b, err := r.open(ctx, name, a)
