@@ -52,7 +52,7 @@ func openImages(args []string) (images []*io.SectionReader, done func(), err err
 
 // deltaMake is the child that makes a patch: OLD NEW PATCH, and "bounded" or nothing. The signed digest goes to PATCH.digest.
 func deltaMake(ctx context.Context, args []string) error {
-	debug.SetGCPercent(20) // as firmctl does
+	debug.SetGCPercent(5) // as firmctl does
 	images, done, err := openImages(args[:2])
 	if err != nil {
 		return err

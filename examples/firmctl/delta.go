@@ -53,7 +53,7 @@ func makeDelta(ctx context.Context, c *call) error {
 	if *out == "" {
 		return cli.Usagef("--out is missing")
 	}
-	debug.SetGCPercent(20) // what is held is mostly two large arrays without pointers
+	debug.SetGCPercent(5) // what is held is mostly two large arrays without pointers
 	old, image, done, err := openImages(*oldName, *newName)
 	if err != nil {
 		return err
