@@ -24,7 +24,8 @@ var metadata = []string{"metadata", "metadata.google.internal", "instance-data",
 // CheckURI accepts what a payload may be fetched from, judged by the text alone: a reference without a scheme and host,
 // which the platform resolves, or an http, https or coap URI of any kind, without user name or password, whose host is
 // not this machine itself (a loopback or unspecified address, localhost), nor link-local, nor a multicast
-// group, nor a cloud's metadata service. Numeric hosts must be IP addresses in their usual form. A name that leads to such an address is
+// group, nor a cloud's metadata service. Numeric hosts must be IP addresses in their usual form, and names ASCII: letters,
+// digits, hyphens and underscores between dots, so international ones in their xn-- form. A name that leads to such an address is
 // for the connection's dialer to refuse. The error wraps verify.ErrPolicy and quotes no password.
 func CheckURI(uri string) error {
 	u, err := url.Parse(uri)
@@ -51,8 +52,8 @@ func checkHost(host string) error {
 	}
 	address, err := netip.ParseAddr(name)
 	if err != nil {
-		if last := name[strings.LastIndexByte(name, '.')+1:]; numeric(last) {
-			return refuseURI("host %q: neither a name nor an address", host) // 127.1, 0x7f000001: resolvers differ
+		if !isName(name) {
+			return refuseURI("host %q: neither a name nor an address", host)
 		}
 		return nil
 	}
@@ -62,6 +63,22 @@ func checkHost(host string) error {
 		return refuseURI("host %q", host)
 	}
 	return nil
+}
+
+// isName reports whether labels of letters and digits stand between the dots of a lower-case name, and no resolver takes it for an address, as many do
+// 127.1 and 0x7f000001. HTTP clients map other forms of letters and digits to these (UTS 46), so that a host in circled letters is localhost.
+func isName(name string) bool {
+	last := ""
+	for last = range strings.SplitSeq(name, ".") {
+		if last == "" || strings.ContainsFunc(last, notInName) {
+			return false
+		}
+	}
+	return !numeric(last)
+}
+
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
 // nat64 is the prefix under which a translator reaches the IPv4 address in the last four bytes (RFC 6052).

@@ -18,6 +18,7 @@ func TestCMD_11_URIs(t *testing.T) {
 		"image.bin", "a/b?c=d", "/images/1", "./x:y", "http://example.com/file.bin", "https://example.com:8443/", "HTTPS://EXAMPLE.COM/",
 		"coap://example.com/x", "coaps+tcp://example.com/x", "//cdn.example.com/x", "http://10.0.0.1/x", "http://192.168.1.2:80/x",
 		"http://[2001:db8::1]/x", "http://[fd12::1]/x", "http://127.example.com/", "http://localhost.example.com/", "http://1e100.net/",
+		"http://xn--bcher-kva.example/", "http://my_cache/x", "http://EXAMPLE.com./x",
 	} {
 		if err := processor.CheckURI(uri); err != nil {
 			t.Errorf("%s: %v", uri, err)
@@ -32,6 +33,9 @@ func TestCMD_11_URIs(t *testing.T) {
 		"http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.0.0.1./", "http://0x7f.1/", "http://0x/", "http://999.1.1.1/",
 		"http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://[fe80::1%25eth0]/", "http://224.0.0.1/", "http://[ff02::1]/", "http://255.255.255.255/",
 		"http://metadata.google.internal/", "http://Metadata/", "http://[fd00:ec2::254]/", "http://[fd00:0ec2:0::254]/", "http://100.100.100.200/", "http://[::ffff:100.100.100.200]/", "http://168.63.129.16/",
+		// net/http maps these to 127.0.0.1, localhost and 169.254.169.254 (UTS 46).
+		"http://%EF%BC%91%EF%BC%92%EF%BC%97.%EF%BC%90.%EF%BC%90.%EF%BC%91/", "http://127%E3%80%820%E3%80%820%E3%80%82%EF%BC%91/", "http://%E2%93%9Bocalhost/", "http://loc%C2%ADalhost/",
+		"http://169.254.169.%EF%BC%92%EF%BC%95%EF%BC%94/", "http://\u24dbocalhost/", "http://127.0.0.1../", "http://localhost../", "http://.localhost../", "http://a..b/", "http://.a/", "http://127.0.0.1%25/", "http://a+b/",
 		"http://%zz/", "http://a b/", "::", "http://example.com:port/",
 	} {
 		err := processor.CheckURI(uri)
