@@ -6,12 +6,14 @@ package client_test
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -307,4 +309,61 @@ func TestTUF_07_BundleWithEndlessList(t *testing.T) {
 			t.Errorf("%.10q: %v, want ErrMalformed", data, err)
 		}
 	}
+}
+
+// A list of files that is short, and would take much memory all the same.
+func TestTUF_07_BundleWithHeavyList(t *testing.T) {
+	heavy := func(what string, r io.ReaderAt, size int64, open func(*bundle.Archive)) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		a, err := bundle.Open(r, size)
+		if err == nil {
+			open(a)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, tuf.ErrLength) || took > 64<<20 {
+			t.Errorf("%s: %d bytes taken, %v, want ErrLength", what, took, err)
+		}
+	}
+	const size, records = 8 << 30, 200 << 20
+	tail := binary.LittleEndian.AppendUint64([]byte("PK\x06\x06"), 44) // the end of the directory, with a count that is made up
+	tail = append(tail, make([]byte, 12)...)
+	for _, n := range []uint64{records, records, 46, size - 98 - 46} {
+		tail = binary.LittleEndian.AppendUint64(tail, n)
+	}
+	tail = binary.LittleEndian.AppendUint64(append(tail, "PK\x06\x07\x00\x00\x00\x00"...), size-98)
+	tail = append(tail, "\x01\x00\x00\x00PK\x05\x06"...)
+	tail = append(append(tail, bytes.Repeat([]byte{0xff}, 16)...), 0, 0)
+	heavy("count", hole{size, tail}, size, func(*bundle.Archive) {})
+
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for i := range 100 {
+		if _, err := z.Create(fmt.Sprint(i) + strings.Repeat("/a", 30000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	heavy("directories", bytes.NewReader(out.Bytes()), int64(out.Len()), func(a *bundle.Archive) { _, _ = a.Open(t.Context(), "metadata/timestamp.json") })
+}
+
+// hole is a file of size bytes, zeros but for its end.
+type hole struct {
+	size int64
+	tail []byte
+}
+
+func (h hole) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	n := int(min(int64(len(p)), h.size-off))
+	if start := h.size - int64(len(h.tail)); off+int64(n) > start {
+		at := max(0, start-off)
+		copy(p[at:n], h.tail[max(0, off-start):])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }

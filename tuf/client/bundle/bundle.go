@@ -13,10 +13,12 @@ package bundle
 import (
 	"archive/zip"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/tuf"
@@ -32,8 +34,12 @@ type Archive struct {
 	}
 }
 
-// maxDirectory bounds what is read, and held in memory, of the list of files in an archive.
-const maxDirectory = 8 << 20
+// Bounds of the list of files in an archive: the bytes of it, which are read, and how many elements the paths in it may have together, each of
+// which takes some 150 bytes of memory.
+const (
+	maxDirectory = 8 << 20
+	maxElements  = 256 << 10
+)
 
 // Open opens the archive in the first size bytes of r, which it goes on reading from. A bundle in a directory needs no opening: see client.DirRemote.
 // Errors: tuf.ErrMalformed, tuf.ErrLength if the list of files in it is too long.
@@ -41,12 +47,18 @@ func Open(r io.ReaderAt, size int64) (*Archive, error) {
 	opening := &budgetReader{r: r, left: maxDirectory}
 	z, err := zip.NewReader(opening, size)
 	if err != nil && opening.left < 0 {
-		return nil, fmt.Errorf("bundle: %w: list of files of more than %d bytes", tuf.ErrLength, maxDirectory)
+		return nil, fmt.Errorf("bundle: %w: list of more than %d bytes or %d files", tuf.ErrLength, maxDirectory, maxElements)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w: %w", tuf.ErrMalformed, err)
 	}
 	opening.opened = true
+	elements := 0
+	for _, f := range z.File {
+		if elements += 1 + strings.Count(f.Name, "/"); elements > maxElements || len(f.Name) > tuf.MaxPath {
+			return nil, fmt.Errorf("bundle: %w: list of more than %d files and directories, or a name of more than %d bytes", tuf.ErrLength, maxElements, tuf.MaxPath)
+		}
+	}
 	return &Archive{fsys: z, remote: client.DirRemote(z)}, nil
 }
 
@@ -63,7 +75,8 @@ func (a *Archive) Open(ctx context.Context, name string) (io.ReadCloser, error) 
 	return a.remote.Open(ctx, name)
 }
 
-// budgetReader reads no more than left bytes until opened is set.
+// budgetReader reads no more than left bytes until opened is set. Nor does it read the end of a directory that claims more than maxElements files,
+// because package zip makes room for what is claimed.
 type budgetReader struct {
 	r      io.ReaderAt
 	left   int64
@@ -76,8 +89,19 @@ func (b *budgetReader) ReadAt(p []byte, off int64) (int, error) {
 			return 0, tuf.ErrLength
 		}
 	}
-	return b.r.ReadAt(p, off)
+	n, err := b.r.ReadAt(p, off)
+	if !b.opened && n >= endSize && string(p[:4]) == endMagic && binary.LittleEndian.Uint64(p[32:]) > maxElements {
+		b.left = -1
+		return 0, tuf.ErrLength
+	}
+	return n, err
 }
+
+// The zip64 end of central directory record has its length, and the number of files at byte 32 (APPNOTE.TXT, section 4.3.14).
+const (
+	endMagic = "PK\x06\x06"
+	endSize  = 56
+)
 
 // Dir writes a bundle as a directory. Each file is durable and complete, or absent.
 type Dir struct {
