@@ -115,7 +115,7 @@ type Map struct {
 }
 
 // NewMap returns a Map over one Client for each repository of f. Two Clients must not share a Storage (RepositoryDir gives each its own).
-// Errors: as ParseMap; tuf.ErrMalformed if a repository has no Client.
+// Errors: as ParseMap; tuf.ErrMalformed if a repository has no Client, or two have the same.
 func NewMap(f MapFile, clients map[string]*Client) (*Map, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
@@ -125,6 +125,11 @@ func NewMap(f MapFile, clients map[string]*Client) (*Map, error) {
 		c := clients[name]
 		if c == nil {
 			return nil, fmt.Errorf("map: %w: no client for repository %q", tuf.ErrMalformed, name)
+		}
+		for other, used := range m.clients {
+			if used == c {
+				return nil, fmt.Errorf("map: %w: one client for the repositories %q and %q, which would count twice", tuf.ErrMalformed, name, other)
+			}
 		}
 		m.clients[name] = c
 	}
@@ -176,13 +181,8 @@ func (m *Map) search(ctx context.Context, mapping Mapping, name string) (a Agree
 	var found []Agreement
 	var failed error
 	for _, repository := range mapping.Repositories {
-		c := m.clients[repository]
-		err := c.Refresh(ctx)
-		var file tuf.TargetFile
-		if err == nil {
-			file, err = c.Target(ctx, name)
-		}
-		if errors.Is(err, tuf.ErrTargetUnknown) {
+		file, listed, err := m.clients[repository].ask(ctx, name)
+		if err == nil && !listed {
 			continue
 		}
 		if err != nil {
@@ -205,6 +205,20 @@ func (m *Map) search(ctx context.Context, mapping Mapping, name string) (a Agree
 		return Agreement{}, false, fmt.Errorf("%w: %.200q: in none of %d repositories", tuf.ErrTargetUnknown, name, len(mapping.Repositories))
 	}
 	return Agreement{}, false, fmt.Errorf("%w: %.200q: %d of %d repositories must agree, %d different answers", tuf.ErrThreshold, name, mapping.Threshold, len(mapping.Repositories), len(found))
+}
+
+// ask refreshes and looks up in one, so that nobody else's trouble between the two passes for the repository's answer.
+func (c *Client) ask(ctx context.Context, name string) (file tuf.TargetFile, listed bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.refresh(ctx); err != nil {
+		return tuf.TargetFile{}, false, err
+	}
+	file, err = c.target(ctx, name)
+	if errors.Is(err, tuf.ErrTargetUnknown) {
+		return tuf.TargetFile{}, false, nil
+	}
+	return file, err == nil, err
 }
 
 // sameFile compares length and digests; an entry without a digest is like no other.

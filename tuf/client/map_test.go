@@ -4,6 +4,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,11 +24,13 @@ type federation struct {
 	t     *testing.T
 	fsys  simfs.FS
 	repos map[string]*tuftest.Repo
+
+	clients map[string]*client.Client // that open made
 }
 
 // newFederation makes repositories that list what files says, as "repository target content", and have keys of their own.
 func newFederation(t *testing.T, files ...string) *federation {
-	f := &federation{t, simfs.NewSim(simfs.Options{}).FS(), map[string]*tuftest.Repo{}}
+	f := &federation{t: t, fsys: simfs.NewSim(simfs.Options{}).FS(), repos: map[string]*tuftest.Repo{}}
 	for i, name := range []string{"a", "b", "c"} {
 		repo := tuftest.New()
 		for _, role := range []tuf.Role{tuf.RoleTargets, tuf.RoleSnapshot, tuf.RoleTimestamp} {
@@ -62,6 +65,7 @@ func (f *federation) open(mapping ...client.Mapping) *client.Map {
 		d.restart()
 		clients[name] = d.Client
 	}
+	f.clients = clients
 	m, err := client.NewMap(file, clients)
 	if err != nil {
 		f.t.Fatal(err)
@@ -159,6 +163,44 @@ func TestMapBlockedRepository(t *testing.T) {
 }
 
 // TestTUF_27: the name of a repository never becomes a path, whoever wrote it into the map file.
+// TestMapDisturbed: a call to a client beside the Map fails between the Map's refresh and its look-up. That must not look as if the repository did not list the
+// target, or the next mapping would be searched.
+func TestMapDisturbed(t *testing.T) {
+	f := newFederation(t, "a fw/x strong", "b fw/x strong", "c fw/x weak")
+	m := f.open(mapping(2, false, "fw/*", "a", "b"), mapping(1, false, "fw/*", "c"))
+	done, stopped := make(chan struct{}), make(chan struct{})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_ = f.clients["b"].Refresh(gone)
+			}
+		}
+	}()
+	for range 300 {
+		if data, err := m.Find(t.Context(), "fw/x"); err == nil && string(data) != "strong" {
+			t.Errorf("got %q", data)
+			break
+		}
+	}
+	close(done)
+	<-stopped
+}
+
+func TestMapOneClientForTwo(t *testing.T) {
+	f := newFederation(t, "a fw/x one")
+	f.open(mapping(1, true, "*/*", "a"))
+	file := client.MapFile{Repositories: map[string][]string{"a": nil, "b": nil}, Mapping: []client.Mapping{mapping(2, true, "*/*", "a", "b")}}
+	if _, err := client.NewMap(file, map[string]*client.Client{"a": f.clients["a"], "b": f.clients["a"]}); !errors.Is(err, tuf.ErrMalformed) {
+		t.Errorf("got %v, want ErrMalformed", err)
+	}
+}
+
 func TestTUF_27_RepositoryNames(t *testing.T) {
 	for _, name := range []string{"../escaped", "..", ".", "", "/etc", "a/b", `a\b`, "C:", "a\x00", "a\n", ".hidden", strings.Repeat("n", 65), "é", "a b", "%2e%2e"} {
 		fsys := simfs.NewSim(simfs.Options{}).FS()
