@@ -13,8 +13,11 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// blockSize is how many bytes are read from a file at a time and have one digest.
-const blockSize = 16 << 10
+// blockSize is how many bytes of a file have one digest. A look-up reads one block at a time, whoever reads all of a file readAhead of them.
+const (
+	blockSize = 16 << 10
+	readAhead = 8
+)
 
 // blocks is a file that is read once from beginning to end, when the digests of its blocks and of the whole are made, and after that in
 // any order, when each block that is read has to be the one that it was. What is between is the medium's, not ours.
@@ -23,7 +26,7 @@ type blocks struct {
 	size int64
 	sums [][sha256.Size]byte // of the blocks seen so far
 	done bool                // no block is new any more
-	buf  []byte
+	buf  []byte              // as many blocks as are read at a time
 
 	algorithms []verify.Hash
 	whole      []hash.Hash     // one each, until all has been read
@@ -32,7 +35,7 @@ type blocks struct {
 
 // newBlocks is for bytes that are read for the first time; the digests wanted are those of the algorithms in like.
 func newBlocks(r io.ReaderAt, size int64, like []verify.Digest) *blocks {
-	b := &blocks{r: r, size: size}
+	b := &blocks{r: r, size: size, buf: make([]byte, min(readAhead*blockSize, size))}
 	for _, d := range like {
 		b.algorithms = append(b.algorithms, d.Hash())
 		b.whole = append(b.whole, d.Hash().New())
@@ -40,28 +43,26 @@ func newBlocks(r io.ReaderAt, size int64, like []verify.Digest) *blocks {
 	return b
 }
 
-// from returns the bytes from offset to the end of its block, valid until the next call.
+// from returns some of the bytes from offset on, at least to the end of their block, valid until the next call.
 func (b *blocks) from(offset int64) ([]byte, error) {
-	index := offset / blockSize
-	start := index * blockSize
-	if b.buf == nil {
-		b.buf = make([]byte, min(blockSize, b.size))
-	}
-	buf := b.buf[:min(blockSize, b.size-start)]
+	start := offset / blockSize * blockSize
+	buf := b.buf[:min(int64(len(b.buf)), b.size-start)]
 	if n, err := b.r.ReadAt(buf, start); n < len(buf) {
 		return nil, fmt.Errorf("%w: read at %d: %w", ErrCache, start, errors.Join(io.ErrUnexpectedEOF, err))
 	}
-	sum := sha256.Sum256(buf)
-	switch n := int64(len(b.sums)); {
-	case index == n && !b.done:
-		b.sums = append(b.sums, sum)
-		for _, h := range b.whole {
-			h.Write(buf)
-		}
-	case index >= n:
+	if seen := int64(len(b.sums)) * blockSize; !b.done && start != seen || b.done && start+int64(len(buf)) > seen {
 		return nil, errOrder
-	case b.sums[index] != sum:
-		return nil, fmt.Errorf("%w: %w: the bytes at %d are not those that were verified", ErrCache, ErrHash, start)
+	}
+	for at := 0; at < len(buf); at += blockSize {
+		sum := sha256.Sum256(buf[at:min(at+blockSize, len(buf))])
+		if !b.done {
+			b.sums = append(b.sums, sum)
+		} else if b.sums[(start+int64(at))/blockSize] != sum {
+			return nil, fmt.Errorf("%w: %w: the bytes at %d are not those that were verified", ErrCache, ErrHash, start+int64(at))
+		}
+	}
+	for _, h := range b.whole {
+		h.Write(buf)
 	}
 	return buf[offset-start:], nil
 }
@@ -80,13 +81,14 @@ func (b *blocks) complete() error {
 		}
 		b.digests = append(b.digests, d)
 	}
-	b.whole, b.done = nil, true
+	b.whole, b.buf, b.done = nil, nil, true
 	return nil
 }
 
-// reader is an independent one of the same bytes, so that several may read at once.
-func (b *blocks) reader() *blocks {
-	return &blocks{r: b.r, size: b.size, sums: b.sums, done: true}
+// reader is an independent one of the same bytes, so that several may read at once, ahead blocks at a time. A file that is still read for the
+// first time lends it the digests that there are.
+func (b *blocks) reader(ahead int64) *blocks {
+	return &blocks{r: b.r, size: b.size, sums: b.sums, done: true, buf: make([]byte, min(ahead*blockSize, b.size))}
 }
 
 // readAll returns the whole of a file that has been read before.

@@ -17,13 +17,14 @@
 //
 // A file is bounded by its reader, turned into canonical form once, and refused if it has two readings (Canonical).
 // The signatures are verified over that canonical form, and what the metadata says is then read from those same
-// bytes: there is no second parser that could see something else, and nothing of a file is interpreted before its
+// bytes: there is no second parser that could see something else, and nothing of a file is used before its
 // signatures hold. Signers are counted by public key, never by key id. Keys of unknown type are ignored, so a root
 // may list one beside the keys that count.
 //
-// Targets metadata may be larger than a device's memory. It is read from an io.ReaderAt in blocks, twice: first for the grammar, the
-// canonical form and the digests, in which its signatures are verified; then for what it says. What stays in memory is the header, the
-// delegations, a digest per block and where some entries begin; a look-up reads a block or two and compares them with their digests. Files
+// Targets metadata may be larger than a device's memory. It is read from an io.ReaderAt in blocks, once: for the grammar, the canonical form, the
+// digests and what it says. Its header and delegations are interpreted once the signatures hold; its entries are checked on the way, but neither
+// they nor what is wrong with them comes out before. What stays in memory is the header, the delegations, a digest per block and where some
+// entries begin; a look-up reads a block or two and compares them with their digests. Files
 // of up to 8 MiB may have their members in any order; in a larger one the target paths must be sorted, as canonical form has them.
 // All of that can be put away as an index (Targets.Index), which a device that can authenticate it uses instead of verifying again.
 //

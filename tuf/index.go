@@ -180,14 +180,16 @@ func (s *Set) OpenDelegatedIndex(d Delegation, r io.ReaderAt, size int64, index 
 
 // CheckFile reads the whole file and returns ErrCache unless it is what was verified.
 func (t *Targets) CheckFile() error {
-	return t.blocks.reader().check()
+	return t.blocks.reader(readAhead).check()
 }
 
 func (b *blocks) check() error {
-	for at := int64(0); at < b.size; at += blockSize {
-		if _, err := b.from(at); err != nil {
+	for at := int64(0); at < b.size; {
+		p, err := b.from(at)
+		if err != nil {
 			return err
 		}
+		at += int64(len(p))
 	}
 	return nil
 }

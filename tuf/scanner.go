@@ -38,7 +38,7 @@ func (s *scanner) more() (bool, error) {
 	if s.next == s.src.size {
 		return false, nil
 	}
-	if len(s.buf) > 0 && !s.owned { // the block's memory is about to be used again
+	if len(s.buf) > 0 && (!s.owned || cap(s.buf) < cap(s.own)) { // the block's memory is about to be used again, or room to be won
 		s.own = append(s.own[:0], s.buf...)
 		s.buf, s.owned = s.own, true
 	}
@@ -49,7 +49,8 @@ func (s *scanner) more() (bool, error) {
 	if s.next += int64(len(b)); len(s.buf) == 0 {
 		s.buf, s.owned = b, false
 	} else {
-		s.buf = append(s.buf, b...)
+		s.own = append(s.buf, b...)
+		s.buf = s.own
 	}
 	return true, nil
 }
@@ -178,20 +179,32 @@ func (s *scanner) canonical(depth int) (value, error) {
 
 // object passes an object and calls each for its members, with the name in canonical form, quotes included, and where the member
 // begins. Each must pass the value. With sorted, names have to be in ascending order.
-func (s *scanner) object(what string, sorted bool, each func(name value, at int64) error) error {
+//
+// Run, if it is not nil, passes members that it can take as they stand, commas included, between two that go to each. It is given the bytes after
+// a member, where they begin, and that member's name, and returns how many it has passed and the name of the last, with its quotes.
+func (s *scanner) object(what string, sorted bool, run passRun, each func(name value, at int64) error) error {
 	if err := s.take('{', what+": object expected"); err != nil {
 		return err
 	}
-	return s.members(what, sorted, each)
+	return s.members(what, sorted, run, each)
 }
 
+type passRun func(p []byte, at int64, last value) (n int, name value)
+
 // members is object from the first member on, or from any other.
-func (s *scanner) members(what string, sorted bool, each func(name value, at int64) error) error {
+func (s *scanner) members(what string, sorted bool, run passRun, each func(name value, at int64) error) error {
 	var last []byte
 	for first := true; ; first = false {
 		b, err := s.peek()
 		if err != nil {
 			return err
+		}
+		if run != nil && !first {
+			if n, name := run(s.buf, s.offset(), last); n > 0 {
+				last = append(last[:0], name...)
+				s.buf = s.buf[n:]
+				continue
+			}
 		}
 		if b == '}' {
 			s.buf = s.buf[1:]

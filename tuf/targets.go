@@ -89,8 +89,8 @@ func (t *Targets) from(mark int, yield func(TargetFile) bool) error {
 	if t.sorted != nil {
 		file = t.sorted
 	}
-	s := newScanner(file.reader(), t.marks[mark].at)
-	err := s.members("targets", true, func(name value, _ int64) error {
+	s := newScanner(file.reader(1), t.marks[mark].at)
+	err := s.members("targets", true, nil, func(name value, _ int64) error {
 		v, err := s.canonical(3)
 		if err != nil {
 			return err
