@@ -15,7 +15,8 @@ import (
 // smallTags make a small agent. With nethttpomithttp2 it is smaller by 0.4 MB.
 const smallTags = "suitonly"
 
-// TestM6_Size: the SUIT-only agent is small, links no TUF, and does its work over HTTPS.
+// TestM6_Size: the SUIT-only agent is small, links no TUF, and does its work over HTTPS. Decryption of payloads, which it
+// does without, would take it above the limit.
 func TestM6_Size(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the figure is for linux/amd64")

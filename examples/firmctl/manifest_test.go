@@ -50,6 +50,8 @@ func TestManifestRun(t *testing.T) {
 		{"decrypts", []string{"--mac-key", mac, "--kek", kek, "encryption/suit-manifest-aes-kw-content.cbor"}, 0,
 			ran{Result: "ok", Offset: -1, Writes: map[string]written{
 				"706c61696e746578742d6669726d77617265": {30, "36921488fe6680712f734e11f58d87eeb66d4b21a8a1ad3441060814da16d50f"}}}},
+		{"no key to decrypt with", []string{"--mac-key", mac, "encryption/suit-manifest-aes-kw-content.cbor"}, 1,
+			ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 5, Section: "install", Offset: 117, Component: "706c61696e746578742d6669726d77617265"}},
 		{"no identity", []string{"--key", "suit-p256-public.pem", "manifest/example1.cbor"}, 1,
 			ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "shared-sequence", Offset: 82, Component: "00"}},
 		{"a key of another kind", []string{"--mac-key", mac, "manifest/example1.cbor"}, 1,

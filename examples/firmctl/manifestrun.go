@@ -177,7 +177,10 @@ func (f *runFlags) options(d *memdevice.Device, open func([]byte) (*manifest.Ver
 			return o, cli.Usagef("--%s: %v", id.name, err)
 		}
 	}
-	o.Keys, err = recipientKeys(f.keks, f.private)
+	keys, err := recipientKeys(f.keks, f.private)
+	if keys != nil {
+		o.Decrypter = keys
+	}
 	return o, err
 }
 

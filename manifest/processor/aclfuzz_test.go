@@ -59,7 +59,7 @@ func FuzzParametersACL(f *testing.F) {
 			t.Fatal(err)
 		}
 		w := &witness{store: newStore(map[string]string{"00": "A", "01": "BB", "dd": string(child)})}
-		o := processor.Options{Platform: w, Identity: identity, Access: acl, Keys: recipient(), Dependencies: &processor.Dependencies{Floor: noFloor,
+		o := processor.Options{Platform: w, Identity: identity, Access: acl, Decrypter: recipient(), Dependencies: &processor.Dependencies{Floor: noFloor,
 			Open: func(b []byte) (*manifest.Verified, error) { return registry.OpenBytes(b, keys, one(t)) }}}
 		err = startWith(t, v, o, manifest.SectionInstall)
 		for _, got := range w.seen {

@@ -293,7 +293,7 @@ func TestCopyDecrypts(t *testing.T) {
 		info := vector(t, "encryption/suit-encryption-info-aes-kw-"+name+".cbor")
 		s := newStore(map[string]string{"00": "zero", "01": string(vector(t, "encryption/encrypted-payload-aes-kw-"+name+".bin"))})
 		err := runStore(t, s, seq{params(manifest.Parameters{EncryptionInfo: info}), from(1), copyc},
-			processor.Options{Compat: processor.CompatNoDigest, Keys: recipientKeys(t)})
+			processor.Options{Compat: processor.CompatNoDigest, Decrypter: recipientKeys(t)})
 		if want != nil {
 			s.refused(t, err, want)
 		} else if err != nil || string(s.cells["00"].content) != string(vector(t, "encryption/plaintext.bin")) {

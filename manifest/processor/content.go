@@ -134,7 +134,7 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 	}
 	r := WriteRequest{Component: m.id(c), Size: size, Digest: want, Sequence: m.u.m.SequenceNumber,
 		Manifest: m.u.v.Digest(), Metadata: p.Metadata}
-	decrypt, err := m.decrypter(ctx, p.EncryptionInfo, trusted || !want.IsZero())
+	decrypt, err := m.decryption(ctx, p.EncryptionInfo, trusted || !want.IsZero())
 	if err != nil {
 		return nil, err
 	}

@@ -4,84 +4,61 @@
 package processor
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
-	"github.com/firmament-dev/firmament/verify/cose"
+	"github.com/firmament-dev/firmament/verify"
 )
 
-// decrypter returns what makes plaintext out of ciphertext under info, nil if info is. That
+// Decrypter opens payloads that are encrypted for this device. *cose.RecipientKeys (package verify/cose) is one; only a program that
+// names it links ciphers and key agreement.
+//
+// draft-ietf-suit-firmware-encryption-25.
+type Decrypter interface {
+	// Decryption returns decrypt, which makes plaintext of a ciphertext under info, the content of
+	// suit-parameter-encryption-info. It is called before any effect, so it finds out here whether the
+	// device has a key, needs nothing but info, and has no effects itself.
+	//
+	// Decrypt is called once for every attempt at reading the ciphertext, perhaps for several at once. The
+	// reader it returns ends in io.EOF only when all is well with the ciphertext; with authenticated true this says that who made
+	// info made the plaintext, too. It gives an error of the ciphertext's reader on.
+	//
+	// Errors: verify.ErrMalformed, ErrLimit or ErrUnsupported for an info that nobody could use or that the implementation cannot,
+	// which is refused as ErrParameter; verify.ErrAlgorithm for an algorithm that it does not have; verify.ErrKeyUnknown
+	// for an info without a recipient of this device; verify.ErrDecrypt for a key that does not open it,
+	// and for a ciphertext that is not authentic.
+	Decryption(ctx context.Context, info []byte) (decrypt func(ciphertext io.Reader) (io.Reader, error), authenticated bool, err error)
+}
+
+// decryption returns what makes plaintext out of ciphertext under info, nil if info is. That
 // one of the device's keys opens the content key is found here, before any effect. If nothing but the
 // cipher says that the plaintext is the author's, checked is false and the cipher must authenticate.
 //
 // draft-ietf-suit-firmware-encryption-25, sections 5 and 8.
-func (m *machine) decrypter(ctx context.Context, info []byte, checked bool) (func(io.Reader) (io.Reader, error), error) {
+func (m *machine) decryption(ctx context.Context, info []byte, checked bool) (func(io.Reader) (io.Reader, error), error) {
 	if info == nil {
 		return nil, nil
 	}
-	if m.o.Keys == nil {
-		return nil, fmt.Errorf("%w: encrypted payload, and no keys", manifest.ErrUnsupported)
+	if m.o.Decrypter == nil {
+		return nil, fmt.Errorf("%w: encrypted payload, and no decrypter", manifest.ErrUnsupported)
 	}
-	parsed, err := cose.ParseEncryptionInfo(info)
-	if err != nil {
+	decrypt, authenticated, err := m.o.Decrypter.Decryption(ctx, info)
+	switch {
+	case errors.Is(err, verify.ErrMalformed), errors.Is(err, verify.ErrLimit), errors.Is(err, verify.ErrUnsupported):
 		return nil, fmt.Errorf("%w: encryption info: %w", ErrParameter, err)
-	}
-	if !checked && !parsed.Algorithm().Authenticated() {
-		return nil, fmt.Errorf("%w: %v does not authenticate, there is no image digest, and the source has not been matched", ErrParameter, parsed.Algorithm())
-	}
-	info = slices.Clone(info)
-	if _, err := cose.NewDecrypter(ctx, info, m.o.Keys, io.Discard); err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("decrypt: %w", err)
+	case !checked && !authenticated:
+		return nil, fmt.Errorf("%w: a cipher that does not authenticate, there is no image digest, and the source has not been matched", ErrParameter)
 	}
 	return func(ciphertext io.Reader) (io.Reader, error) {
-		p := &plaintext{ciphertext: ciphertext, chunk: make([]byte, plaintextChunk)}
-		var err error
-		if p.decrypter, err = cose.NewDecrypter(ctx, info, m.o.Keys, &p.ready); err != nil {
+		plaintext, err := decrypt(ciphertext)
+		if err != nil {
 			return nil, fmt.Errorf("decrypt: %w", err)
 		}
-		return p, nil
+		return plaintext, nil
 	}, nil
-}
-
-// plaintextChunk is how much ciphertext is decrypted at a time.
-const plaintextChunk = 32 << 10
-
-// plaintext reads what a Decrypter writes. It ends in io.EOF only if that has been closed without
-// an error.
-type plaintext struct {
-	ciphertext io.Reader
-	decrypter  *cose.Decrypter
-	chunk      []byte
-	ready      bytes.Buffer
-	err        error
-}
-
-func (p *plaintext) Read(b []byte) (int, error) {
-	for p.ready.Len() == 0 && p.err == nil {
-		n, err := p.ciphertext.Read(p.chunk)
-		if n > 0 {
-			if _, werr := p.decrypter.Write(p.chunk[:n]); werr != nil {
-				p.err = fmt.Errorf("decrypt: %w", werr)
-				break
-			}
-		}
-		if err != nil && err != io.EOF {
-			p.err = err
-		}
-		if err == io.EOF {
-			p.err = io.EOF
-			if cerr := p.decrypter.Close(); cerr != nil {
-				p.err = fmt.Errorf("decrypt: %w", cerr)
-				break
-			}
-		}
-	}
-	if p.ready.Len() == 0 {
-		return 0, p.err
-	}
-	return p.ready.Read(b)
 }

@@ -166,7 +166,7 @@ func (m *machine) fetchEncrypted(ctx context.Context, c int, r FetchRequest) (fu
 	if r.Dependency {
 		return nil, fmt.Errorf("%w: encrypted dependency", manifest.ErrUnsupported)
 	}
-	decrypt, err := m.decrypter(ctx, info, !r.Digest.IsZero())
+	decrypt, err := m.decryption(ctx, info, !r.Digest.IsZero())
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func TestM1_PublishedExamplesRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := processor.New(t.Context(), v, processor.Options{Platform: s, Keys: recipientKeys(t),
+			p, err := processor.New(t.Context(), v, processor.Options{Platform: s, Decrypter: recipientKeys(t),
 				Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke,
 				Dependencies: &processor.Dependencies{Floor: noFloor,
 					Open: func(b []byte) (*manifest.Verified, error) { return manifest.OpenBytes(b, keys, one(t)) }}})

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/firmament-dev/firmament/manifest"
-	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // Options configure a Processor.
@@ -42,8 +41,9 @@ type Options struct {
 	// dependencies is refused.
 	Dependencies *Dependencies
 
-	// Keys are the device's keys for encrypted payloads. Nil: a manifest with one is refused.
-	Keys *cose.RecipientKeys
+	// Decrypter has the device's keys for encrypted payloads. Nil: a manifest with one is refused with
+	// manifest.ErrUnsupported, before the first effect.
+	Decrypter Decrypter
 
 	// Access says who may do what with which component. Nil: whoever satisfies the
 	// policy of manifest.Open may do everything that the platform can.

@@ -504,7 +504,7 @@ func (w world) store() *store {
 
 // options are those of a processor for the world.
 func (w world) options(tb testing.TB, s *store, parallel int) processor.Options {
-	return processor.Options{Platform: s, Identity: identity, Keys: recipient(), Limits: processor.Limits{Parallel: parallel},
+	return processor.Options{Platform: s, Identity: identity, Decrypter: recipient(), Limits: processor.Limits{Parallel: parallel},
 		Dependencies: &processor.Dependencies{
 			Open: func(b []byte) (*manifest.Verified, error) {
 				return registry.OpenBytes(b, keySet(tb, signer.Public()), one(tb))

@@ -65,8 +65,11 @@
 //
 // A payload is decrypted and encrypted while it comes ([Decrypter], [Encrypter]), with 32 KiB in memory whatever its
 // size and algorithm. So plaintext leaves before the tag has been seen; [Decrypter] says what
-// that asks of the receiver. [Decrypt] holds a whole payload, and gives out nothing that is
+// that asks of the receiver, and [RecipientKeys.Decryption] does the same to readers, for package
+// manifest/processor. [Decrypt] holds a whole payload, and gives out nothing that is
 // not authenticated if the algorithm can tell.
+//
+// A program that only calls [Verify] links none of this: no cipher, no key wrap, no key agreement.
 //
 // # Limits
 //

@@ -74,7 +74,10 @@ func parseEncrypt(info, tag []byte, context string) (*EncryptionInfo, error) {
 	if err := i.readContent(h, context); err != nil {
 		return nil, fmt.Errorf("encryption info: %w", err)
 	}
-	if i.recipients, err = readRecipients(items[3]); err != nil {
+	if i.recipients, err = readRecipients(items[3]); err == nil {
+		err = readAgreements(i.recipients)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("encryption info: %w", err)
 	}
 	return i, nil

@@ -10,6 +10,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
@@ -211,6 +212,24 @@ func TestMacRecipients(t *testing.T) {
 	if sig, err := cose.VerifyMac(makeMac(t, cose.Recipient{KID: []byte("a"), Wrapper: k128}), payload,
 		keySet(t, verify.Entry{KID: []byte("a"), Secret: k128, Revoked: true})); !errors.Is(err, verify.ErrKeyRevoked) || sig.Verified() {
 		t.Errorf("revoked wrapper: %v", err)
+	}
+}
+
+// A point that a stranger has chosen is only looked at by who has a key to agree with.
+func TestMacOffTheCurve(t *testing.T) {
+	device := testkeys.ECDH(1)
+	block := makeMac(t, cose.Recipient{Public: device.PublicKey()})
+	x := []byte{0x21, 0x58, 0x20} // of the ephemeral key
+	before, after, ok := bytes.Cut(block, x)
+	if !ok {
+		t.Fatal("no ephemeral key")
+	}
+	bad := slices.Concat(before, x, []byte{after[0] ^ 1}, after[1:])
+	if err := cose.CheckMac(t.Context(), bad, payload, recipientKeys(t, cose.RecipientKey{Exchange: device})); !errors.Is(err, verify.ErrMalformed) {
+		t.Errorf("CheckMac: %v", err)
+	}
+	if _, err := cose.VerifyMac(bad, payload, keySet(t, verify.Entry{Secret: testkeys.KeyWrapper(1, 16)})); !errors.Is(err, verify.ErrAlgorithm) {
+		t.Errorf("VerifyMac: %v", err)
 	}
 }
 

@@ -67,7 +67,7 @@ func (a RecipientAlgorithm) agreed() RecipientAlgorithm {
 	return 0
 }
 
-// recipient is a decoded COSE_recipient. One that demands what this package does not do is kept
+// recipient is a decoded COSE_recipient, ephemeral and salt by readAgreements. One that demands what this package does not do is kept
 // with the reason in unusable: it is for somebody else.
 type recipient struct {
 	headers
@@ -156,9 +156,22 @@ func (r *recipient) readAlgorithm(isProtected bool) error {
 		if !isProtected {
 			return fmt.Errorf("%v in the unprotected header: %w", r.alg, verify.ErrAlgorithm)
 		}
-		return r.readAgreement()
+		return nil
 	}
 	r.unusable = fmt.Errorf("%v: %w", r.alg, verify.ErrAlgorithm)
+	return nil
+}
+
+// readAgreements reads what ECDH-ES needs. It is apart, as evidence of origin never does: who only
+// verifies works with no point of a curve that a stranger has chosen, and does not link that.
+func readAgreements(recipients []recipient) error {
+	for i := range recipients {
+		if r := &recipients[i]; r.alg.agreed() != 0 && r.unusable == nil {
+			if err := r.readAgreement(); err != nil {
+				return fmt.Errorf("recipient %d: %w", i, err)
+			}
+		}
+	}
 	return nil
 }
 

@@ -179,6 +179,9 @@ func searchSecret(sig *verify.Signature, r recipient, keys *verify.KeySet, check
 // those of VerifyMac0 and Decrypt.
 func CheckMac(ctx context.Context, block, detached []byte, keys *RecipientKeys) error {
 	m, err := parseMac(block, tagMac)
+	if err == nil {
+		err = readAgreements(m.recipients)
+	}
 	if err != nil {
 		return fmt.Errorf("mac: %w", err)
 	}
