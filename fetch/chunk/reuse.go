@@ -54,11 +54,16 @@ func NewReuse(origin fetch.Source, uri string, index *Index, seeds ...Seed) *Reu
 		order[n] = int32(n)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return bytes.Compare(index.ids[a][:], index.ids[b][:]) })
+	seen := make([]bool, index.Chunks()) // by the first place in order with a name: images are full of zeros, and each of those chunks in one is each of those in the other
 	for i := range r.seeds {
 		s := &r.seeds[i]
 		for n := range s.Index.Chunks() {
 			offset, length, id := s.Index.Chunk(n)
-			at, _ := slices.BinarySearchFunc(order, id, func(n int32, id [32]byte) int { return bytes.Compare(index.ids[n][:], id[:]) })
+			at, found := slices.BinarySearchFunc(order, id, func(n int32, id [32]byte) int { return bytes.Compare(index.ids[n][:], id[:]) })
+			if !found || seen[at] {
+				continue
+			}
+			seen[at] = true
 			for ; at < len(order) && index.ids[order[at]] == id; at++ {
 				wanted := int(order[at])
 				if _, want, _ := index.Chunk(wanted); r.where[wanted].seed == nil && want == length {

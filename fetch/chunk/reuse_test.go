@@ -6,6 +6,8 @@ package chunk_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io"
 	"testing"
@@ -172,5 +174,29 @@ func TestReuseFromAnyOffset(t *testing.T) {
 	}
 	if _, err := io.ReadAll(s.Body); !errors.Is(err, fetch.ErrRange) && !errors.Is(err, fetch.ErrTransport) {
 		t.Errorf("origin too short: %v", err)
+	}
+}
+
+// An image may be nothing but one chunk, again and again, and so may a seed: looking up each of the one in all of the other would not end before the test's
+// time does.
+func TestNET_12_ReuseOfOneChunk(t *testing.T) {
+	const chunks, size = 1 << 20, 16 << 10
+	b := make([]byte, 0, 40*(chunks+3))
+	for _, v := range []uint64{48, 0x96824d9c7b129ff9, 0x9000000000000000, size, size, size, 1<<64 - 1, 0xe75b9e112f17417d} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	id := sha256.Sum256(make([]byte, size))
+	for n := range uint64(chunks) {
+		b = append(binary.LittleEndian.AppendUint64(b, (n+1)*size), id[:]...)
+	}
+	for _, v := range []uint64{0, 0, 48, 16 + 40*(chunks+1), 0x4b4f050e5549ecd1} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	x, err := chunk.ReadIndex(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing := chunk.NewReuse(nil, "u", x, chunk.Seed{Index: x}, chunk.Seed{Index: x}).Missing(); missing != 0 {
+		t.Errorf("%d bytes missing", missing)
 	}
 }
