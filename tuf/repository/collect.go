@@ -266,15 +266,8 @@ func (c *collector) targets(ctx context.Context, name string, role tuf.Role, f f
 	if role == tuf.RoleSnapshot || role == tuf.RoleTimestamp {
 		return nil
 	}
-	var t struct {
-		Signed struct {
-			Targets map[string]struct {
-				Length int64
-				Hashes map[string]string
-				Custom json.RawMessage
-			}
-		}
-	}
+	var t, signed map[string]json.RawMessage // maps, because a struct's members take names in other letters, too
+	var targets map[string]map[string]json.RawMessage
 	err := c.decode(ctx, name, &t)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it was listed, and is gone: it refers to nothing any more
@@ -282,10 +275,20 @@ func (c *collector) targets(ctx context.Context, name string, role tuf.Role, f f
 	if err != nil {
 		return err
 	}
-	for path, entry := range t.Signed.Targets {
-		file := tuf.TargetFile{Path: path, Length: entry.Length, Custom: entry.Custom}
+	if err = json.Unmarshal(t["signed"], &signed); err == nil {
+		err = json.Unmarshal(signed["targets"], &targets)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: %v", name, tuf.ErrMalformed, err)
+	}
+	for path, entry := range targets {
+		file := tuf.TargetFile{Path: path, Custom: entry["custom"]}
+		var hashes map[string]string
+		if err := errors.Join(json.Unmarshal(entry["length"], &file.Length), json.Unmarshal(entry["hashes"], &hashes)); err != nil {
+			return fmt.Errorf("%s: target %.200q: %w: %v", name, path, tuf.ErrMalformed, err)
+		}
 		for _, h := range []verify.Hash{verify.SHA256, verify.SHA512, verify.SHA384} {
-			sum, err := hex.DecodeString(entry.Hashes[h.String()])
+			sum, err := hex.DecodeString(hashes[h.String()])
 			if err != nil {
 				return fmt.Errorf("%s: target %.200q: %w: %v", name, path, tuf.ErrMalformed, err)
 			}
