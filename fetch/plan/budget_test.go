@@ -213,3 +213,25 @@ func TestRate(t *testing.T) {
 		})
 	}
 }
+
+// A patch that breaks off at one place, however often it is asked for, while the server delivers everything else: the payload comes whole.
+func TestNET_12_PatchCutForGood(t *testing.T) {
+	w := newWorld(t)
+	w.offer().Index = nil
+	w.storage = store()
+	patch := w.files["payloads/patch"]
+	broken := int64(len(patch) * 2 / 3)
+	w.source.body = func(uri string, offset int64, rest []byte) io.Reader {
+		if uri != "payloads/patch" || offset+int64(len(rest)) <= broken {
+			return nil
+		}
+		return io.MultiReader(bytes.NewReader(rest[:max(0, broken-offset)]), errorReader{errDown})
+	}
+	s, err := w.fetch()
+	must(t, err)
+	w.check(true)
+	wantFallback(t, s, fetch.WayDelta, fetch.ErrTransport)
+	if s.Way != fetch.WayFull || s.Network > int64(len(patch))+w.fullCost() {
+		t.Errorf("by %v, %d bytes", s.Way, s.Network)
+	}
+}

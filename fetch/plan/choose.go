@@ -190,5 +190,5 @@ func (w fullWay) way() fetch.Way                                { return fetch.W
 func (w fullWay) cost(at int64) int64                           { return w.r.res.Size - at }
 func (w fullWay) least(at int64) int64                          { return w.cost(at) }
 func (w fullWay) prepare(context.Context) (fetch.Source, error) { return w.r.net, nil }
-func (w fullWay) left(error) error                              { return nil }
+func (w fullWay) left(context.Context, error) error             { return nil }
 func (w fullWay) reused(int64) int64                            { return 0 }

@@ -99,7 +99,7 @@ func (w *chunksWay) prepare(ctx context.Context) (fetch.Source, error) {
 
 func (w *chunksWay) reused(int64) int64 { return w.reuse.Stats().Reused }
 
-func (w *chunksWay) left(error) error { return w.broken }
+func (w *chunksWay) left(context.Context, error) error { return w.broken }
 
 // A chunkOrigin is where missing chunks come from. A server that answers every range with the whole file would make them dearer than the payload.
 type chunkOrigin chunksWay

@@ -4,10 +4,12 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/delta"
@@ -47,7 +49,7 @@ func (w *deltaWay) prepare(context.Context) (fetch.Source, error) {
 func (w *deltaWay) reused(made int64) int64 { return made }
 
 // left says why the way is to be left after err. When the connection failed it stays the cheapest, unless the server answered, or serves everything else.
-func (w *deltaWay) left(err error) error {
+func (w *deltaWay) left(ctx context.Context, err error) error {
 	w.file.close()
 	var status *fetch.StatusError
 	switch {
@@ -57,10 +59,24 @@ func (w *deltaWay) left(err error) error {
 		return w.damaged // the writer's patience ended first
 	case w.trouble == nil || !errors.Is(err, w.trouble):
 		return nil
-	case errors.As(err, &status), w.file.got == 0 && w.r.net.total() > 0:
+	case errors.As(err, &status), w.file.got == 0 && w.r.net.total() > 0, w.served(ctx):
 		return err
 	}
 	return nil
+}
+
+// served reports whether the beginning of the payload comes, so that it is not the connection that fails, but the patch.
+func (w *deltaWay) served(ctx context.Context) bool {
+	ctx, stop := context.WithTimeout(ctx, cmp.Or(w.r.o.ResponseTimeout, 30*time.Second))
+	defer stop()
+	n := min(fetch.PageSize, w.r.res.Size)
+	f := &remoteFile{net: w.r.net, uri: w.r.res.URI, size: w.r.res.Size, ctx: ctx}
+	body, err := f.open(0, n)
+	if err != nil {
+		return false
+	}
+	_, err = f.fill(body, make([]byte, n))
+	return errors.Join(err, body.Close()) == nil
 }
 
 // Open implements fetch.Source.

@@ -92,7 +92,7 @@ type way interface {
 	// prepare does what takes time, and returns the source that the writer is to read from.
 	prepare(ctx context.Context) (fetch.Source, error)
 	// left returns why another way is to be tried after the writer failed with err, nil if that would not help.
-	left(err error) error
+	left(ctx context.Context, err error) error
 	// reused is how many bytes came from images at hand, of those that the way made.
 	reused(made int64) int64
 }
@@ -178,7 +178,7 @@ func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) 
 	if err == nil {
 		return nil, nil
 	}
-	return w.left(err), err
+	return w.left(ctx, err), err
 }
 
 // leave notes why a way is not taken. That there was nothing to save is no fault.
