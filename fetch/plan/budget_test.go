@@ -235,3 +235,30 @@ func TestNET_12_PatchCutForGood(t *testing.T) {
 		t.Errorf("by %v, %d bytes", s.Way, s.Network)
 	}
 }
+
+// A way that cannot even be prepared does not hide where the download was taken up: whoever reads the medium back goes by it.
+func TestResumedBehindBadIndex(t *testing.T) {
+	w := newWorld(t)
+	w.offer().Deltas = nil
+	w.storage = store()
+	w.files["payloads/index"][100] ^= 1
+	w.source.body = func(uri string, _ int64, rest []byte) io.Reader {
+		if uri != "payloads/new" {
+			return nil
+		}
+		w.source.trouble = func(string) error { return errDown }
+		return io.MultiReader(bytes.NewReader(rest[:len(rest)/2]), errorReader{errDown})
+	}
+	if _, err := w.fetch(); !errors.Is(err, fetch.ErrTransport) {
+		t.Fatal(err)
+	}
+	w.source.trouble, w.source.body = nil, nil
+	w.sink = w.sink.restart()
+	s, err := w.fetch()
+	must(t, err)
+	w.check(true)
+	wantFallback(t, s, fetch.WayChunks, fetch.ErrDigest)
+	if s.ResumedFrom == 0 || s.Fetched != w.res.Size-s.Kept+s.Discarded {
+		t.Errorf("from %d on, %d bytes fetched, %d kept, %d discarded, of %d", s.ResumedFrom, s.Fetched, s.Kept, s.Discarded, w.res.Size)
+	}
+}

@@ -111,7 +111,7 @@ func (r *run) fetch(ctx context.Context) error {
 			return err
 		}
 	}
-	for first := true; ; first = false {
+	for {
 		w, err := r.choose(ctx)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (r *run) fetch(ctx context.Context) error {
 		source, err := w.prepare(ctx)
 		if err == nil {
 			var why error
-			if why, err = r.take(ctx, w, source, first); err == nil || why == nil {
+			if why, err = r.take(ctx, w, source); err == nil || why == nil {
 				return err
 			}
 			err = why
@@ -155,7 +155,7 @@ func (r *run) sinkOffset() int64 {
 }
 
 // take lets the writer go on with w. why is set if another way is to be tried.
-func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) (why, err error) {
+func (r *run) take(ctx context.Context, w way, source fetch.Source) (why, err error) {
 	o := r.o
 	o.Source = source
 	if w.way() != fetch.WayFull {
@@ -165,6 +165,7 @@ func (r *run) take(ctx context.Context, w way, source fetch.Source, first bool) 
 	if err != nil {
 		return nil, err
 	}
+	first := r.stats.Way == fetch.WayNone
 	r.stats.Way = w.way()
 	s, err := f.Fetch(ctx, r.res, r.sink)
 	if r.stats.Fetched += s.Fetched; first {
