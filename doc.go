@@ -15,6 +15,7 @@
 //	tuf/client            find what a repository offers, against replay, freeze and mix-up
 //	tuf/client/bundle     repositories in one file or one directory
 //	tuf/repository        publish, by several people and processes; ceremonies, garbage collection
+//	tuf/repository/storagetest  contract test for a storage of your own
 //	tuf/tuftest           a repository for tests, right or wrong in any way
 //	tuf/clienttest        what a TUF client has to answer, as tests for any client
 //	verify                digests, keys, key sets, policies, evidence, counters, signers

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
@@ -30,12 +31,19 @@ func readIndex(name string) (*chunk.Index, error) {
 	return x, err
 }
 
+func validChunkSize(n int64) bool {
+	return n >= fetch.MinChunkSize && n <= fetch.MaxChunkSize && n&(n-1) == 0
+}
+
 func makeChunks(_ context.Context, c *call) error {
 	size := c.fs.Int64("chunk-size", fetch.DefaultChunkSize, "bytes of each verified chunk: a power of two, 16 KiB to 4 MiB")
-	out := c.fs.String("out", "", "name for the digests (default: IMAGE.chunks); the index is beside it as .caibx")
+	out := c.fs.String("out", "", "name for the digests (default: IMAGE.chunks); the index is beside it, with .caibx instead of .chunks")
 	store := c.fs.String("store", "", "casync chunk store (.castr) to put the image's chunks into")
 	if err := c.parse(); err != nil {
 		return err
+	}
+	if !validChunkSize(*size) {
+		return cli.Usagef("--chunk-size is %d, want a power of two from %d to %d", *size, fetch.MinChunkSize, fetch.MaxChunkSize)
 	}
 	f, length, err := cli.OpenFile(c.args[0], "an image")
 	if err != nil {
@@ -56,7 +64,8 @@ func makeChunks(_ context.Context, c *call) error {
 	if err := os.WriteFile(*out, pages, 0o644); err != nil {
 		return err
 	}
-	index, err := os.Create(*out + ".caibx")
+	indexName := strings.TrimSuffix(*out, ".chunks") + ".caibx"
+	index, err := os.Create(indexName)
 	if err != nil {
 		return err
 	}
@@ -73,10 +82,10 @@ func makeChunks(_ context.Context, c *call) error {
 	}
 	if c.json {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "root": fmt.Sprintf("%x", root.Bytes()), "size": length, "chunk_size": *size,
-			"pages": *out, "index": *out + ".caibx", "index_chunks": x.Chunks()})
+			"pages": *out, "index": indexName, "index_chunks": x.Chunks()})
 	}
-	_, err = fmt.Fprintf(c.people, "root %x, to be signed with size %d and chunk size %d\n  %s  digests\n  %s.caibx  index of %s\n",
-		root.Bytes(), length, *size, *out, *out, cli.Count(int64(x.Chunks()), "chunk"))
+	_, err = fmt.Fprintf(c.people, "root %x, to be signed with size %d and chunk size %d\n  %s  digests\n  %s  index of %s\n",
+		root.Bytes(), length, *size, *out, indexName, cli.Count(int64(x.Chunks()), "chunk"))
 	return err
 }
 

@@ -252,7 +252,11 @@ func status(ctx context.Context, c *call) error {
 		}{"ok", p.Config.Releases, d})
 	}
 	for _, r := range p.Config.Releases {
-		fmt.Fprintf(c.people, "release %d (%s) %s: %d bytes, %s\n", r.Sequence, r.Version, r.Time.Format("2006-01-02 15:04"), r.Size, r.Digest)
+		note := ""
+		if !r.Published {
+			note = ", not published: that was cut off"
+		}
+		fmt.Fprintf(c.people, "release %d (%s) %s: %d bytes, %s%s\n", r.Sequence, r.Version, r.Time.Format("2006-01-02 15:04"), r.Size, r.Digest, note)
 	}
 	_, err = fmt.Fprintf(c.people, "device: slot %s runs, %s, state %s\n", d.Slot, d.AcceptedText(), d.State)
 	return err

@@ -53,6 +53,9 @@ func makeDelta(ctx context.Context, c *call) error {
 	if *out == "" {
 		return cli.Usagef("--out is missing")
 	}
+	if largest < delta.MinFrameSize || largest > delta.MaxFrameSize {
+		return cli.Usagef("--frame-size is %d, want %d to %d", largest, delta.MinFrameSize, delta.MaxFrameSize)
+	}
 	debug.SetGCPercent(5) // what is held is mostly two large arrays without pointers
 	old, image, done, err := openImages(*oldName, *newName)
 	if err != nil {
@@ -62,6 +65,7 @@ func makeDelta(ctx context.Context, c *call) error {
 	var info delta.Info
 	for frame := int64(largest); ; frame /= 2 { // smaller frames need less memory
 		if frame < delta.MinFrameSize {
+			_ = os.Remove(*out + ".part")
 			return cli.Usagef("--memory-limit is %d, this patch needs %d", int64(limit), info.Memory)
 		}
 		bar := cli.NewBar(c.people, "make")
@@ -104,7 +108,10 @@ func writeDelta(ctx context.Context, old, image *io.SectionReader, out string, o
 		return delta.Info{}, err
 	}
 	info, err := delta.Make(ctx, old, image, f, o)
-	return info, errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(out + ".part")
+	}
+	return info, err
 }
 
 func applyDelta(ctx context.Context, c *call) error {

@@ -11,7 +11,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
@@ -52,6 +54,22 @@ func (f *fetchFlags) resource() (fetch.Resource, error) {
 	if len(f.urls) == 0 || f.size < 1 {
 		return res, cli.Usagef("--url and --size are required")
 	}
+	for _, u := range f.urls {
+		if !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") {
+			return res, cli.Usagef("--url is %.80q, want http:// or https://", u)
+		}
+	}
+	for name, n := range map[string]int64{"rate": f.rate, "max-bytes": f.most} {
+		if n < 0 {
+			return res, cli.Usagef("--%s is %d, want 0 or more", name, n)
+		}
+	}
+	if f.parallel < 1 || f.parallel > 8 {
+		return res, cli.Usagef("--parallel is %d, want 1 to 8", f.parallel)
+	}
+	if f.parallel > 1 && f.root == "" {
+		return res, cli.Usagef("--parallel needs --root: without it the file is read in one stream")
+	}
 	digest, err := verify.ParseDigest("sha256:" + f.digest)
 	if err != nil {
 		return res, cli.Usagef("--sha256 is %.80q, want 64 hexadecimal digits", f.digest)
@@ -61,6 +79,9 @@ func (f *fetchFlags) resource() (fetch.Resource, error) {
 		root, err := verify.ParseDigest("sha256:" + f.root)
 		if err != nil {
 			return res, cli.Usagef("--root is %.80q, want 64 hexadecimal digits", f.root)
+		}
+		if !validChunkSize(f.chunk) {
+			return res, cli.Usagef("--chunk-size is %d, want a power of two from %d to %d", f.chunk, fetch.MinChunkSize, fetch.MaxChunkSize)
 		}
 		res.Chunks = &fetch.Chunks{Root: root, Size: f.chunk}
 	}
@@ -72,21 +93,21 @@ func (f *fetchFlags) resource() (fetch.Resource, error) {
 
 func fetchFile(ctx context.Context, c *call) error {
 	var f fetchFlags
-	c.fs.Var(&f.urls, "url", "where the file is; more of them are mirrors")
+	c.fs.Var(&f.urls, "url", "where the file is, http or https (required); more of them are mirrors")
 	c.fs.StringVar(&f.digest, "sha256", "", "digest of the file, 64 hexadecimal digits (required)")
 	c.fs.Int64Var(&f.size, "size", 0, "bytes of the file (required)")
 	c.fs.StringVar(&f.root, "root", "", "signed root of its chunk digests, which are at the URL + .chunks; without it only the whole is verified")
 	c.fs.Int64Var(&f.chunk, "chunk-size", fetch.DefaultChunkSize, "bytes of each chunk under --root")
 	c.fs.StringVar(&f.index, "index", "", "index of the file (.caibx), at hand; it need not be trusted")
 	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated")
-	c.fs.Int64Var(&f.rate, "rate", 0, "bytes per second at most")
-	c.fs.Int64Var(&f.most, "max-bytes", 0, "bytes to take from the network at most, page file included")
+	c.fs.Int64Var(&f.rate, "rate", 0, "bytes per second at most (default: no limit)")
+	c.fs.Int64Var(&f.most, "max-bytes", 0, "bytes to take from the network at most, page file included (default: no limit)")
 	c.fs.IntVar(&f.parallel, "parallel", 1, "ranges to fetch at a time under --root, at most 8")
 	c.fs.StringVar(&f.out, "out", "", "file to make (required); it appears when it is right")
 	if err := c.parse(); err != nil {
 		return err
 	}
-	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Refused, Next: "allow more with --max-bytes; what arrived is kept"})
+	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Trouble, Next: "allow more with --max-bytes; what arrived is kept"})
 	res, err := f.resource()
 	if err != nil {
 		return err
@@ -101,7 +122,7 @@ func fetchFile(ctx context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, out)
 	}
-	_, err = fmt.Fprintf(c.people, "%s: %d bytes fetched, %d reused, %d requests, resumed from %d\n", out.Out, out.Fetched, out.Reused, out.Requests, out.Resumed)
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes fetched, %d reused, %s, resumed from %d\n", out.Out, out.Fetched, out.Reused, cli.Count(out.Requests, "request"), out.Resumed)
 	return err
 }
 
@@ -144,6 +165,10 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	o.OnProgress = func(p fetch.Progress) { bar.SetRate(p.Done, p.Total, p.Rate, p.Left) }
 	found := min(part.kept.Load(), res.Size)
 	f.built = found > 0
+	o.OnRetry = func(r fetch.Retry) {
+		bar.Done()
+		fmt.Fprintf(c.people, "trying again in %v: %v\n", r.Wait.Round(100*time.Millisecond), r.Err)
+	}
 	fetcher, err := fetch.New(o)
 	if err != nil {
 		return out, err

@@ -102,13 +102,13 @@ func TestFetchChunkDelta(t *testing.T) {
 	made := firmctl(t, 0, "chunk", "make", in("new"), "--chunk-size", "16384")
 	root := made["root"].(string)
 	firmctl(t, 0, "chunk", "verify", in("new"), "--chunk-size", "16384", "--root", root)
-	firmctl(t, 0, "chunk", "info", in("new.chunks.caibx"))
-	firmctl(t, 0, "chunk", "extract", in("new.chunks.caibx"), "--seed", in("new"), "--out", in("copy"))
+	firmctl(t, 0, "chunk", "info", in("new.caibx"))
+	firmctl(t, 0, "chunk", "extract", in("new.caibx"), "--seed", in("new"), "--out", in("copy"))
 	wantFile(t, in("copy"), image)
-	firmctl(t, 2, "chunk", "extract", in("new.chunks.caibx"), "--seed", in("old"), "--out", in("none"))
+	firmctl(t, 2, "chunk", "extract", in("new.caibx"), "--seed", in("old"), "--out", in("none"))
 
 	// The first mirror is broken, the old image is a seed.
-	out := firmctl(t, 0, append(basic, "--url", url+"new", "--index", in("new.chunks.caibx"), "--seed", in("old"), "--root", root, "--chunk-size", "16384")...)
+	out := firmctl(t, 0, append(basic, "--url", url+"new", "--index", in("new.caibx"), "--seed", in("old"), "--root", root, "--chunk-size", "16384")...)
 	wantFile(t, in("out"), image)
 	if got := out["bytes_fetched"].(float64); got > 200_000 || out["bytes_reused"].(float64) < 900_000 {
 		t.Errorf("with a seed: %v", out)
@@ -116,8 +116,12 @@ func TestFetchChunkDelta(t *testing.T) {
 	put(t, in("bad"), append(bytes.Clone(image[:len(image)-1]), 1))
 	put(t, in("bad.chunks"), nil)
 	firmctl(t, 1, "fetch", "--url", url+"bad", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("never"))
-	firmctl(t, 1, append(basic, "--max-bytes", "1000")...)
-	for _, name := range []string{"never", "none"} {
+	firmctl(t, 3, append(basic, "--max-bytes", "1000")...)
+	for _, wrong := range [][]string{{"--parallel", "2"}, {"--parallel", "9", "--root", root}, {"--max-bytes", "-1"}, {"--rate", "-1"}, {"--url", "file:///new"},
+		{"--root", root, "--chunk-size", "5"}} {
+		firmctl(t, 2, append(basic, wrong...)...)
+	}
+	for _, name := range []string{"never", "none", "never.part"} {
 		if _, err := os.Stat(in(name)); err == nil {
 			t.Errorf("%s appeared", name)
 		}
@@ -131,6 +135,11 @@ func TestFetchChunkDelta(t *testing.T) {
 	}
 	firmctl(t, 0, "delta", "apply", "--old", in("old"), "--patch", in("patch"), "--digest", patch["digest"].(string), "--out", in("applied"))
 	wantFile(t, in("applied"), image)
+	firmctl(t, 2, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("small"), "--frame-size", "5")
+	firmctl(t, 2, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("small"), "--memory-limit", "5")
+	if left, _ := filepath.Glob(in("small*")); left != nil {
+		t.Errorf("left behind: %v", left)
+	}
 	firmctl(t, 2, "delta", "apply", "--old", in("new"), "--patch", in("patch"), "--out", in("never"))
 	firmctl(t, 1, "delta", "apply", "--old", in("old"), "--patch", in("patch"), "--digest", strings.Repeat("0", 64), "--out", in("never"))
 }

@@ -115,7 +115,7 @@ func TestM2_FetchKilled(t *testing.T) {
 		bound int64
 	}{
 		{"whole", nil, chunk + checkpointEvery},
-		{"index", []string{"--index", image + ".chunks.caibx"}, chunk + checkpointEvery},
+		{"index", []string{"--index", image + ".caibx"}, chunk + checkpointEvery},
 		{"chunks", []string{"--root", root}, chunk + checkpointEvery},
 		{"parallel", []string{"--root", root, "--parallel", "3"}, 3*chunk + checkpointEvery},
 	} {

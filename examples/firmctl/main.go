@@ -9,6 +9,9 @@
 //	firmctl refresh DIR                     sign the timestamp and what else is due once more
 //	firmctl serve DIR                       serve the repository on http://127.0.0.1:8080
 //	firmctl status DIR                      what was released, what the first device runs
+//	firmctl fetch                           download a file, verified; running it again resumes
+//	firmctl chunk COMMAND                   chunk digests and indexes of an image: make, info, verify, extract
+//	firmctl delta COMMAND                   patches between two images: make, apply
 //	firmctl manifest COMMAND                create, sign, attach, sever, inspect, verify, encrypt, run or report on
 //	                                        SUIT envelopes: firmctl manifest -h
 //	firmctl repo COMMAND                    the TUF repository by itself: publish, delegate, rotate keys, sign by several
@@ -18,13 +21,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -56,17 +59,27 @@ type call struct {
 }
 
 func commands() []command {
-	return []command{
+	return append([]command{
 		{"init", "DIR", "make keys, a repository and a device folder", initProduct},
 		{"release", "DIR IMAGE", "sign and publish IMAGE as the next release", release},
 		{"refresh", "DIR", "sign the timestamp and what else is due once more", refresh},
 		{"serve", "DIR", "serve the repository over HTTP", serve},
 		{"status", "DIR", "what was released, what the first device runs", status},
 		{"fetch", "", "download a file, verified; running it again resumes", fetchFile},
+	}, append(chunkCommands(), deltaCommands()...)...)
+}
+
+func chunkCommands() []command {
+	return []command{
 		{"chunk make", "IMAGE", "write the chunk digests and the index of an image", makeChunks},
 		{"chunk info", "INDEX", "what an index (.caibx) says", chunkInfo},
 		{"chunk verify", "IMAGE", "compare an image with its signed chunk digests", verifyChunks},
 		{"chunk extract", "INDEX", "make an image out of chunks that other files hold", extractChunks},
+	}
+}
+
+func deltaCommands() []command {
+	return []command{
 		{"delta make", "", "write the patch from one image to another", makeDelta},
 		{"delta apply", "", "make an image out of another one and a patch", applyDelta},
 	}
@@ -91,23 +104,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			usage(stdout)
 			return nil
 		}
+		switch args[0] {
+		case "chunk":
+			return runGroup(ctx, "chunk", chunkCommands(), args[1:], asJSON, stdout, stderr)
+		case "delta":
+			return runGroup(ctx, "delta", deltaCommands(), args[1:], asJSON, stdout, stderr)
+		}
 		for _, c := range commands() {
-			if rest, ok := c.match(args); ok {
-				return c.call(ctx, rest, asJSON, stdout, stderr)
+			if c.name == args[0] {
+				return c.call(ctx, args[1:], asJSON, stdout, stderr)
 			}
 		}
 		usage(stderr)
 		return cli.Usagef("firmctl has no command %q", args[0])
 	})
-}
-
-// match reports whether args begin with the command's name, one word or two, and returns the rest.
-func (c command) match(args []string) ([]string, bool) {
-	words := strings.Fields(c.name)
-	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
-		return nil, false
-	}
-	return args[len(words):], true
 }
 
 func usage(w io.Writer) {
@@ -124,7 +134,7 @@ func (c command) call(ctx context.Context, args []string, asJSON bool, stdout, s
 	k := &call{fs: flag.NewFlagSet("firmctl "+c.name, flag.ContinueOnError), json: asJSON, stdout: stdout, people: stdout}
 	k.fs.SetOutput(stdout) // for -h; errors are printed in one place
 	k.fs.Usage = func() {
-		fmt.Fprintf(stdout, "usage: firmctl %s %s [flags]\n%s\n", c.name, c.args, c.what)
+		fmt.Fprintf(stdout, "usage: firmctl %s [flags]\n%s\n", strings.TrimSuffix(c.name+" "+c.args, " "), c.what)
 		k.fs.PrintDefaults()
 	}
 	k.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
@@ -140,7 +150,7 @@ func (c command) call(ctx context.Context, args []string, asJSON bool, stdout, s
 			want--
 		}
 		if len(k.args) < want || len(k.args) > want && !many {
-			return cli.Usagef("firmctl %s takes %s, got %q", c.name, c.args, k.args)
+			return cli.Usagef("firmctl %s takes %s, got %q", c.name, cmp.Or(c.args, "flags only"), k.args)
 		}
 		return nil
 	}

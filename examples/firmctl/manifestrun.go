@@ -59,8 +59,8 @@ func runManifest(ctx context.Context, c *call) error {
 	fs.StringVar(&f.class, "class-id", "", "the device's class UUID")
 	fs.StringVar(&f.device, "device-id", "", "the device's own UUID")
 	fs.Var(&f.sections, "section", "section to run; may be given several times (default: those present, in order)")
-	fs.Var(&f.payloads, "payload", "URI=FILE, what a fetch finds")
-	fs.Var(&f.content, "component", "ID=FILE, what a component holds at first")
+	fs.Var(&f.payloads, "payload", "URI=FILE, what a fetch finds; may be given several times")
+	fs.Var(&f.content, "component", "ID=FILE, what a component holds at first; may be given several times")
 	fs.StringVar(&f.report, "report", "", "file for the device's report")
 	fs.StringVar(&f.reportKey, "report-key", "", "PRIV.pem that the device signs its report with")
 	fs.StringVar(&f.reportMAC, "report-mac-key", "", "HMAC-256 key in hexadecimal that it seals the report with instead")
@@ -114,7 +114,7 @@ func runManifest(ctx context.Context, c *call) error {
 	if c.json {
 		err = cli.PrintJSON(c.stdout, out)
 	} else {
-		_, err = fmt.Fprintf(c.people, "%s: %d components written to %s\n", out.Result, len(out.Writes), f.out)
+		_, err = fmt.Fprintf(c.people, "%s: %s written to %s\n", out.Result, cli.Count(int64(len(out.Writes)), "component"), f.out)
 	}
 	if err != nil || failure == nil {
 		return err

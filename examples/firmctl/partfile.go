@@ -86,9 +86,19 @@ func (p *partFile) Resume(offset int64) error {
 	return err
 }
 
+// Close closes the file. A part without content is of no use to a later run and is removed.
+func (p *partFile) Close() error {
+	st, err := p.Stat()
+	err = errors.Join(err, p.File.Close())
+	if err == nil && st.Size() == 0 {
+		err = os.Remove(p.name + ".part")
+	}
+	return err
+}
+
 // finish gives the file its name, after all of it is on disk.
 func (p *partFile) finish() error {
-	err := errors.Join(p.Truncate(p.offset), p.File.Sync(), p.Close())
+	err := errors.Join(p.Truncate(p.offset), p.File.Sync(), p.File.Close())
 	if err == nil {
 		err = os.Rename(p.name+".part", p.name)
 	}

@@ -30,6 +30,7 @@ func repoMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		rule(errUnreachable, "unreachable", "correct what the step says"),
 		rule(repository.ErrStale, "repository.ErrStale", "somebody published meanwhile, or it was completed already: stage it again if it is still wanted"),
 		rule(repository.ErrCollecting, "repository.ErrCollecting", "finish the collection first: firmctl repo gc DIR --delete"),
+		rule(errSteps, "repository.ErrIncomplete", "have the private keys of that role at hand, old and new, or go in steps: rotate --add alone; publish --stage, signed with the new keys; then rotate --threshold or --remove"),
 		rule(repository.ErrIncomplete, "repository.ErrIncomplete", "put the private keys into the folder that --keys names, or let their owners sign: --stage, then firmctl repo missing"),
 		rule(repository.ErrExists, "repository.ErrExists", "choose another name or folder"),
 		rule(repository.ErrConflict, "repository.ErrConflict", "run it again"),
@@ -130,7 +131,7 @@ func parsePairs(args []string) (names, files []string, err error) {
 	for _, arg := range args {
 		name, file, ok := strings.Cut(arg, "=")
 		if !ok || name == "" || file == "" {
-			return nil, nil, cli.Usagef("%.80q, want PATH=FILE", arg)
+			return nil, nil, cli.Usagef("%.80q, want NAME=FILE", arg)
 		}
 		names, files = append(names, name), append(files, file)
 	}

@@ -55,10 +55,24 @@ func (r *repo) finish(ctx context.Context, c *call, role tuf.Role) error {
 	if err != nil || len(missing) > 0 {
 		return r.report(c, role, missing, err)
 	}
-	if err := r.Complete(ctx, role); err != nil {
+	if err := r.complete(ctx, role); err != nil {
 		return err
 	}
 	return c.say(map[string]any{"result": "ok", "role": role, "published": true, "missing": missing}, "published %s", role)
+}
+
+// errSteps marks a root under which the metadata of an offline role would no longer be valid.
+var errSteps = errors.New("its own metadata would not be valid")
+
+func (r *repo) complete(ctx context.Context, role tuf.Role) error {
+	err := r.Complete(ctx, role)
+	if role != tuf.RoleRoot || !errors.Is(err, repository.ErrIncomplete) {
+		return err
+	}
+	if missing, merr := r.Missing(ctx, role); merr != nil || len(missing) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, errSteps)
 }
 
 // told signs a staged role with the keys at hand and says whose signatures are missing.
@@ -251,7 +265,7 @@ func completeRole(ctx context.Context, c *call) error {
 		return err
 	}
 	role := tuf.Role(c.args[1])
-	if err := r.Complete(ctx, role); err != nil {
+	if err := r.complete(ctx, role); err != nil {
 		if errors.Is(err, repository.ErrStale) {
 			return err
 		}

@@ -117,7 +117,7 @@ func collectGarbage(ctx context.Context, c *call) error {
 	if *remove {
 		verb = "deleted"
 	}
-	_, err = fmt.Fprintf(c.people, "%d timestamps kept, %d files %s\n", got.Timestamps, len(got.Deleted), verb)
+	_, err = fmt.Fprintf(c.people, "%s kept, %s %s\n", cli.Count(int64(got.Timestamps), "timestamp"), cli.Count(int64(len(got.Deleted)), "file"), verb)
 	return err
 }
 
@@ -171,6 +171,9 @@ func reachRoot(ctx context.Context, c *call) error {
 	to := c.fs.Int64("to", 0, "version of the root to reach; the one that is staged is possible (default: the newest)")
 	if err := c.parse(); err != nil {
 		return err
+	}
+	if *from < 1 || *to < 0 {
+		return cli.Usagef("--from is %d and --to %d, want versions from 1 on", *from, *to)
 	}
 	r, err := openRepo(ctx, c.args[0], "")
 	if err != nil {

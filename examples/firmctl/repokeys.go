@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -322,6 +323,13 @@ func rotateKeys(ctx context.Context, c *call) error {
 		}
 	}
 	thresholds := map[tuf.Role]int{}
+	need, distinct := cmp.Or(*threshold, root.Threshold(tuf.Role(*role))), map[tuf.Key]bool{}
+	for _, k := range keys {
+		distinct[k] = true
+	}
+	if need < 1 || need > len(distinct) {
+		return cli.Usagef("%s would have %s and a threshold of %d", *role, cli.Count(int64(len(distinct)), "key"), need)
+	}
 	if *threshold != 0 {
 		thresholds[tuf.Role(*role)] = *threshold
 	}
@@ -360,7 +368,7 @@ func initRepo(ctx context.Context, c *call) error {
 		return err
 	}
 	if _, _, err := files.Get(ctx, "metadata/timestamp.json", maxFile); err == nil {
-		return fmt.Errorf("%s: %w", dir, repository.ErrExists)
+		return cli.Inputf("%s is a repository already: init makes a new one", dir)
 	}
 	signers := map[tuf.Role][]verify.Signer{}
 	for _, role := range topRoles {

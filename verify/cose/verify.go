@@ -70,7 +70,7 @@ func signature1(protected, payload []byte) []byte {
 func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *verify.KeySet, checks *int, check func(verify.Entry) error) error {
 	candidates := keys.Lookup(sig.KID)
 	if len(candidates) == 0 {
-		return fmt.Errorf("block with kid %x: %w", sig.KID, verify.ErrKeyUnknown)
+		return fmt.Errorf("block %s: %w", kidText(sig.KID), verify.ErrKeyUnknown)
 	}
 	tried := 0
 	for _, e := range candidates {
@@ -97,7 +97,14 @@ func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *
 	if tried == 0 {
 		return fmt.Errorf("block says %v, its key is not %v: %w", alg, kind, verify.ErrAlgorithm)
 	}
-	return fmt.Errorf("block with kid %x, %d keys tried: %w", sig.KID, tried, verify.ErrSignature)
+	return fmt.Errorf("block %s, keys tried: %d: %w", kidText(sig.KID), tried, verify.ErrSignature)
+}
+
+func kidText(kid []byte) string {
+	if len(kid) == 0 {
+		return "without kid"
+	}
+	return fmt.Sprintf("with kid %x", kid)
 }
 
 // signed is a layer that carries a signature: a COSE_Sign1 or a COSE_Signature.

@@ -66,8 +66,8 @@ var rules = []Rule{
 	{manifest.ErrComponent, "manifest.ErrComponent", Refused, "name a component that the device has"},
 	{manifest.ErrBudget, "manifest.ErrBudget", Refused, "make the manifest simpler"},
 
-	{fetch.ErrDigest, "fetch.ErrDigest", Refused, "the server's payload is not what the author signed: restore the payload on the server"},
-	{fetch.ErrSize, "fetch.ErrSize", Refused, "the server's payload does not have the signed size: restore the payload on the server"},
+	{fetch.ErrDigest, "fetch.ErrDigest", Refused, "the payload is not what the author signed: restore it on the server, or where it came from"},
+	{fetch.ErrSize, "fetch.ErrSize", Refused, "the payload does not have the signed size: restore it on the server, or where it came from"},
 	{fetch.ErrRedirect, "fetch.ErrRedirect", Refused, "serve the payload without that redirect"},
 
 	{install.ErrVerifyAfterWrite, "install.ErrVerifyAfterWrite", Trouble, "the slot's medium is failing: replace it"},
@@ -84,7 +84,7 @@ var rules = []Rule{
 
 	{verify.ErrKeyUnknown, "verify.ErrKeyUnknown", Refused, "sign with a key that the device was provisioned with"},
 	{verify.ErrAlgorithm, "verify.ErrAlgorithm", Refused, "use P-256 or Ed25519 keys and their algorithms"},
-	{verify.ErrSignature, "verify.ErrSignature", Refused, "the bytes are not what was signed: fetch or sign them again"},
+	{verify.ErrSignature, "verify.ErrSignature", Refused, "the bytes are not what was signed, or not by a key that is trusted here: fetch or sign them again"},
 	{verify.ErrThreshold, "verify.ErrThreshold", Refused, "collect the missing signatures"},
 	{verify.ErrCounter, "verify.ErrCounter", Trouble, "the anti-rollback counter cannot be read or written: check the disk, or provision the device again"},
 	{verify.ErrPolicy, "verify.ErrPolicy", Refused, "satisfy the device's policy"},

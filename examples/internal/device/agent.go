@@ -141,6 +141,8 @@ func downloadText(d firmament.Download, size int64) string {
 	instead := ""
 	if d.Way != fetch.WayFull {
 		instead = " instead of " + cli.Bytes(size)
+	} else if d.Network < size { // the rest came before, in another process
+		how = "what was missing of the whole image"
 	}
 	return fmt.Sprintf("downloaded: %s%s, %s", cli.Bytes(d.Network), instead, how)
 }

@@ -52,6 +52,9 @@ type Release struct {
 	Digest   string    `json:"digest"`   // of the image
 	Manifest string    `json:"manifest"` // digest of the signed manifest
 	Time     time.Time `json:"time"`
+
+	// Published is false if publishing it was begun, and not finished. Its sequence number is used up.
+	Published bool `json:"published"`
 }
 
 const (

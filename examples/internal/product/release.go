@@ -104,7 +104,12 @@ func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, 
 	if err := p.save(); err != nil {
 		return out, err
 	}
-	return out, p.publish(ctx, &out, image, pages)
+	if err := p.publish(ctx, &out, image, pages); err != nil {
+		return out, err
+	}
+	out.Published = true
+	p.Config.Releases[len(p.Config.Releases)-1].Published = true
+	return out, p.save()
 }
 
 // open reads an envelope as the product's devices do.
