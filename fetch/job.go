@@ -140,7 +140,7 @@ func (j *job) begin() error {
 	if start > 0 {
 		j.have = spans{{0, start}}
 	}
-	if j.scatter != nil {
+	if j.scatter != nil && start > 0 { // else nobody says that this is the medium that the checkpoint speaks of
 		for _, s := range saved {
 			if s.end > start && s.start > 0 {
 				s.start = max(s.start, start)

@@ -256,3 +256,27 @@ func TestParallelNeedsAllThree(t *testing.T) {
 		}
 	}
 }
+
+// A checkpoint of ranges behind a beginning that never came says nothing of a new medium: no Resume has vouched for it.
+func TestNET_01_ParallelNewMedium(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, store, late := wideRelease(), storage(t), errors.New("cut")
+		src := newServer(r)
+		src.body = func(ctx context.Context, _ int, req request, rest []byte) io.Reader {
+			if req.uri == uri && req.offset == 0 {
+				return readerFunc(func([]byte) (int, error) { time.Sleep(20 * time.Second); return 0, late })
+			}
+			return slowly(ctx, rest)
+		}
+		o := fetch.Options{Source: src, Storage: store, Parallel: 4, CheckpointEvery: 4 << 20, Retries: 1}
+		if _, err := newFetcher(t, o).Fetch(t.Context(), r.res, newScattered()); !errors.Is(err, late) {
+			t.Fatal(err)
+		}
+		sink := newScattered()
+		o.Source = newServer(r)
+		if _, err := newFetcher(t, o).Fetch(t.Context(), r.res, sink); err != nil {
+			t.Fatal(err)
+		}
+		sink.holds(t)
+	})
+}
