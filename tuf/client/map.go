@@ -4,7 +4,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -49,15 +48,38 @@ func ParseMap(data []byte) (MapFile, error) {
 	if _, err := tuf.Canonical(data); err != nil {
 		return f, fmt.Errorf("map file: %w", err)
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
+	if err := f.read(data); err != nil {
 		return MapFile{}, fmt.Errorf("map file: %w: %w", tuf.ErrMalformed, err)
 	}
 	if err := f.validate(); err != nil {
 		return MapFile{}, err
 	}
 	return f, nil
+}
+
+// read looks at the names of the members itself: to encoding/json "MAPPING" is "mapping", and the last one counts.
+func (f *MapFile) read(data []byte) error {
+	if err := json.Unmarshal(data, f); err != nil {
+		return err
+	}
+	var top map[string]json.RawMessage
+	var mapping []map[string]json.RawMessage
+	err := json.Unmarshal(data, &top)
+	if err == nil && top["mapping"] != nil {
+		err = json.Unmarshal(top["mapping"], &mapping)
+	}
+	for i, members := range append(mapping, top) {
+		known := []string{"paths", "repositories", "terminating", "threshold"}
+		if i == len(mapping) {
+			known = []string{"repositories", "mapping"}
+		}
+		for name := range members {
+			if err == nil && !slices.Contains(known, name) {
+				err = fmt.Errorf("unknown member %.60q", name)
+			}
+		}
+	}
+	return err
 }
 
 func (f MapFile) validate() error {
