@@ -93,6 +93,24 @@ func TestPlainEntries(t *testing.T) {
 	}
 }
 
+// Neighbours of that form in another order are put into order, and a path that is there twice is refused.
+func TestPlainEntriesOrder(t *testing.T) {
+	r, d := delegation(t)
+	for names, want := range map[string]bool{
+		"a b c d e": true, "a b c e d": true, "a c b d e": true, "b a c d e": true, "a aa ab b ba": true, "a aa a b": false,
+		"a a b c": false, "a b b c": false, "a b c c": false, "a b c d b": false,
+	} {
+		var list []string
+		for i, name := range strings.Fields(names) {
+			list = append(list, fmt.Sprintf(`"%s":{"hashes":{"sha256":"%064x"},"length":%d}`, name, i, i))
+		}
+		data := envelope(r, `{`+head+`,"targets":{`+strings.Join(list, ",")+`},"version":2}`, true)
+		if got := agree(t, d, data); got != want {
+			t.Errorf("%s: accepted %v", names, got)
+		}
+	}
+}
+
 // Paths that no target is likely to have are found, too, and are not held: nobody has signed them when they are read.
 func TestTUF_20_LongPaths(t *testing.T) {
 	r, d := delegation(t)
