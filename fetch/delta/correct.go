@@ -13,13 +13,13 @@ const (
 )
 
 // A corrector codes the bytes in which copied spans differ from the old image. It expects words of four bytes, and that the
-// same changes come again: code that moved changes every address by the same amount. Encoder and decoder make the same calls.
+// same changes come again: code that moved changes every address by the same amount. A decoder reads what it writes.
 type corrector struct {
 	coder
 	model
 }
 
-// A model is what a corrector expects.
+// A model is what a corrector or a decoder expects.
 type model struct {
 	groups uint32 // which of the last groups differed
 	words  uint32 // which of the last words did
@@ -72,20 +72,14 @@ func neutral(all []estimate) {
 	}
 }
 
-// span codes one copied span: old holds its bytes in the old image, with margin bytes before and behind; new, of the
-// same length without the margins, is read (encoding) or filled (decoding). at is where new begins in the image.
+// span codes one copied span: old holds its bytes in the old image, with margin bytes before and behind; new has the same
+// length without the margins. at is where new begins in the image.
 func (c *corrector) span(old, new []byte, at int64) {
 	for len(new) > 0 {
 		n := min(quiet-int(at%quiet), len(new))
-		differs := uint32(0)
-		if !c.reading && common(old[margin:], new[:n]) < n {
-			differs = 1
-		}
-		differs = c.bit(&c.group[c.groups&255], differs)
+		differs := flag(common(old[margin:], new[:n]) < n)
+		c.bit(&c.group[c.groups&255], differs)
 		c.groups = c.groups<<1 | differs
-		if c.reading {
-			copy(new[:n], old[margin:])
-		}
 		if differs == 0 {
 			c.words = 0
 		} else {
@@ -105,84 +99,59 @@ const margin = 4
 // change codes one word, or those of its bytes from lane on that new has. old is the whole word.
 func (c *corrector) change(old uint32, new []byte, lane int) {
 	top := old >> 24
-	hash := old * 0x9E3779B1 >> 18
-	guess, kind := c.last[hash], uint32(0)
-	if guess == 1 {
-		kind = 1
-	} else if guess > 1 {
-		kind = 2
-	}
-	added, differs := uint32(0), uint32(0)
-	if !c.reading {
-		if added = merge(old, new, lane) - old; added != 0 {
-			differs = 1
-		}
-	}
-	differs = c.bit(&c.word[kind<<10|top<<2|c.words&3], differs)
+	known := &c.last[old*0x9E3779B1>>18]
+	added := merge(old, new, lane) - old
+	differs := flag(added != 0)
+	c.bit(&c.word[min(*known, 2)<<10|top<<2|c.words&3], differs)
 	c.words = c.words<<1 | differs
 	if differs == 0 {
-		c.last[hash] = 1
+		*known = 1
 		return
 	}
 	class := top >> 5
 	list := &c.recent[class]
-	at := -1
-	if kind == 2 && c.flag(&c.same[top], added == guess-1) {
-		added = guess - 1
-		at = place(list, added)
-	} else {
-		if !c.reading {
-			at = place(list, added)
-		}
-		if c.flag(&c.again[top], at >= 0) {
-			at = int(c.tree(c.index[class][:], 4, uint32(at)))
-			added = list[at]
+	at := place(list, added)
+	same := *known > 1 && added == *known-1
+	if *known > 1 {
+		c.bit(&c.same[top], flag(same))
+	}
+	if !same {
+		c.bit(&c.again[top], flag(at >= 0))
+		if at >= 0 {
+			c.tree(c.index[class][:], 4, uint32(at))
 		} else {
-			at = -1
-			added = c.bytes(old, added, new, lane, top)
+			c.bytes(old, added, top)
 		}
 	}
 	if at < 0 {
 		at = recent - 1
 	}
 	copy(list[1:at+1], list[:at])
-	list[0] = added
-	c.last[hash] = added + 1
-	if c.reading {
-		word := old + added
-		for i := range new {
-			new[i] = byte(word >> (8 * (lane + i)))
-		}
-	}
+	list[0], *known = added, added+1
 }
 
-func (c *corrector) flag(e *estimate, is bool) bool {
-	b := uint32(0)
+func flag(is bool) uint32 {
 	if is {
-		b = 1
+		return 1
 	}
-	return c.bit(e, b) != 0
+	return 0
 }
 
-// bytes codes the bytes of a word one by one, and returns what is added to old.
-func (c *corrector) bytes(old, added uint32, new []byte, lane int, top uint32) uint32 {
+// bytes codes the bytes of a word one by one.
+func (c *corrector) bytes(old, added, top uint32) {
 	word := old + added
 	which := uint32(0)
-	for i := lane; i < lane+len(new); i++ {
+	for i := range 4 {
 		if byte(word>>(8*i)) != byte(old>>(8*i)) {
 			which |= 1 << i
 		}
 	}
-	which = c.tree(c.lanes[top][:], 4, which)
-	out := old
+	c.tree(c.lanes[top][:], 4, which)
 	for i := range 4 {
 		if which>>i&1 != 0 {
-			o := byte(old >> (8 * i))
-			v := o + byte(c.tree(c.value[i][:], 8, uint32(byte(word>>(8*i))-o)))
-			out = out&^(255<<(8*i)) | uint32(v)<<(8*i)
+			c.tree(c.value[i][:], 8, uint32(byte(word>>(8*i))-byte(old>>(8*i))))
 		}
 	}
-	return out - old
 }
 
 // merge returns old with the bytes of new from lane on.
@@ -204,35 +173,32 @@ func place(list *[recent]uint32, v uint32) int {
 }
 
 // operation codes what one operation copies, and out of where, and how many bytes follow that are inserted.
-func (c *corrector) operation(copied, literal, shift int64) (int64, int64, int64) {
-	copied = c.number(&c.copied, copied)
-	literal = c.number(&c.literal, literal)
+func (c *corrector) operation(copied, literal, shift int64) {
+	c.number(&c.copied, copied)
+	c.number(&c.literal, literal)
 	if copied > 0 {
-		shift = c.shiftTo(shift)
+		c.shiftTo(shift)
 	}
-	return copied, literal, shift
 }
 
 // shiftTo codes a shift: one of the last, or its distance from the last.
-func (c *corrector) shiftTo(shift int64) int64 {
+func (c *corrector) shiftTo(shift int64) {
 	all := &c.shifts
 	at := 0
 	for at < len(all) && all[at] != shift {
 		at++
 	}
-	at = int(c.tree(c.model.shift[:], 3, uint32(at)))
-	if at < len(all) {
-		shift = all[at]
-	} else {
-		at = len(all) - 1
-		distance := shift - all[0]
-		if c.flag(&c.sign[0], distance < 0) {
-			shift = all[0] - c.number(&c.distance, -distance-1) - 1
+	c.tree(c.model.shift[:], 3, uint32(at))
+	if at == len(all) {
+		at--
+		if distance := shift - all[0]; distance < 0 {
+			c.bit(&c.sign[0], 1)
+			c.number(&c.distance, -distance-1)
 		} else {
-			shift = all[0] + c.number(&c.distance, distance-1) + 1
+			c.bit(&c.sign[0], 0)
+			c.number(&c.distance, distance-1)
 		}
 	}
 	copy(all[1:at+1], all[:at])
 	all[0] = shift
-	return shift
 }

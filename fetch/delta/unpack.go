@@ -16,7 +16,7 @@ type unpacker struct {
 	h    *header
 	old  *window
 	zstd *zstd.Decoder
-	c    corrector
+	d    decoder
 }
 
 func newUnpacker(h *header, old io.ReaderAt) (*unpacker, error) {
@@ -39,8 +39,7 @@ func (u *unpacker) unpack(frame, block []byte, start int64) error {
 	if err != nil {
 		return fmt.Errorf("inserted: %w", err)
 	}
-	u.c.read(rest)
-	u.c.model = *fresh
+	u.d.begin(rest)
 	return u.run(block, inserted, start)
 }
 
@@ -70,7 +69,7 @@ func (u *unpacker) insert(part, block []byte) ([]byte, error) {
 func (u *unpacker) run(block, inserted []byte, start int64) error {
 	at := start
 	for len(block) > 0 {
-		copied, literal, shift := u.c.operation(0, 0, 0)
+		copied, literal, shift := u.d.operation()
 		if copied > int64(len(block)) || literal > int64(len(block))-copied || copied+literal == 0 {
 			return fmt.Errorf("operation of %d and %d bytes, %d left in the block: %w", copied, literal, len(block), ErrBounds)
 		}
@@ -99,7 +98,7 @@ func (u *unpacker) copy(new []byte, at, shift int64) error {
 		if err != nil {
 			return err
 		}
-		u.c.span(w, new[:n], at)
+		u.d.span(w, new[:n], at)
 		new, at = new[n:], at+n
 	}
 	return nil
