@@ -10,6 +10,7 @@ import (
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
+	"github.com/firmament-dev/firmament/manifest/processor"
 )
 
 // A Download tells how an image came to the device. The zero value says nothing, as for an image that came in its envelope.
@@ -42,7 +43,7 @@ func (c component) download(ctx context.Context, res fetch.Resource, w install.W
 
 // help is what the device and the signed metadata have for a planner. What cannot be read does not help.
 func (c component) help(ctx context.Context) fetch.Help {
-	h := fetch.Help{Offers: c.custom, Resolve: c.u.resolve}
+	h := fetch.Help{Offers: c.custom, Resolve: c.u.resolveOffered}
 	r, ok := c.u.o.Installer.(install.Readable)
 	if !ok {
 		return h
@@ -54,6 +55,14 @@ func (c component) help(ctx context.Context) fetch.Help {
 		h.Seeds = append(h.Seeds, target)
 	}
 	return h
+}
+
+// resolveOffered is resolve for a URI that no manifest names: it passes the check that the processor makes of those that one does.
+func (u *Updater) resolveOffered(uri string) (string, error) {
+	if err := processor.CheckURI(uri); err != nil {
+		return "", err
+	}
+	return u.resolve(uri)
 }
 
 // noSource is the network while the budget allows nothing.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -389,5 +390,41 @@ func TestNET_01_DeltaKilled(t *testing.T) {
 	}
 	if killed < 10 {
 		t.Errorf("killed %d times only", killed)
+	}
+}
+
+// Where patches are is listed beside the release, by whoever publishes it; they come from no place that its author could not have named for the payload.
+//
+// covers: CMD-11
+func TestCMD_11_OfferedURIs(t *testing.T) {
+	const inside = "http://127.0.0.1/patch"
+	ctx := t.Context()
+	s, err := newShop(ctx)
+	must(t, err)
+	v1, v2 := kin()
+	f, err := s.publishOver(ctx, v2, v1)
+	must(t, err)
+	var patch patchFile
+	info, err := delta.Make(ctx, bytes.NewReader(v1.image), bytes.NewReader(v2.image), &patch, delta.Options{FrameSize: delta.MinFrameSize})
+	must(t, err)
+	must(t, s.setCustom(ctx, plan.Payload{Digest: v2.img().Digest, Size: v2.img().Size,
+		Deltas: []plan.Delta{{From: plan.Old(v1.oldImage()), URI: inside, Size: info.Size, Digest: info.Digest, Memory: info.Memory}}}))
+	published, err := s.files()
+	must(t, err)
+	maps.Copy(f, published)
+	f[inside] = patch.b
+	w := &world{server: &server{files: f}, root: f["metadata/1.root.json"], now: func() time.Time { return start }, plan: plan.Planner{}}
+	w.server.tamper = func(name string, b []byte) []byte {
+		if name == inside {
+			t.Errorf("%s was asked for", name)
+		}
+		return b
+	}
+	d, err := w.powerOn(newDevice(t, w, v1))
+	must(t, err)
+	defer d.updater.Close()
+	must(t, d.install(ctx))
+	if st, err := d.updater.Status(ctx); err != nil || st.Download.Way != fetch.WayFull {
+		t.Errorf("%+v, %v", st, err)
 	}
 }
