@@ -253,7 +253,7 @@ func status(ctx context.Context, c *call) error {
 	}
 	for _, r := range p.Config.Releases {
 		note := ""
-		if !r.Published {
+		if r.Unfinished {
 			note = ", not published: that was cut off"
 		}
 		fmt.Fprintf(c.people, "release %d (%s) %s: %d bytes, %s%s\n", r.Sequence, r.Version, r.Time.Format("2006-01-02 15:04"), r.Size, r.Digest, note)

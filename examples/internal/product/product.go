@@ -53,8 +53,8 @@ type Release struct {
 	Manifest string    `json:"manifest"` // digest of the signed manifest
 	Time     time.Time `json:"time"`
 
-	// Published is false if publishing it was begun, and not finished. Its sequence number is used up.
-	Published bool `json:"published"`
+	// Unfinished says that publishing it was begun, and not finished. Its sequence number is used up.
+	Unfinished bool `json:"unfinished,omitempty"`
 }
 
 const (

@@ -99,6 +99,8 @@ func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, 
 		Digest:   digest.String(),
 		Manifest: v.Digest().String(),
 		Time:     time.Now().UTC().Truncate(time.Second),
+
+		Unfinished: true,
 	}
 	p.Config.Releases = append(p.Config.Releases, out.Release)
 	if err := p.save(); err != nil {
@@ -107,8 +109,8 @@ func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, 
 	if err := p.publish(ctx, &out, image, pages); err != nil {
 		return out, err
 	}
-	out.Published = true
-	p.Config.Releases[len(p.Config.Releases)-1].Published = true
+	out.Unfinished = false
+	p.Config.Releases[len(p.Config.Releases)-1] = out.Release
 	return out, p.save()
 }
 
