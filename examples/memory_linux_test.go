@@ -102,6 +102,12 @@ func peakMemory(t *testing.T, size int64) int64 {
 
 func peakOf(t *testing.T, dir string) (int64, answer) {
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "agent"), "--dir", dir, "--every", "1h", "--json")
+	return firstAnswer(t, cmd, "staged", highWater)
+}
+
+// firstAnswer starts an agent, measures it when it has given its first answer, whose result must be want, and ends it.
+func firstAnswer(t *testing.T, cmd *exec.Cmd, want string, measure func(pid int) (int64, error)) (int64, answer) {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -110,17 +116,17 @@ func peakOf(t *testing.T, dir string) (int64, answer) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	peak, perr := highWater(cmd.Process.Pid)
+	bytes, merr := measure(cmd.Process.Pid)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if err != nil || perr != nil {
-		t.Fatal(err, perr)
+	if err != nil || merr != nil {
+		t.Fatal(err, merr)
 	}
 	var a answer
-	if err := json.Unmarshal(line, &a); err != nil || a.Result != "staged" {
+	if err := json.Unmarshal(line, &a); err != nil || a.Result != want {
 		t.Fatalf("agent said %s, %v", line, err)
 	}
-	return peak, a
+	return bytes, a
 }
 
 // highWater returns VmHWM of a process, in bytes.

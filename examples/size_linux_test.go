@@ -22,19 +22,7 @@ func TestM6_Size(t *testing.T) {
 		t.Skip("the figure is for linux/amd64")
 	}
 	const limit = 7_500_000
-	agent := filepath.Join(t.TempDir(), "agent")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags", smallTags, "-trimpath", "-ldflags=-s -w", "-o", agent, "./agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	runCmd(t, build).ok(t)
-	st, err := os.Stat(agent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("agent has %d bytes", st.Size())
-	if st.Size() > limit {
-		t.Errorf("agent has %d bytes, want at most %d", st.Size(), limit)
-	}
-
+	agent := smallAgent(t, smallTags, limit)
 	list := runCmd(t, exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", smallTags, "./agent")).ok(t)
 	for pkg := range strings.FieldsSeq(list.stdout) {
 		if strings.Contains(pkg, "go-tuf") || strings.HasPrefix(pkg, "github.com/firmament-dev/firmament/tuf") {
@@ -60,4 +48,22 @@ func TestM6_Size(t *testing.T) {
 	if got := f.slot(t, "B", 1<<20); got != f.image {
 		t.Errorf("slot B holds %s, want %s", got, f.image)
 	}
+}
+
+// smallAgent builds the agent with tags, static and stripped, and returns its path. It may have at most limit bytes.
+func smallAgent(t *testing.T, tags string, limit int64) string {
+	t.Helper()
+	agent := filepath.Join(t.TempDir(), "agent")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-trimpath", "-ldflags=-s -w", "-o", agent, "./agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	runCmd(t, build).ok(t)
+	st, err := os.Stat(agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("agent has %d bytes", st.Size())
+	if st.Size() > limit {
+		t.Errorf("agent has %d bytes, want at most %d", st.Size(), limit)
+	}
+	return agent
 }

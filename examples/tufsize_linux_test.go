@@ -4,12 +4,9 @@
 package examples_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -28,18 +25,7 @@ func TestM6_TUFAgent(t *testing.T) {
 		maxSize = 8_000_000
 		maxIdle = 12_000_000
 	)
-	agent := filepath.Join(t.TempDir(), "agent")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags", tufTags, "-trimpath", "-ldflags=-s -w", "-o", agent, "./agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	runCmd(t, build).ok(t)
-	st, err := os.Stat(agent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("agent has %d bytes", st.Size())
-	if st.Size() > maxSize {
-		t.Errorf("agent has %d bytes, want at most %d", st.Size(), maxSize)
-	}
+	agent := smallAgent(t, tufTags, maxSize)
 	list := runCmd(t, exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", tufTags, "./agent")).ok(t)
 	if !strings.Contains(list.stdout, "firmament/tuf/client") || !strings.Contains(list.stdout, "firmament/manifest/processor") {
 		t.Error("the agent does not link TUF and SUIT")
@@ -59,25 +45,7 @@ func TestM6_TUFAgent(t *testing.T) {
 	if got := f.slot(t, "B", 1<<20); got != f.image {
 		t.Errorf("slot B holds %s, want %s", got, f.image)
 	}
-	cmd := command("--every", "1h")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	idle, ierr := resident(cmd.Process.Pid)
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	if err != nil || ierr != nil {
-		t.Fatal(err, ierr)
-	}
-	var a answer
-	if err := json.Unmarshal(line, &a); err != nil || a.Result != "up-to-date" {
-		t.Fatalf("agent said %s, %v", line, err)
-	}
+	idle, _ := firstAnswer(t, command("--every", "1h"), "up-to-date", resident)
 	t.Logf("idle after a check: %d bytes resident", idle)
 	if idle > maxIdle {
 		t.Errorf("idle agent takes %d bytes, want at most %d", idle, maxIdle)
