@@ -60,7 +60,7 @@ func plainValue(p []byte) (length int) {
 	return len(p) - len(rest) + digits + 1
 }
 
-// plainHash passes label, n hexadecimal digits and a quote.
+// plainHash passes label, n hexadecimal digits and a quote; what it does not find so, it leaves.
 func plainHash(p []byte, label string, n int) (rest []byte, ok bool) {
 	if len(p) <= len(label)+n || string(p[:len(label)]) != label || p[len(label)+n] != '"' {
 		return p, false
@@ -69,7 +69,10 @@ func plainHash(p []byte, label string, n int) (rest []byte, ok bool) {
 	for _, b := range p[len(label) : len(label)+n] {
 		all &= kinds[b]
 	}
-	return p[len(label)+n+1:], all != 0
+	if all == 0 {
+		return p, false
+	}
+	return p[len(label)+n+1:], true
 }
 
 // What a byte may be.
