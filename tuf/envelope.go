@@ -38,7 +38,7 @@ func openEnvelope(data []byte) (*envelope, error) {
 	if e.signed == nil || e.signatures == nil {
 		return nil, malformed("metadata: signed and signatures expected")
 	}
-	return e, nil
+	return e, e.signed.object("signed")
 }
 
 func parseSignatures(list value) (map[string][]byte, error) {
