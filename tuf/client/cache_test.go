@@ -19,7 +19,6 @@ import (
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
-	"github.com/firmament-dev/firmament/tuf/client"
 	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -191,16 +190,6 @@ func TestTUF_22_RecordLost(t *testing.T) {
 	d.refresh(tuf.ErrThreshold)
 	d.repo.Files = now
 	d.refresh(nil)
-}
-
-// A record that another version of the package wrote is not guessed at.
-func TestSTO_14_RecordOfAnotherVersion(t *testing.T) {
-	repo := tuftest.New()
-	d := newDevice(t, repo)
-	d.refresh(nil)
-	client.StoreState(t, d.fsys, "\x82\x02\x61x")
-	d.restart()
-	d.refresh(tuf.ErrCache)
 }
 
 func TestTUF_15_RootChain(t *testing.T) {

@@ -35,7 +35,8 @@
 //     only the keys with which the file was verified, and what was altered or does not fit is as good as absent.
 //   - The record keeps the version numbers and the keys that were in force, so that a rollback is recognised without the
 //     files, and so that the files are forgotten when root revokes a key (fast-forward attack), also if power
-//     failed in between.
+//     failed in between. Its first members are the same in every version of this package, so a device that falls back to an older program
+//     goes on from what the newer one reached.
 //
 // Options.Floor, a counter that is kept elsewhere, holds the versions of root and timestamp for the case that the whole cache is lost.
 //

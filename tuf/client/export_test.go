@@ -4,22 +4,17 @@
 package client
 
 import (
-	"testing"
-
 	"github.com/firmament-dev/firmament/internal/durable"
 	"github.com/firmament-dev/firmament/internal/simfs"
 )
 
 // StoreState writes the record as another version of this package might.
-func StoreState(t *testing.T, fsys simfs.FS, data string) {
-	t.Helper()
+func StoreState(fsys simfs.FS, data []byte) error {
 	record, err := durable.OpenRecord(fsys, "state")
 	if err == nil {
-		err = record.Store([]byte(data))
+		err = record.Store(data)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return err
 }
 
 // ReadState decodes a record and encodes it again.

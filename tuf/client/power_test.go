@@ -79,12 +79,18 @@ func poweredClient(s *simfs.Sim, root []byte, from served, clock time.Time, mode
 // fast-forward attack, and again during what follows.
 //
 // covers: B2
-func TestTUF_23_PowerCut(t *testing.T) { powerCut(t, "memory", 3000) }
+func TestTUF_23_PowerCut(t *testing.T) { powerCut(t, "memory", 3000, nil) }
 
 // The same where targets metadata goes to the medium before it is verified, and what was verified is remembered under a seal.
-func TestTUF_23_PowerCutSealedMedium(t *testing.T) { powerCut(t, "sealed, medium", 1500) }
+func TestTUF_23_PowerCutSealedMedium(t *testing.T) { powerCut(t, "sealed, medium", 1500, nil) }
 
-func powerCut(t *testing.T, mode string, second int) {
+// The same where a later version of this package did the first refresh: its record keeps its format and what it alone understands.
+func TestTUF_23_PowerCutLaterFormat(t *testing.T) {
+	powerCut(t, "memory", 800, func(record []byte) []byte { return later(t, record, func(n uint64) uint64 { return n }) })
+}
+
+// powerCut explores the history. What upgrade makes of the record of the first refresh, if it is not nil, is stored in its place.
+func powerCut(t *testing.T, mode string, second int, upgrade func(record []byte) []byte) {
 	root, stages, stale := history()
 	published := map[string]bool{}
 	for _, stage := range append(stages, stale) {
@@ -112,6 +118,16 @@ func powerCut(t *testing.T, mode string, second int) {
 				if err := refresh(s, stage, stage.now); err != nil {
 					return err
 				}
+				if i == 0 && upgrade != nil {
+					record, _, err := durable.LoadRecord(s.FS(), "state", 0)
+					if err == nil {
+						err = client.StoreState(s.FS(), upgrade(record))
+					}
+					if err != nil {
+						return err
+					}
+					s.Ack("upgraded", true)
+				}
 				s.Ack("stage", i)
 			}
 			return nil
@@ -121,6 +137,9 @@ func powerCut(t *testing.T, mode string, second int) {
 				return err
 			}
 			acked, _ := s.Acked("stage").(int)
+			if err := keptRest(s); err != nil {
+				return err
+			}
 			for _, older := range stages[:acked] {
 				if err := refresh(s, older, last.now); err == nil {
 					return simfs.Violated("S4", "a state older than the acknowledged stage %d was accepted", acked)
@@ -134,6 +153,9 @@ func powerCut(t *testing.T, mode string, second int) {
 			if err := refresh(s, last, last.now); err != nil {
 				return err // S5
 			}
+			if err := keptRest(s); err != nil {
+				return err
+			}
 			s.Ack("stage", len(stages)-1)
 			return onlyPublished(s.FS(), published)
 		},
@@ -145,6 +167,18 @@ func powerCut(t *testing.T, mode string, second int) {
 			t.Errorf("nothing examined for %s", cell)
 		}
 	}
+}
+
+// keptRest: a record that was once of a later format has all that this format alone understands (S2).
+func keptRest(s *simfs.Sim) error {
+	if s.Acked("upgraded") == nil {
+		return nil
+	}
+	record, _, err := durable.LoadRecord(s.FS(), "state", 0)
+	if err == nil && !bytes.HasSuffix(record, []byte(laterRest)) {
+		err = simfs.Violated("S2", "the record lost what the later format has of its own: %x", record)
+	}
+	return err
 }
 
 // powerBudget bounds the second faults; FIRMAMENT_EXPLORE=all examines every one.

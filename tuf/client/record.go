@@ -4,6 +4,7 @@
 package client
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -15,11 +16,19 @@ import (
 
 // state is the record beside the metadata files: what must outlive the loss of any of them. It is stored as CBOR:
 //
-//	state  = [format: 1, time: int, root: uint, floor, keys: [* bstr], keys: [* bstr], seen / nil]
+//	state  = [format: uint, time: int, root: uint, floor, keys: [* bstr], keys: [* bstr], * any]
 //	floor  = [timestamp: uint, snapshot: uint, targets: uint]
-//	seen   = [remote: uint, version: bstr, digest: bstr]
 //
-// Time is in seconds since 1970; keys are the digests of the public keys of the timestamp role, then of the snapshot role.
+// Time is in seconds since 1970; keys are the SHA-256 digests of the public keys of the timestamp role, then of the snapshot role. In format 1 one
+// more member follows:
+//
+//	seen   = [remote: uint, version: bstr, digest: bstr] / nil
+//
+// The first six members never change, in no later format: they are the floors, and what is needed to keep them right when a root revokes keys. So a device that
+// fell back to the slot with an older client goes on from the floors that the newer one reached. What follows them belongs to the format. An older
+// client ignores it, moves the first six on, and writes the rest back as it was, under its format; it says nothing of its own there. A later
+// format may therefore put there what stays true while the first six move on, such as further floors, beside the root for which they hold, or what is
+// compared with something before it is used, as seen is.
 type state struct {
 	Time  time.Time // start of the last complete update
 	Root  int64     // the newest root trusted
@@ -28,19 +37,50 @@ type state struct {
 
 	// Keys are the public keys of the timestamp and the snapshot role under which Floor and the files were accepted.
 	Keys map[tuf.Role][]verify.Digest
+
+	later *later // nil if the record is of this format
 }
 
-const stateFormat = 1
+// later is what a record of a later format has of its own.
+type later struct {
+	format  int64
+	members int    // of the record
+	rest    []byte // those after the first six, as they were; they need not be CBOR that is understood here
+}
+
+const (
+	stateFormat  = 1
+	stateMembers = 7
+	frozen       = 6 // members that every format has
+)
 
 var onlineRoles = []tuf.Role{tuf.RoleTimestamp, tuf.RoleSnapshot}
 
 func (s state) encode() []byte {
+	if l := s.later; l != nil {
+		if b := append(s.floors(l.format, l.members), l.rest...); len(b) <= durable.MaxRecord {
+			return b
+		}
+	}
+	b := s.floors(stateFormat, stateMembers)
+	if s.Seen == nil {
+		return cborstream.AppendNil(b)
+	}
+	b = cborstream.AppendInt(cborstream.AppendArray(b, 3), int64(s.Seen.Remote))
+	for _, text := range [][]byte{[]byte(s.Seen.Version), s.Seen.Timestamp.Bytes()} {
+		b = cborstream.AppendBytes(b, text)
+	}
+	return b
+}
+
+// floors encodes the members that every format has.
+func (s state) floors(format int64, members int) []byte {
 	seconds := int64(0)
 	if !s.Time.IsZero() {
 		seconds = s.Time.Unix()
 	}
-	b := cborstream.AppendArray(nil, 7)
-	for i, n := range []int64{stateFormat, seconds, s.Root, s.Floor.Timestamp, s.Floor.Snapshot, s.Floor.Targets} {
+	b := cborstream.AppendArray(nil, members)
+	for i, n := range []int64{format, seconds, s.Root, s.Floor.Timestamp, s.Floor.Snapshot, s.Floor.Targets} {
 		if i == 3 {
 			b = cborstream.AppendArray(b, 3)
 		}
@@ -52,35 +92,36 @@ func (s state) encode() []byte {
 			b = cborstream.AppendBytes(b, key.Bytes())
 		}
 	}
-	if s.Seen == nil {
-		return cborstream.AppendNil(b)
-	}
-	b = cborstream.AppendInt(cborstream.AppendArray(b, 3), int64(s.Seen.Remote))
-	for _, text := range [][]byte{[]byte(s.Seen.Version), s.Seen.Timestamp.Bytes()} {
-		b = cborstream.AppendBytes(b, text)
-	}
 	return b
 }
 
-// decodeState reads a record. One that another version of this package wrote, or that is no record at all, is an error: the checksum of the
-// record held, so this is what somebody meant.
+// decodeState reads a record. One that no version of this package can have written is an error: the checksum of the record held, so this is
+// what somebody meant.
 func decodeState(data []byte) (s state, err error) {
 	r := stateReader{p: cborstream.New(data, cborstream.Limits{Size: durable.MaxRecord, Depth: 4, Items: durable.MaxRecord})}
-	members := r.array()
-	if format := r.uint(); r.err == nil && (members != 7 || format != stateFormat) {
-		return s, fmt.Errorf("format %d expected, %d seen: written by another version", stateFormat, format)
+	members, format := r.array(), r.uint()
+	if r.err == nil && (format < stateFormat || members < frozen || format == stateFormat && members != stateMembers) {
+		return s, fmt.Errorf("format %d with %d members: no version of this package writes that", format, members)
 	}
 	if seconds := r.int(); seconds != 0 {
 		s.Time = time.Unix(seconds, 0).UTC()
 	}
 	s.Root = r.uint()
-	r.array()
+	if n := r.array(); r.err == nil && n != 3 {
+		return s, fmt.Errorf("%d floors, 3 expected", n)
+	}
 	s.Floor = tuf.Floor{Timestamp: r.uint(), Snapshot: r.uint(), Targets: r.uint()}
 	s.Keys = make(map[tuf.Role][]verify.Digest)
 	for _, role := range onlineRoles {
 		for range r.array() {
 			s.Keys[role] = append(s.Keys[role], r.digest())
 		}
+	}
+	if format > stateFormat {
+		if r.err == nil {
+			s.later = &later{format, members, bytes.Clone(data[r.p.Offset():])}
+		}
+		return s, r.err
 	}
 	if r.nil() {
 		return s, r.done()
