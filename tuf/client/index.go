@@ -27,7 +27,7 @@ const (
 
 func indexName(name string) string { return strings.TrimSuffix(name, ".json") + indexSuffix }
 
-// sealed is what the MAC is over.
+// sealed is what the MAC is over. Should the layout of an index ever change, so must the label, because the device may fall back to an older program.
 func sealed(name string, index []byte) []byte {
 	return append(fmt.Appendf(nil, "firmament tuf client index\x00%s\x00", name), index...)
 }

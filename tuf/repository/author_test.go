@@ -46,23 +46,15 @@ func matching(t *testing.T, s repository.Storage, dir, pattern string) map[strin
 // covers: B14
 // There is a copy of a target under each of the digests that its metadata lists, whoever signed it; what the publisher signs lists one.
 func TestOneCopyPerHash(t *testing.T) {
-	ctx, now, memory, acme := t.Context(), start, repository.NewMemory(), testkeys.Ed25519(100)
-	r, err := repository.Create(ctx, memory, options(&now))
-	if err == nil {
-		err = r.Apply(ctx, repository.Change{Delegate: []repository.Delegation{{Role: "acme", Keys: keysOf(t, acme), Paths: []string{"acme/*"}}}})
-	}
-	if err == nil {
-		err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("a")})
-	}
-	if err != nil {
+	ctx, now, memory := t.Context(), start, repository.NewMemory()
+	r, acme := supplied(t, memory, &now)
+	if err := r.Publish(ctx, map[string][]byte{"fw/a": []byte("a")}); err != nil {
 		t.Fatal(err)
 	}
 	file := []byte("radio")
-	long := sha512.Sum512(file)
-	signed := map[string]any{"_type": "targets", "spec_version": "1.0.34", "version": 1, "expires": "2027-01-01T00:00:00Z", "targets": map[string]any{
-		"acme/radio": map[string]any{"length": len(file), "hashes": map[string]any{"sha512": fmt.Sprintf("%x", long), "sha256": fmt.Sprintf("%x", verify.Sum(verify.SHA256, file).Bytes())}},
-	}}
-	if err := r.Accept(ctx, "acme", signedAs(t, signed, acme), map[string][]byte{"acme/radio": file}); err != nil {
+	long, both := sha512.Sum512(file), entry(file)
+	both["hashes"].(map[string]any)["sha512"] = fmt.Sprintf("%x", long)
+	if err := r.Accept(ctx, "acme", acme.targets(t, 1, map[string]any{"acme/radio": both}), map[string][]byte{"acme/radio": file}); err != nil {
 		t.Fatal(err)
 	}
 	if got := matching(t, memory, "targets/acme", "radio$"); len(got) != 2 || !bytes.Equal(got[fmt.Sprintf("targets/acme/%x.radio", long)], file) {
@@ -84,10 +76,14 @@ func TestExpiresForm(t *testing.T) {
 		err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("a")})
 	}
 	if err == nil {
-		err = r.RotateRoot(ctx, repository.RootChange{})
+		err = r.RotateRoot(ctx, repository.RootChange{Signers: map[tuf.Role][]verify.Signer{tuf.RoleTimestamp: {testkeys.Ed25519(50)}}})
 	}
 	if err == nil {
 		err = r.Stage(ctx, repository.Change{})
+	}
+	now = now.Add(24*time.Hour + time.Second)
+	if err == nil {
+		_, err = r.Refresh(ctx)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -391,29 +391,21 @@ func TestCollectUnderClient(t *testing.T) {
 
 // Members in other letters than TUF's mean nothing to a client, and nothing to the collector: a delegate can neither stop it with them nor hide a file.
 func TestCollectReadsAsClientsDo(t *testing.T) {
-	ctx, now, memory, acme := t.Context(), start, repository.NewMemory(), testkeys.Ed25519(100)
-	r, err := repository.Create(ctx, memory, options(&now))
-	if err == nil {
-		err = r.Apply(ctx, repository.Change{Delegate: []repository.Delegation{{Role: "acme", Keys: keysOf(t, acme), Paths: []string{"acme/*"}}}})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, now, memory := t.Context(), start, repository.NewMemory()
+	r, acme := supplied(t, memory, &now)
 	file := []byte("radio")
-	digest := fmt.Sprintf("%x", verify.Sum(verify.SHA256, file).Bytes())
-	entry := map[string]any{"length": len(file), "hashes": map[string]any{"sha256": digest}}
 	for version, more := range []map[string]any{{}, {"LENGTH": "long", "Hashes": map[string]any{"sha256": strings.Repeat("00", 32)}}, {"HASHES": 5}} {
-		e := maps.Clone(entry)
+		e := entry(file)
 		maps.Copy(e, more)
-		signed := map[string]any{"_type": "targets", "spec_version": "1.0.34", "version": version + 1, "expires": "2027-01-01T00:00:00Z", "Targets": 7, "targets": map[string]any{"acme/radio": e}}
-		if err := r.Accept(ctx, "acme", signedAs(t, signed, acme), map[string][]byte{"acme/radio": file}); err != nil {
+		data := acme.targets(t, version+1, map[string]any{"acme/radio": e}, map[string]any{"Targets": 7})
+		if err := r.Accept(ctx, "acme", data, map[string][]byte{"acme/radio": file}); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Publish(ctx, nil); err != nil {
 			t.Fatal(err)
 		}
 		collect(t, r, 1)
-		if !there(t, memory, "targets/acme/"+digest+".radio") {
+		if !there(t, memory, "targets/acme/"+hexSum(file)+".radio") {
 			t.Errorf("version %d: a published target was collected", version+1)
 		}
 	}

@@ -12,14 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/theupdateframework/go-tuf/v2/metadata"
-
 	"github.com/firmament-dev/firmament/internal/simfs"
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
 	"github.com/firmament-dev/firmament/tuf/repository"
-	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -181,67 +178,6 @@ func TestPublishToBins(t *testing.T) {
 			})
 		}
 	}
-}
-
-// A supplier signs alone, with keys that the publisher does not have, and hands in what it signed.
-func TestAccept(t *testing.T) {
-	acme := testkeys.Ed25519(100)
-	w := newWorldWith(t, nil)
-	w.apply(repository.Change{Delegate: []repository.Delegation{{Role: "acme", Keys: keysOf(t, acme), Paths: []string{"acme/*"}}}})
-	if _, err := w.Find(t.Context(), "acme/radio"); !errors.Is(err, tuf.ErrDelegation) {
-		t.Errorf("nothing handed in: %v", err)
-	}
-	file := []byte("radio")
-	sum := verify.Sum(verify.SHA256, file)
-	handIn := func(version int, by verify.Signer, targets any) []byte {
-		signed := map[string]any{"_type": "targets", "spec_version": "1.0.34", "version": version, "expires": "2027-01-01T00:00:00Z", "targets": targets}
-		return signedAs(t, signed, by)
-	}
-	radio := map[string]any{"acme/radio": map[string]any{"length": len(file), "hashes": map[string]any{"sha256": fmt.Sprintf("%x", sum.Bytes())}}}
-	files := map[string][]byte{"acme/radio": file}
-	for name, c := range map[string]struct {
-		role tuf.Role
-		data []byte
-		file map[string][]byte
-		want error
-	}{
-		"stranger":   {"acme", handIn(1, testkeys.Ed25519(1), radio), files, tuf.ErrThreshold},
-		"other role": {"other", handIn(1, acme, radio), files, tuf.ErrDelegation}, "top level": {tuf.RoleTargets, handIn(9, acme, radio), files, tuf.ErrDelegation},
-		"other file": {"acme", handIn(1, acme, radio), map[string][]byte{"acme/radio": []byte("ra")}, tuf.ErrLength},
-		"unlisted":   {"acme", handIn(1, acme, radio), map[string][]byte{"acme/x": file}, tuf.ErrTargetUnknown},
-		"null":       {"acme", handIn(1, acme, map[string]any{"a": nil}), nil, tuf.ErrMalformed}, "no json": {"acme", []byte("{"), nil, tuf.ErrMalformed},
-	} {
-		if err := w.repo.Accept(t.Context(), c.role, c.data, c.file); !errors.Is(err, c.want) {
-			t.Errorf("%s: %v, want %v", name, err, c.want)
-		}
-	}
-	if err := w.repo.Accept(t.Context(), "acme", handIn(3, acme, radio), files); err != nil {
-		t.Fatal(err)
-	}
-	w.holds("acme/radio", "radio")
-	for _, version := range []int{2, 3} {
-		if err := w.repo.Accept(t.Context(), "acme", handIn(version, acme, radio), nil); !errors.Is(err, tuf.ErrRollback) {
-			t.Errorf("version %d again: %v", version, err)
-		}
-	}
-	if err := w.repo.Accept(t.Context(), "acme", handIn(4, acme, map[string]any{}), nil); err != nil {
-		t.Fatal(err)
-	}
-	w.holds("acme/radio", "")
-}
-
-// signedAs signs under the key id that the publisher lists the key by, the specification's hash.
-func signedAs(t *testing.T, signed any, by verify.Signer) []byte {
-	t.Helper()
-	key, err := metadata.KeyFromPublicKey(by.Public().Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	signature := tuftest.Signature(signed, by)
-	if signature["keyid"], err = key.ID(); err != nil {
-		t.Fatal(err)
-	}
-	return tuftest.Envelope(signed, []any{signature})
 }
 
 func TestExpiries(t *testing.T) {

@@ -22,6 +22,7 @@ type edit struct {
 	p       *published
 	d       *draft
 	files   map[string]file // target files to write, by target path
+	stored  []string        // target files that are there already and must stay
 	changed bool            // the top-level targets metadata
 }
 

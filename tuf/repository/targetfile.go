@@ -75,12 +75,24 @@ func setCustom(m *metadata.Metadata[metadata.TargetsType], name string, custom j
 
 // writeFiles makes the target files durable. Their names carry their digests, so nobody sees them before metadata lists them.
 func (e *edit) writeFiles(ctx context.Context) error {
-	if len(e.files) == 0 {
+	if len(e.files)+len(e.stored) == 0 {
 		return nil
 	}
 	doomed, err := e.p.s.doomed(ctx)
 	if err != nil {
 		return err
+	}
+	for _, at := range e.stored {
+		if _, gone := slices.BinarySearch(doomed, at); gone {
+			return fmt.Errorf("%s: %w", at, ErrCollecting)
+		}
+		f, err := e.p.s.Open(ctx, at)
+		if err != nil {
+			return fmt.Errorf("%s was there a moment ago: %w", at, err)
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.files)) {
 		f := e.files[name]
