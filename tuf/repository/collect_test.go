@@ -4,6 +4,7 @@
 package repository_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/firmament-dev/firmament/tuf"
 	"github.com/firmament-dev/firmament/tuf/client"
 	"github.com/firmament-dev/firmament/tuf/repository"
+	"github.com/firmament-dev/firmament/tuf/tuftest"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -407,6 +409,119 @@ func TestCollectReadsAsClientsDo(t *testing.T) {
 		collect(t, r, 1)
 		if !there(t, memory, "targets/acme/"+hexSum(file)+".radio") {
 			t.Errorf("version %d: a published target was collected", version+1)
+		}
+	}
+}
+
+// What a delegate names has nothing to say about files that it is not trusted with. Named and dropped again, they stay, whoever will publish them.
+func TestCollectLeavesOthersFiles(t *testing.T) {
+	ctx, now, memory := t.Context(), start, repository.NewMemory()
+	r, acme := supplied(t, memory, &now)
+	victim := []byte("victim-2.0.img")
+	target := "targets/victim/" + hexSum(victim) + ".2.0" // as the victim's tools put it, before its metadata
+	put := func(name string) error { return memory.Put(ctx, name, bytes.NewReader(victim), "") }
+	if err := errors.Join(put(target), put("payloads/victim-2.0.img"), put("payloads/acme/1.img")); err != nil {
+		t.Fatal(err)
+	}
+	refer := map[string][]byte{"acme/x": victim, "acme/1": []byte("acme/1.img"), "victim/2.0": victim}
+	list := map[string]any{}
+	for name, file := range refer {
+		list[name] = entry(file)
+	}
+	deleted := func(first int, more ...map[string]any) []string {
+		t.Helper()
+		if err := r.Accept(ctx, "acme", acme.targets(t, first, list, more...), refer); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Accept(ctx, "acme", acme.targets(t, first+1, map[string]any{}, more...), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Publish(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		return collect(t, r, 1).Deleted
+	}
+	gone := deleted(1)
+	for _, name := range []string{target, "payloads/victim-2.0.img"} {
+		if slices.Contains(gone, name) || !there(t, memory, name) {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	// What it is trusted with goes: its targets, and payloads of names like them.
+	for _, name := range []string{"targets/acme/" + hexSum(victim) + ".x", "payloads/acme/1.img"} {
+		if !slices.Contains(gone, name) {
+			t.Errorf("%s is not collected", name)
+		}
+	}
+	// Delegations of its own, in a circle too, make it trusted with nothing more.
+	id := tuftest.ID(acme)
+	delegations := map[string]any{"keys": map[string]any{id: tuftest.KeyJSON(acme.Public())}, "roles": []any{map[string]any{
+		"name": "acme", "keyids": []string{id}, "threshold": 1, "terminating": false, "paths": []string{"*", "*/*"},
+	}}}
+	if gone := deleted(3, map[string]any{"delegations": delegations}); slices.Contains(gone, target) || slices.Contains(gone, "payloads/victim-2.0.img") {
+		t.Errorf("trusted by itself: %q", gone)
+	}
+	// Whoever is trusted with the paths can do what it likes with the files.
+	if err := r.Apply(ctx, repository.Change{Delegate: []repository.Delegation{{Role: "acme", Keys: keysOf(t, acme), Paths: []string{"*", "*/*"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if gone := deleted(5); !slices.Contains(gone, target) || !slices.Contains(gone, "payloads/victim-2.0.img") {
+		t.Errorf("trusted with all: %q", gone)
+	}
+}
+
+// Bins have their payloads in common, since they divide the targets of one publisher; so payloads of withdrawn releases go, and targets that are not of the bin stay.
+func TestCollectFromBins(t *testing.T) {
+	bin := testkeys.Ed25519(100)
+	for _, classic := range []bool{false, true} {
+		ctx, now, memory := t.Context(), start, repository.NewMemory()
+		o := options(&now)
+		o.Signers["bin"] = []verify.Signer{bin}
+		r, err := repository.Create(ctx, memory, o)
+		if err == nil {
+			err = r.Apply(ctx, repository.Change{Bins: &repository.Bins{Prefix: "bin", Bits: 2, Keys: keysOf(t, bin), Classic: classic}})
+		}
+		all := map[string][]byte{}
+		for i := range 12 {
+			all[fmt.Sprintf("fw/%d", i)] = fmt.Append(nil, "image-", i)
+			if err == nil {
+				err = r.PutPayload(ctx, fmt.Sprint("image-", i), strings.NewReader("image"))
+			}
+		}
+		if err == nil {
+			err = r.Publish(ctx, all)
+		}
+		if err == nil {
+			err = r.Withdraw(ctx, slices.Collect(maps.Keys(all))...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := collect(t, r, 1).Deleted
+		for i := range 12 {
+			for _, name := range []string{fmt.Sprint("payloads/image-", i), fmt.Sprintf("targets/fw/%s.%d", hexSum(fmt.Append(nil, "image-", i)), i)} {
+				if !slices.Contains(gone, name) {
+					t.Errorf("classic %t: %s is not collected", classic, name)
+				}
+			}
+		}
+		// In a bin that it does not belong to nobody looks for it, and it is not that bin's to let go.
+		stray := "targets/fw/" + hexSum([]byte("stray")) + ".stray"
+		err = memory.Put(ctx, stray, strings.NewReader("stray"), "")
+		for i := 0; err == nil && i < 4; i++ {
+			role := tuf.Role(tuf.BinName("bin", 2, uint32(i)))
+			if sum := verify.Sum(verify.SHA256, []byte("fw/stray")).Bytes(); int(sum[0]>>6) == i {
+				continue
+			}
+			if err = r.Apply(ctx, repository.Change{Role: role, Add: map[string][]byte{"fw/stray": []byte("stray")}}); err == nil {
+				err = r.Apply(ctx, repository.Change{Role: role, Remove: []string{"fw/stray"}})
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gone := collect(t, r, 1).Deleted; slices.Contains(gone, stray) {
+			t.Errorf("classic %t: collected by a bin that it does not belong to", classic)
 		}
 	}
 }
