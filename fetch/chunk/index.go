@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"sort"
 )
@@ -82,6 +83,14 @@ func (x *Index) sum(p []byte) [32]byte {
 		return sha512.Sum512_256(p)
 	}
 	return sha256.Sum256(p)
+}
+
+// hash is what sum hashes with.
+func (x *Index) hash() hash.Hash {
+	if x.flags&sha512Flag != 0 {
+		return sha512.New512_256()
+	}
+	return sha256.New()
 }
 
 // ReadIndex reads a .caibx of at most MaxIndexChunks chunks. Errors are ErrIndex and r's own.

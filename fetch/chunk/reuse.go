@@ -111,7 +111,7 @@ func (r *Reuse) Open(ctx context.Context, uri string, offset int64, validator st
 	if offset < 0 || offset > r.index.Size() {
 		return nil, fmt.Errorf("%s at %d of %d: %w", fetch.RedactURI(uri), offset, r.index.Size(), fetch.ErrRange)
 	}
-	return &fetch.Stream{Body: &reuseBody{r: r, ctx: ctx, at: offset}, Offset: offset, Size: r.index.Size()}, nil
+	return &fetch.Stream{Body: &reuseBody{r: r, ctx: ctx, at: offset, bad: -1}, Offset: offset, Size: r.index.Size()}, nil
 }
 
 // OpenRange implements fetch.RangeSource, by the origin alone.
@@ -156,11 +156,15 @@ type reuseBody struct {
 	ctx context.Context
 	at  int64
 
-	chunk []byte // of a seed, verified; what is left of it
+	chunk *io.SectionReader // of a seed, verified; what is left of it
 	buf   []byte
-	run   io.ReadCloser // of the origin, up to end
-	end   int64
+	run   io.ReadCloser // of the origin
+	end   int64         // of chunk or run
+	bad   int64         // a seed could not be read again here
 }
+
+// seedBuffer is how many bytes of a seed are held. A longer chunk is read twice: first to compare it with its name.
+const seedBuffer = cutMax
 
 func (b *reuseBody) Read(p []byte) (int, error) {
 	if err := context.Cause(b.ctx); err != nil {
@@ -169,7 +173,7 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if len(b.chunk) == 0 && b.run == nil {
+	if b.chunk == nil && b.run == nil {
 		if b.at == b.r.index.Size() {
 			return 0, io.EOF
 		}
@@ -177,10 +181,19 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if len(b.chunk) > 0 {
-		n := copy(p, b.chunk)
-		b.chunk, b.at = b.chunk[n:], b.at+int64(n)
+	if b.chunk != nil {
+		n, err := b.chunk.Read(p)
+		b.at += int64(n)
 		b.r.reused.Add(int64(n))
+		if b.at == b.end || err != nil {
+			b.chunk = nil
+		}
+		if b.at < b.end && err != nil {
+			b.bad = b.at
+		}
+		if n == 0 {
+			return b.Read(p)
+		}
 		return n, nil
 	}
 	n, err := b.run.Read(p[:min(int64(len(p)), b.end-b.at)])
@@ -198,11 +211,10 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 func (b *reuseBody) next() error {
 	n := b.r.index.at(b.at)
 	offset, length, _ := b.r.index.Chunk(n)
-	if chunk, ok := b.seed(n); ok {
-		b.chunk = chunk[b.at-offset:]
+	b.end = offset + length
+	if b.chunk = b.seed(n); b.chunk != nil {
 		return nil
 	}
-	b.end = offset + length
 	for n++; n < b.r.index.Chunks(); n++ {
 		if b.r.claimed(n) {
 			break
@@ -226,21 +238,33 @@ func (b *reuseBody) next() error {
 	return nil
 }
 
-// seed reads chunk n from the seed that claims to have it.
-func (b *reuseBody) seed(n int) ([]byte, bool) {
-	if !b.r.claimed(n) {
-		return nil, false
+// seed returns what is left of chunk n from b.at on, of the seed that claims to have it, or nil if it has it not.
+func (b *reuseBody) seed(n int) *io.SectionReader {
+	if !b.r.claimed(n) || b.bad == b.at {
+		return nil
 	}
 	at := b.r.where[n]
-	_, length, id := b.r.index.Chunk(n)
-	if int64(cap(b.buf)) < length {
-		b.buf = make([]byte, length)
+	offset, length, id := b.r.index.Chunk(n)
+	if b.buf == nil {
+		b.buf = make([]byte, seedBuffer)
 	}
-	p := b.buf[:length]
-	if err := readAt(at.seed.Image, p, at.offset); err != nil {
-		return nil, false
+	h := b.r.index.hash()
+	for done := int64(0); done < length; {
+		p := b.buf[:min(seedBuffer, length-done)]
+		if err := readAt(at.seed.Image, p, at.offset+done); err != nil {
+			return nil
+		}
+		h.Write(p)
+		done += int64(len(p))
 	}
-	return p, b.r.index.sum(p) == id
+	if [32]byte(h.Sum(nil)) != id {
+		return nil
+	}
+	from := b.at - offset
+	if length <= seedBuffer { // as it was compared
+		return io.NewSectionReader(bytes.NewReader(b.buf), from, length-from)
+	}
+	return io.NewSectionReader(at.seed.Image, at.offset+from, length-from)
 }
 
 func (b *reuseBody) drop() {

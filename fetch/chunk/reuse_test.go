@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/firmament-dev/firmament/fetch"
@@ -177,25 +178,78 @@ func TestReuseFromAnyOffset(t *testing.T) {
 	}
 }
 
-// An image may be nothing but one chunk, again and again, and so may a seed: looking up each of the one in all of the other would not end before the test's
-// time does.
-func TestNET_12_ReuseOfOneChunk(t *testing.T) {
-	const chunks, size = 1 << 20, 16 << 10
-	b := make([]byte, 0, 40*(chunks+3))
+// indexOf is an index of chunks of one size.
+func indexOf(tb testing.TB, size uint64, ids [][32]byte) *chunk.Index {
+	tb.Helper()
+	var b []byte
 	for _, v := range []uint64{48, 0x96824d9c7b129ff9, 0x9000000000000000, size, size, size, 1<<64 - 1, 0xe75b9e112f17417d} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	id := sha256.Sum256(make([]byte, size))
-	for n := range uint64(chunks) {
-		b = append(binary.LittleEndian.AppendUint64(b, (n+1)*size), id[:]...)
+	for n, id := range ids {
+		b = append(binary.LittleEndian.AppendUint64(b, uint64(n+1)*size), id[:]...)
 	}
-	for _, v := range []uint64{0, 0, 48, 16 + 40*(chunks+1), 0x4b4f050e5549ecd1} {
+	for _, v := range []uint64{0, 0, 48, 16 + 40*uint64(len(ids)+1), 0x4b4f050e5549ecd1} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
 	x, err := chunk.ReadIndex(bytes.NewReader(b))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	return x
+}
+
+// spied is a seed that is read in pieces, and fails from the read on that is told.
+type spied struct {
+	*bytes.Reader
+	reads, longest, fail int
+}
+
+func (s *spied) ReadAt(p []byte, at int64) (int, error) {
+	s.longest = max(s.longest, len(p))
+	if s.reads++; s.reads == s.fail {
+		return 0, io.ErrClosedPipe
+	}
+	return s.Reader.ReadAt(p, at)
+}
+
+// Another's index may have chunks of 4 MiB: no more than 64 KiB of a seed are held all the same, and a seed that fails in the middle of one
+// that was compared costs what is left of it.
+func TestLongChunksOfASeed(t *testing.T) {
+	const size = chunk.MaxIndexChunk
+	image := random(5, 2*size)
+	x := indexOf(t, size, [][32]byte{sha256.Sum256(image[:size]), sha256.Sum256(image[size:])})
+	o := &origin{files: map[string][]byte{imageURI: image}}
+	for _, fail := range []int{0, 1, 100, size/(64<<10) + 5} { // the last: when it is read again
+		seed := &spied{Reader: bytes.NewReader(image), fail: fail}
+		r := chunk.NewReuse(o, imageURI, x, chunk.Seed{Image: seed, Index: x})
+		for _, at := range []int64{0, size + 1000} {
+			s, err := r.Open(t.Context(), imageURI, at, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, 32<<10)
+			h, want := sha256.New(), sha256.Sum256(image[at:])
+			for err == nil {
+				var n int
+				n, err = s.Body.Read(buf)
+				h.Write(buf[:n])
+			}
+			if err != io.EOF || [32]byte(h.Sum(nil)) != want {
+				t.Errorf("failing at read %d, from %d: %v, or other bytes", fail, at, err)
+			}
+		}
+		if st := r.Stats(); seed.longest > 64<<10 || (fail > 0) != (st.Fetched > 0) || st.Fetched > size {
+			t.Errorf("failing at read %d: %d bytes read at once, %+v", fail, seed.longest, st)
+		}
+	}
+}
+
+// An image may be nothing but one chunk, again and again, and so may a seed: looking up each of the one in all of the other would not end before the test's
+// time does.
+func TestNET_12_ReuseOfOneChunk(t *testing.T) {
+	const chunks, size = 1 << 20, 16 << 10
+	id := sha256.Sum256(make([]byte, size))
+	x := indexOf(t, size, slices.Repeat([][32]byte{id}, chunks))
 	if missing := chunk.NewReuse(nil, "u", x, chunk.Seed{Index: x}, chunk.Seed{Index: x}).Missing(); missing != 0 {
 		t.Errorf("%d bytes missing", missing)
 	}
