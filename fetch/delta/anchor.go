@@ -37,7 +37,7 @@ const grain = 64
 type anchorer struct {
 	old, new Image
 	step     int64   // from one block to the next
-	slots    []int32 // pairs: number of a block and 1, more bits of its hash
+	blocks   table   // their numbers
 	along    *window // at the last shift
 	there    *window // anywhere
 	all      []anchor
@@ -68,9 +68,9 @@ func hash(p []byte) (h uint64) {
 
 // newAnchorer has an index of the old image in words.
 func newAnchorer(ctx context.Context, old, new Image, words []int32) (*anchorer, error) {
-	a := &anchorer{old: old, new: new, step: hashed, along: newWindow(old, old.Size()), there: newWindow(old, old.Size()), shortest: max(minAnchor, new.Size()/maxAnchors)}
-	a.slots = words[:len(words)&^1]
-	clear(a.slots)
+	a := &anchorer{old: old, new: new, step: hashed, along: newWindow(ctx, old, old.Size()), there: newWindow(ctx, old, old.Size()), shortest: max(minAnchor, new.Size()/maxAnchors)}
+	a.blocks = table(words[:len(words)&^1])
+	clear(a.blocks)
 	for old.Size()/a.step > int64(len(words)/2)*7/8 {
 		a.step *= 2
 	}
@@ -82,56 +82,13 @@ func newAnchorer(ctx context.Context, old, new Image, words []int32) (*anchorer,
 			return nil, fmt.Errorf("read old image at %d: %w", at, err)
 		}
 		for i := int64(0); i+hashed <= int64(len(b)); i += a.step {
-			a.add(hash(b[i:]), int32((at+i)/a.step))
+			a.blocks.add(hash(b[i:]), int32((at+i)/a.step))
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 	}
 	return a, nil
-}
-
-// slot returns where the search for h begins, and what tells h from others there.
-func (a *anchorer) slot(h uint64) (int, int32) {
-	h ^= h >> 29
-	h *= 0xBF58476D1CE4E5B9
-	return int(h >> 32 * uint64(len(a.slots)/2) >> 32 * 2), int32(h)
-}
-
-// add enters a block, unless one of its hash is known, or the place is crowded.
-func (a *anchorer) add(h uint64, block int32) {
-	at, tag := a.slot(h)
-	for range 16 {
-		s := a.slots[at : at+2]
-		if s[0] == 0 {
-			s[0], s[1] = block+1, tag
-			return
-		}
-		if s[1] == tag {
-			return
-		}
-		if at += 2; at == len(a.slots) {
-			at = 0
-		}
-	}
-}
-
-// look returns where the old image has a block of that hash, or -1.
-func (a *anchorer) look(h uint64) int64 {
-	at, tag := a.slot(h)
-	for range 16 {
-		s := a.slots[at : at+2]
-		if s[0] == 0 {
-			return -1
-		}
-		if s[1] == tag {
-			return int64(s[0]-1) * a.step
-		}
-		if at += 2; at == len(a.slots) {
-			at = 0
-		}
-	}
-	return -1
 }
 
 // find finds all anchors.
@@ -175,10 +132,11 @@ func (a *anchorer) scan(b []byte, base, shift int64) (int64, error) {
 		} else {
 			h, rolled = hash(b[i:]), true
 		}
-		pos := a.look(h)
-		if pos < 0 {
+		block := a.blocks.look(h)
+		if block < 0 {
 			continue
 		}
+		pos := int64(block) * a.step
 		s, n, err := a.better(b[i:], base+int64(i), shift, pos)
 		if err != nil {
 			return 0, err
@@ -217,18 +175,18 @@ func (a *anchorer) better(b []byte, at, shift, pos int64) (int64, int, error) {
 func (a *anchorer) before(b []byte, pos int64) (int, error) {
 	n := 0
 	for n < len(b) && pos > 0 {
-		most := min(int64(len(b)-n), pos, 512)
-		w, err := a.there.around(pos-most, most)
+		back := min(int64(len(b)-n), pos, 512)
+		w, err := a.there.around(pos-back, back)
 		if err != nil {
 			return 0, err
 		}
-		for k := most; k > 0; k-- {
+		for k := back; k > 0; k-- {
 			if w[margin+k-1] != b[len(b)-n-1] {
 				return n, nil
 			}
 			n++
 		}
-		pos -= most
+		pos -= back
 	}
 	return n, nil
 }

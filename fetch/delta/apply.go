@@ -142,7 +142,7 @@ func (p *Patch) Apply(ctx context.Context, old io.ReaderAt, sink fetch.Sink, o A
 			return err
 		}
 	}
-	u, err := newUnpacker(&p.h, old)
+	u, err := newUnpacker(ctx, &p.h, old)
 	if err != nil {
 		return err
 	}

@@ -38,13 +38,14 @@ type model struct {
 	copied, literal, distance number
 	shift                     [8]estimate
 	sign                      [1]estimate
-	shifts                    [7]int64
+	turn                      [8]estimate
+	shifts                    [7]int64 // in bits
 }
 
 // fresh is a model at the beginning of a frame.
 var fresh = func() *model {
 	m := &model{}
-	for _, all := range [][]estimate{m.group[:], m.word[:], m.same[:], m.again[:], m.shift[:], m.sign[:]} {
+	for _, all := range [][]estimate{m.group[:], m.word[:], m.same[:], m.again[:], m.shift[:], m.sign[:], m.turn[:]} {
 		neutral(all)
 	}
 	for i := range m.index {
@@ -173,15 +174,15 @@ func place(list *[recent]uint32, v uint32) int {
 }
 
 // operation codes what one operation copies, and out of where, and how many bytes follow that are inserted.
-func (c *corrector) operation(copied, literal, shift int64) {
+func (c *corrector) operation(copied, literal, shift int64, turn uint8) {
 	c.number(&c.copied, copied)
 	c.number(&c.literal, literal)
 	if copied > 0 {
-		c.shiftTo(shift)
+		c.shiftTo(shift<<3 | int64(turn))
 	}
 }
 
-// shiftTo codes a shift: one of the last, or its distance from the last.
+// shiftTo codes a shift of so many bits: one of the last, or its distance from the last, in bytes, and its turn.
 func (c *corrector) shiftTo(shift int64) {
 	all := &c.shifts
 	at := 0
@@ -191,13 +192,10 @@ func (c *corrector) shiftTo(shift int64) {
 	c.tree(c.model.shift[:], 3, uint32(at))
 	if at == len(all) {
 		at--
-		if distance := shift - all[0]; distance < 0 {
-			c.bit(&c.sign[0], 1)
-			c.number(&c.distance, -distance-1)
-		} else {
-			c.bit(&c.sign[0], 0)
-			c.number(&c.distance, distance-1)
-		}
+		distance := shift>>3 - all[0]>>3
+		c.bit(&c.sign[0], flag(distance < 0))
+		c.number(&c.distance, abs(distance))
+		c.tree(c.model.turn[:], 3, uint32(shift&7))
 	}
 	copy(all[1:at+1], all[:at])
 	all[0] = shift

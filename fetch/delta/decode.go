@@ -105,10 +105,10 @@ func (d *decoder) number(t *number) int64 {
 }
 
 // operation reads what one operation copies, and out of where, and how many bytes follow that are inserted.
-func (d *decoder) operation() (copied, literal, shift int64) {
+func (d *decoder) operation() (copied, literal, shift int64, turn uint8) {
 	copied, literal = d.number(&d.copied), d.number(&d.literal)
 	if copied == 0 {
-		return copied, literal, 0
+		return copied, literal, 0, 0
 	}
 	all := &d.shifts
 	at := int(d.tree(d.model.shift[:], 3))
@@ -117,14 +117,15 @@ func (d *decoder) operation() (copied, literal, shift int64) {
 	} else {
 		at = len(all) - 1
 		if d.bit(&d.sign[0]) {
-			shift = all[0] - d.number(&d.distance) - 1
+			shift = all[0]>>3 - d.number(&d.distance)
 		} else {
-			shift = all[0] + d.number(&d.distance) + 1
+			shift = all[0]>>3 + d.number(&d.distance)
 		}
+		shift = shift<<3 | int64(d.tree(d.model.turn[:], 3))
 	}
 	copy(all[1:at+1], all[:at])
 	all[0] = shift
-	return copied, literal, shift
+	return copied, literal, shift >> 3, uint8(shift & 7)
 }
 
 // span fills one copied span: old holds its bytes in the old image, with margin bytes before and behind. at is where new

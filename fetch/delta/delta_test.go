@@ -138,6 +138,8 @@ func pairs(tb testing.TB) map[string][2][]byte {
 	}
 	return map[string][2][]byte{
 		"opensbi":            {sbiOld, sbiNew},
+		"turned":             {noise(9, 200_000), turnedNoise()},
+		"shuffled":           {noise(9, 300_000), shuffled(noise(9, 300_000), 24)},
 		"opensbi, back":      {sbiNew, sbiOld},
 		"same":               {sbiOld, sbiOld},
 		"moved":              {sbiOld, moved},
@@ -150,6 +152,45 @@ func pairs(tb testing.TB) map[string][2][]byte {
 		"text":               {text, append([]byte("x"), text...)},
 		"shorter":            {text, text[:len(text)/3]},
 		"longer by itself":   {text[:4000], text},
+	}
+}
+
+// turnedNoise is noise(9, 200_000), cut and put together again at other bits, with some bytes changed.
+func turnedNoise() []byte {
+	old, out := noise(9, 200_000), noise(10, 100)
+	for i, n := range []int{30_000, 5000, 7001, 40_000, 90_000, 20_000} {
+		turn := (i*3 + 1) % 8
+		for j := range n {
+			x := uint(old[j]) | uint(old[j+1])<<8
+			out = append(out, byte(x>>turn))
+		}
+		out[len(out)-n/2] ^= 5
+		old = old[n:]
+	}
+	return out
+}
+
+// shuffled is p in pieces of n bytes, in another order.
+func shuffled(p []byte, n int) []byte {
+	var out []byte
+	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(len(p) / n) {
+		out = append(out, p[i*n:][:n]...)
+	}
+	return out
+}
+
+// Runs of bits are found wherever they begin in a byte, as compressors leave them.
+func TestTurned(t *testing.T) {
+	old, new := noise(9, 200_000), turnedNoise()
+	for _, bounded := range []bool{false, true} {
+		var f file
+		info, err := delta.Make(t.Context(), bytes.NewReader(old), bytes.NewReader(new), &f, delta.Options{Bounded: bounded})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size > 1000 {
+			t.Errorf("bounded %v: patch of %d bytes, want at most 1000", bounded, info.Size)
+		}
 	}
 }
 

@@ -66,12 +66,14 @@
 //
 //	copied    a number: bytes to copy
 //	literal   a number: bytes to insert; not both 0
-//	shift     only if copied > 0
+//	shift     only if copied > 0, with a turn
 //	changes   of the copied bytes
 //
-// An operation makes the next copied bytes of the new image: the byte at position q out of byte q+shift of the old image, its
-// source, and of the changes. All sources must exist (0..O-1). Then literal bytes are taken from the inserted part. Operations end when
-// the block is full, never beyond it; then nothing may be left of inserted.
+// An operation makes the next copied bytes of the new image, each out of its source and of the changes. The source of the byte at position q
+// is that at position q+shift of the old image, turned: with the turn t, 0..7, it is floor((x + 256*y) / 2^t) modulo 256, where x is that byte
+// and y the one behind it. So runs of bits are found that compressors put anywhere into a byte. All positions q+shift must be in the old image
+// (0..O-1); bytes outside of it, where the following speaks of them, are 0. Then literal bytes are taken from the inserted part. Operations
+// end when the block is full, never beyond it; then nothing may be left of inserted.
 //
 // # Decisions
 //
@@ -93,10 +95,10 @@
 //
 // and x+1 is 1 followed by these n bits, the highest first. Kinds are copied, literal and distance.
 //
-// A shift is one of the last seven different ones, which the frame begins with as seven zeros, or another. k = tree(shift, 3): if k is below 7, the
-// shift is that in place k of the list. If k is 7, a decision with sign and a number x of the kind distance follow: the shift is
-// that in place 0, plus x+1 if the decision is 0, minus x+1 if it is 1. Then it moves to place 0 (from place k, or 6, which is lost), and
-// those before it move by one.
+// A shift and its turn are a pair of the last seven different ones, which the frame begins with as seven times 0 and 0, or another. k =
+// tree(shift, 3): if k is below 7, they are the pair in place k of the list. If k is 7, a decision with sign, a number x of the kind distance
+// and tree(turn, 3) follow: the shift is that in place 0, plus x if the decision is 0, minus x if it is 1, and the turn is the tree's value. Then
+// the pair moves to place 0 (from place k, or 6, which is lost), and those before it move by one.
 //
 // # Changes
 //
@@ -105,8 +107,8 @@
 //
 // The copied bytes of an operation are taken in groups; a group ends before a position that is a multiple of 32 and at the end of
 // the operation. The bytes of a group are taken in words; a word ends before a position that is a multiple of 4 and at the end of
-// the group. With q the position of a word's first byte and b = q - q mod 4, old is the 32-bit number of bytes b+shift..b+shift+3 of the
-// old image (those that are not there are 0), top = old >> 24 and class = top >> 5. The state, all 0 at the beginning of each frame:
+// the group. With q the position of a word's first byte and b = q - q mod 4, old is the 32-bit number of the sources of
+// positions b..b+3, top = old >> 24 and class = top >> 5. The state, all 0 at the beginning of each frame:
 //
 //	groups           the decisions of the last 8 groups, the latest in bit 0
 //	words            the decisions of the last 2 words, the latest in bit 0
@@ -139,11 +141,16 @@
 //
 //	length of a packed frame    F + F/16 + 256, and memory - (F + 262144)
 //	inserted, unpacked          length of the block
+//	pages used by a frame       F/64
 //	memory                      the reader's own, by default 2 MiB ([DefaultMemory])
 //
 // where 262144 is for the model, a window of the old image, a page of the table and zstd. A writer declares F + 262144 + the longest
 // packed frame. F + 262144 alone must fit the reader's memory too. Inserted bytes need no memory of their own: unpacked to the end of the block,
 // they are always behind what is made of it.
+//
+// Pages are those of 4096 bytes that the old image is read in: an operation that copies from position s on uses pages floor(s/4096) to
+// floor((s+copied-1)/4096), in this order. A page counts when it is used and is not one of the last 4 different pages that this frame used, which a reader
+// has at hand. So no frame makes a reader of such pages read more than 64 times as many bytes as it makes.
 //
 // # Example
 //
@@ -153,11 +160,11 @@
 //	89464d444c54310a 00010000 00050014 000000000000002d 000000000000002f
 //	b47cc0f104b62d4c7c30bcd68fd8e67613e287dc4ad8c310ef10cbadea9c4380
 //	626f4b522e33c789267e3fd9216e11112c73c7d5b1056bd2c6d31bb5a49344a1
-//	ba67786eab5ab11c00b9f1e99997609bea54ce9bbc3e24ab1cf3f21dfead1363
+//	63ea36a935aef073341740c467c37c184b2df336700cdcff57c40136075c40db
 //	00000014
-//	13864f28b100fd9fc4d86523e22c83c94ac23919590467a43d2729069cc633b2
+//	b31819fec10f9b24156a44d162943e68b4a3daf8ea2c4abf28820581f1a8c2e3
 //	626f4b522e33c789267e3fd9216e11112c73c7d5b1056bd2c6d31bb5a49344a1
-//	0b 28b52ffd 20 02 110000 3e20 ffe52a282ae61360
+//	0b 28b52ffd 20 02 110000 3e20 ffe52a2828d7026c
 //
 // The last line is the frame: inserted has 11 bytes, a zstd frame of one raw block, "> ". The first operation copies nothing and inserts 2
 // bytes; the second copies 45 bytes with the shift -2. Two groups are copied: positions 2..31, which do not differ, and 32..46, where
@@ -171,19 +178,21 @@
 //	length[copied][8] 4096 1, length[copied][17] 8192 0, length[copied][34] 8192 1, high[copied][5][1] 8192 0,
 //	high[copied][5][2] 8192 1, low[copied][1] 8192 1, low[copied][3] 8192 0, length[literal][1] 4096 0,
 //	length[literal][2] 4096 0, length[literal][4] 4096 0, length[literal][8] 4096 0, length[literal][16] 4096 0,
-//	length[literal][32] 12288 0, shift[1] 8192 1, shift[3] 8192 1, shift[7] 8192 1, sign[0] 8192 1,
-//	length[distance][1] 8192 0, length[distance][2] 8192 0, length[distance][4] 8192 0, length[distance][8] 8192 0,
-//	length[distance][16] 8192 0, length[distance][32] 8192 1, high[distance][1][1] 8192 0, group[0] 8192 0,
-//	group[0] 4096 1, word[404] 8192 0, word[488] 8192 1, again[122] 8192 0, lanes[122][1] 8192 0,
-//	lanes[122][2] 8192 0, lanes[122][4] 8192 1, lanes[122][9] 8192 0, value[1][1] 8192 1, value[1][3] 8192 1,
-//	value[1][7] 8192 1, value[1][15] 8192 1, value[1][31] 8192 1, value[1][63] 8192 1, value[1][127] 8192 0,
-//	value[1][254] 8192 0, word[445] 8192 0, word[2] 8192 0
+//	length[literal][32] 12288 0, shift[1] 8192 1, shift[3] 8192 1, shift[7] 8192 1,
+//	sign[0] 8192 1, length[distance][1] 8192 0, length[distance][2] 8192 0, length[distance][4] 8192 0,
+//	length[distance][8] 8192 0, length[distance][16] 8192 0, length[distance][32] 8192 1, high[distance][1][1] 8192 1,
+//	turn[1] 8192 0, turn[2] 8192 0, turn[4] 8192 0, group[0] 8192 0,
+//	group[0] 4096 1, word[404] 8192 0, word[488] 8192 1, again[122] 8192 0,
+//	lanes[122][1] 8192 0, lanes[122][2] 8192 0, lanes[122][4] 8192 1, lanes[122][9] 8192 0,
+//	value[1][1] 8192 1, value[1][3] 8192 1, value[1][7] 8192 1, value[1][15] 8192 1,
+//	value[1][31] 8192 1, value[1][63] 8192 1, value[1][127] 8192 0, value[1][254] 8192 0,
+//	word[445] 8192 0, word[2] 8192 0
 //
-// The digest to sign is 7c666ca9d45212f1aefe5a99c110d6da076fe65008c7e7e227f5638ce5f86e11.
+// The digest to sign is ed9722959ce59b521d93c155bc1bc21982ec0a522a0737a8201dbe8504c4e0d5.
 //
 // # Cost
 //
 // Applying takes the declared memory and reads the old image twice, once to compare its digest. Making reads both images more than once. It
-// sorts the suffixes of an old image of up to 64 MiB, in six times its size of memory; of a larger one it sorts only what does not
-// lie in the new image byte for byte, at most 28 MiB at once, and takes at most 256 MiB.
+// sorts the suffixes of an old image of up to 64 MiB, in six times its size of memory, seven if much of it is compressed; of a larger one
+// it sorts only what does not lie in the new image byte for byte, at most 28 MiB at once, and takes at most 256 MiB.
 package delta

@@ -10,7 +10,10 @@ import (
 )
 
 // An Operation is what a frame says, possible or not.
-type Operation struct{ Copied, Literal, Shift int64 }
+type Operation struct {
+	Copied, Literal, Shift int64
+	Turn                   uint8
+}
 
 // Frame packs operations without changes. inserted is packed already.
 func Frame(inserted []byte, all ...Operation) []byte {
@@ -19,7 +22,7 @@ func Frame(inserted []byte, all ...Operation) []byte {
 	c.model = *fresh
 	at := int64(0)
 	for _, o := range all {
-		c.operation(o.Copied, o.Literal, o.Shift)
+		c.operation(o.Copied, o.Literal, o.Shift, o.Turn)
 		for end := at + min(o.Copied, MaxFrameSize); at < end; at = min(end, at-at%quiet+quiet) {
 			c.bit(&c.group[c.groups&255], 0)
 			c.groups <<= 1

@@ -31,6 +31,8 @@ var (
 	ErrBase = errors.New("delta: wrong old image")
 	// ErrBounds says that a patch speaks of bytes outside of the images, its frames or the limits of the format.
 	ErrBounds = errors.New("delta: out of bounds")
+	// ErrReads says that making one frame would read too much of the old image. It is an ErrBounds.
+	ErrReads = fmt.Errorf("delta: reads too much of the old image: %w", ErrBounds)
 	// ErrMemory says that applying the patch takes more memory than the caller allows.
 	ErrMemory = errors.New("delta: needs too much memory")
 	// ErrUse says that arguments do not fit together.

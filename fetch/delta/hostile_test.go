@@ -5,6 +5,7 @@ package delta_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -128,26 +129,27 @@ func signed(old []byte, newSize uint64, memory uint32, frame []byte) ([]byte, ve
 
 func TestNET_12_HostileFrame(t *testing.T) {
 	old := noise(1, 1000)
-	good := frame(t, nil, op{1000, 0, 0})
+	good := frame(t, nil, op{1000, 0, 0, 0})
 	for name, f := range map[string][]byte{
 		"nothing":                  {},
-		"negative seek":            frame(t, nil, op{1000, 0, -1}),
-		"huge seek":                frame(t, nil, op{1000, 0, 1 << 43}),
-		"huge seek back":           frame(t, nil, op{1000, 0, -1 << 43}),
-		"seek of more than 43 bit": frame(t, nil, op{1000, 0, 1 << 60}),
-		"seeks that add up":        frame(t, nil, op{1, 0, 900}, op{1, 0, 1800}),
-		"one behind the end":       frame(t, nil, op{1000, 0, 1}),
-		"copy of 2^62":             frame(t, nil, op{1 << 62, 0, 0}),
-		"copy longer than block":   frame(t, nil, op{1001, 0, 0}),
-		"sum overflows":            frame(t, nil, op{1000, 1<<62 - 1, 0}),
-		"insert of what is not":    frame(t, nil, op{0, 1000, 0}),
-		"insert more than given":   frame(t, noise(2, 999), op{0, 1000, 0}),
-		"inserted left over":       frame(t, noise(2, 1), op{1000, 0, 0}),
-		"inserted in the way":      frame(t, noise(2, 500), op{600, 0, 0}, op{0, 400, 0}),
-		"operation of nothing":     frame(t, nil, op{0, 0, 0}, op{1000, 0, 0}),
-		"block not filled":         frame(t, nil, op{999, 0, 0}),
+		"negative seek":            frame(t, nil, op{1000, 0, -1, 0}),
+		"huge seek":                frame(t, nil, op{1000, 0, 1 << 43, 0}),
+		"huge seek back":           frame(t, nil, op{1000, 0, -1 << 43, 0}),
+		"seek of more than 43 bit": frame(t, nil, op{1000, 0, 1 << 60, 0}),
+		"seeks that add up":        frame(t, nil, op{1, 0, 900, 0}, op{1, 0, 1800, 0}),
+		"one behind the end":       frame(t, nil, op{1000, 0, 1, 0}),
+		"turned one behind":        frame(t, nil, op{1000, 0, 1, 7}),
+		"copy of 2^62":             frame(t, nil, op{1 << 62, 0, 0, 0}),
+		"copy longer than block":   frame(t, nil, op{1001, 0, 0, 0}),
+		"sum overflows":            frame(t, nil, op{1000, 1<<62 - 1, 0, 0}),
+		"insert of what is not":    frame(t, nil, op{0, 1000, 0, 0}),
+		"insert more than given":   frame(t, noise(2, 999), op{0, 1000, 0, 0}),
+		"inserted left over":       frame(t, noise(2, 1), op{1000, 0, 0, 0}),
+		"inserted in the way":      frame(t, noise(2, 500), op{600, 0, 0, 0}, op{0, 400, 0, 0}),
+		"operation of nothing":     frame(t, nil, op{0, 0, 0, 0}, op{1000, 0, 0, 0}),
+		"block not filled":         frame(t, nil, op{999, 0, 0, 0}),
 		"unfinished number":        {0xff},
-		"inserted bomb":            frame(t, make([]byte, 1<<30>>3), op{0, 1000, 0}),
+		"inserted bomb":            frame(t, make([]byte, 1<<30>>3), op{0, 1000, 0, 0}),
 		"no zstd":                  {4, 1, 2, 3, 4},
 		"length beyond":            {0xff, 0xff, 3, 0},
 		"length that overflows":    append(binary.AppendUvarint(nil, 1<<63), 1),
@@ -170,7 +172,7 @@ func TestNET_12_HostileFrame(t *testing.T) {
 
 func TestNET_12_HostileHeader(t *testing.T) {
 	old := noise(1, 1000)
-	f := frame(t, nil, op{1000, 0, 0})
+	f := frame(t, nil, op{1000, 0, 0, 0})
 	change := func(at int, value ...byte) func([]byte) { return func(h []byte) { copy(h[at:], value) } }
 	for name, test := range map[string]struct {
 		bend func(header []byte)
@@ -195,7 +197,7 @@ func TestNET_12_HostileHeader(t *testing.T) {
 		}
 	}
 	// What is declared is what is allowed, not more.
-	patch, digest := signed(old, 1000, 64<<10+256<<10+1000, frame(t, noise(3, 1000), op{0, 1000, 0}))
+	patch, digest := signed(old, 1000, 64<<10+256<<10+1000, frame(t, noise(3, 1000), op{0, 1000, 0, 0}))
 	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -205,10 +207,74 @@ func TestNET_12_HostileHeader(t *testing.T) {
 	}
 }
 
+// counted counts what is read of an image, and calls back before each read.
+type counted struct {
+	data   []byte
+	bytes  int
+	before func()
+}
+
+func (r *counted) ReadAt(p []byte, at int64) (int, error) {
+	if r.before != nil {
+		r.before()
+	}
+	n, err := bytes.NewReader(r.data).ReadAt(p, at)
+	r.bytes += n
+	return n, err
+}
+
+// pingPong is a frame that copies each byte from another end of the old image than the last.
+func pingPong() []byte {
+	var all []op
+	for i := range delta.MinFrameSize {
+		all = append(all, op{1, 0, int64(i%7) << 20, 0})
+	}
+	return delta.Frame(nil, all...)
+}
+
+// A frame that would read gigabytes is refused after it read 64 times as many bytes as it makes, or not much more.
+func TestNET_12_ReadAmplification(t *testing.T) {
+	old := &counted{data: noise(1, 8<<20)}
+	patch, digest := signed(old.data, delta.MinFrameSize, 1<<20, pingPong())
+	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m medium
+	err = p.Apply(t.Context(), old, &m, delta.ApplyOptions{BaseChecked: true})
+	if !errors.Is(err, delta.ErrReads) || !errors.Is(err, delta.ErrBounds) || len(m.data) > 0 {
+		t.Fatalf("error %v after %d bytes, want ErrReads after none", err, len(m.data))
+	}
+	if most := 2*64*delta.MinFrameSize + 1<<20; old.bytes > most {
+		t.Errorf("%d bytes read of the old image, want at most %d", old.bytes, most)
+	}
+}
+
+// Nothing more is read of the old image once the context is done, though the frame is not.
+func TestNET_12_CancelWithinFrame(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reads := 0
+	old := &counted{data: noise(1, 8<<20), before: func() {
+		if reads++; reads == 10 {
+			cancel()
+		}
+	}}
+	patch, digest := signed(old.data, delta.MinFrameSize, 1<<20, pingPong())
+	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m medium
+	if err := p.Apply(ctx, old, &m, delta.ApplyOptions{BaseChecked: true}); !errors.Is(err, context.Canceled) || reads != 10 {
+		t.Fatalf("error %v after %d reads, want %v after 10", err, reads, context.Canceled)
+	}
+}
+
 // The table is signed but says something else than the frames are: nothing is written.
 func TestNET_12_PatchBomb(t *testing.T) {
 	old := noise(1, 1000)
-	patch, digest := signed(old, 1<<40, 1<<20, frame(t, nil, op{1000, 0, 0}))
+	patch, digest := signed(old, 1<<40, 1<<20, frame(t, nil, op{1000, 0, 0, 0}))
 	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -236,9 +302,10 @@ func (r inside) ReadAt(p []byte, at int64) (int, error) {
 // that their table names. The old image is read inside its bounds.
 func FuzzDeltaApply(f *testing.F) {
 	old := noise(1, 1000)
-	f.Add(frame(f, nil, op{1000, 0, 0}))
-	f.Add(frame(f, noise(2, 1000), op{0, 1000, 0}))
-	f.Add(append(frame(f, noise(2, 100), op{500, 100, 400}, op{400, 0, -500}), noise(3, 50)...))
+	f.Add(frame(f, nil, op{1000, 0, 0, 0}))
+	f.Add(frame(f, noise(2, 1000), op{0, 1000, 0, 0}))
+	f.Add(frame(f, nil, op{500, 0, 0, 3}, op{500, 0, -100, 5}))
+	f.Add(append(frame(f, noise(2, 100), op{500, 100, 400, 0}, op{400, 0, -500, 0}), noise(3, 50)...))
 	for i := range 3 {
 		patch, _ := makePatch(f, old, append(noise(byte(i), 10*i), old[:1000-10*i]...), 0)
 		f.Add(patch[128+68:])
@@ -276,7 +343,7 @@ func FuzzDeltaApply(f *testing.F) {
 
 // FuzzDeltaHeader opens headers that an attacker signed.
 func FuzzDeltaHeader(f *testing.F) {
-	patch, _ := signed(noise(1, 1000), 1000, 1<<20, frame(f, nil, op{1000, 0, 0}))
+	patch, _ := signed(noise(1, 1000), 1000, 1<<20, frame(f, nil, op{1000, 0, 0, 0}))
 	f.Add(patch[:128], patch[128:])
 	f.Fuzz(func(t *testing.T, header, rest []byte) {
 		patch := append(bytes.Clone(header), rest...)

@@ -129,24 +129,36 @@ type maker struct {
 // all makes all parts, against the whole old image or one choice of its pieces after the other.
 func (m *maker) all(ctx context.Context, bounded bool) error {
 	for range runtime.GOMAXPROCS(0) {
-		w, err := m.worker()
+		w, err := m.worker(ctx)
 		if err != nil {
 			return err
 		}
 		m.workers = append(m.workers, w)
 	}
 	if !bounded {
-		n := m.h.oldSize
-		whole := []stretch{{length: n}}
-		if n == 0 {
-			whole = nil
-		}
-		if err := m.text.load(m.old, whole, make([]byte, n), make([]int32, n)); err != nil {
-			return fmt.Errorf("read old image: %w", err)
-		}
-		return m.parts(ctx, 0, m.h.newSize)
+		return m.whole(ctx)
 	}
 	return m.pieces(ctx)
+}
+
+// whole makes all parts against the whole old image.
+func (m *maker) whole(ctx context.Context) error {
+	n := m.h.oldSize
+	var all []stretch
+	if n > 0 {
+		all = []stretch{{length: n}}
+	}
+	room := n/8 + 1<<20 // for what is turned
+	words := make([]int32, n+room)
+	turnings, err := m.turnings(ctx, all, []stretch{{length: m.h.newSize}}, words[:n])
+	if err != nil {
+		return err
+	}
+	all = append(all, turned(turnings, 0, m.h.newSize, room, n)...)
+	if err := m.text.load(m.old, all, make([]byte, n+room), words); err != nil {
+		return fmt.Errorf("read old image: %w", err)
+	}
+	return m.parts(ctx, 0, m.h.newSize)
 }
 
 // parts makes those from from to to, at the same time, and writes them in order.

@@ -4,6 +4,7 @@
 package delta
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 
@@ -19,6 +20,7 @@ type packer struct {
 	literal  []byte // packed
 	decided  []byte
 	out      []byte
+	used     usage
 	bill
 }
 
@@ -29,19 +31,37 @@ type bill struct {
 	inserted, operations, changes int // packed bytes
 }
 
-func newPacker(old io.ReaderAt, h *header) (*packer, error) {
+// packWithin is pack, but copies that are shorter than others are inserted until the frame uses no more of the old image than a reader
+// allows.
+func (k *packer) packWithin(most int64, block []byte, start int64, spans []span) ([]byte, error) {
+	for short := int64(8); ; short += short / 2 {
+		before := k.bill
+		frame, err := k.pack(block, start, spans)
+		if err != nil || k.used.pages <= most {
+			return frame, err
+		}
+		k.bill = before
+		for i := range spans {
+			if s := &spans[i]; s.end-s.start < short {
+				*s = span{start: s.start, end: s.end, inserted: true}
+			}
+		}
+	}
+}
+
+func newPacker(ctx context.Context, old io.ReaderAt, h *header) (*packer, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderCRC(false),
 		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(int(h.frameSize)), zstd.WithSingleSegment(true))
 	if err != nil {
 		return nil, err
 	}
-	return &packer{old: newWindow(old, h.oldSize), zstd: z}, nil
+	return &packer{old: newWindow(ctx, old, h.oldSize), zstd: z}, nil
 }
 
 // pack returns the frame that makes block, which begins at start in the new image, out of the spans that it consists of. It holds
 // until the next call.
 func (k *packer) pack(block []byte, start int64, spans []span) ([]byte, error) {
-	k.inserted = k.inserted[:0]
+	k.inserted, k.used = k.inserted[:0], usage{}
 	k.c.write(k.decided[:0])
 	k.c.model = *fresh
 	for len(spans) > 0 {
@@ -60,9 +80,9 @@ func (k *packer) pack(block []byte, start int64, spans []span) ([]byte, error) {
 			spans = spans[1:]
 		}
 		before := len(k.c.data)
-		k.c.operation(copied.end-copied.start, literal, copied.shift)
+		k.c.operation(copied.end-copied.start, literal, copied.shift, copied.turn)
 		k.operations += len(k.c.data) - before
-		if err := k.correct(block[max(0, copied.start-start):max(0, copied.end-start)], copied.start, copied.shift); err != nil {
+		if err := k.correct(block[max(0, copied.start-start):max(0, copied.end-start)], copied); err != nil {
 			return nil, err
 		}
 	}
@@ -82,11 +102,14 @@ func (k *packer) pack(block []byte, start int64, spans []span) ([]byte, error) {
 	return k.out, nil
 }
 
-// correct codes the bytes of new, at position at, against the old image.
-func (k *packer) correct(new []byte, at, shift int64) error {
-	for len(new) > 0 {
+// correct codes the bytes of new, which s copies from the old image.
+func (k *packer) correct(new []byte, s span) error {
+	if len(new) > 0 {
+		k.used.copy(s.start+s.shift, s.end-s.start)
+	}
+	for at := s.start; len(new) > 0; {
 		n := min(piece-at%quiet, int64(len(new)))
-		w, err := k.old.around(at+shift, n)
+		w, err := k.old.turned(at+s.shift, n, s.turn)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 type span struct {
 	start, end int64 // in the new image
 	shift      int64 // old position minus new position
+	turn       uint8 // by so many bits the old image is turned
 	inserted   bool
 }
 
@@ -363,7 +364,7 @@ func (p *parser) trace(to int) []span {
 	end := to
 	add := func(start int, shift int64, inserted bool) {
 		if start < end {
-			spans = append(spans, span{int64(start), int64(end), shift, inserted})
+			spans = append(spans, span{start: int64(start), end: int64(end), shift: shift, inserted: inserted})
 			end = start
 		}
 	}

@@ -34,20 +34,22 @@ func (m *maker) pieces(ctx context.Context) error {
 	if m.h.oldSize > 0 && m.h.oldSize <= m.sorted { // then there is no need to choose
 		left = []stretch{{length: m.h.oldSize}}
 	}
-	total := int64(0)
-	for _, s := range left {
-		total += s.length
+	turnings, err := m.turnings(ctx, left, m.gaps(), words)
+	if err != nil {
+		return err
 	}
-	size := m.h.newSize
-	if total > m.sorted {
+	all, size := total(left), m.h.newSize
+	if all > m.sorted {
 		size = m.stage
 	}
 	for from := int64(0); from < m.h.newSize; from += size {
 		to := min(from+size, m.h.newSize)
+		turned := turned(turnings, from, to, max(m.sorted/4, m.sorted-all), m.h.oldSize)
 		chosen := left
-		if total > m.sorted {
-			chosen = nearest(both(left, m.wanted(from, to)), m.middle(from, to), m.sorted)
+		if room := m.sorted - total(turned); all > room {
+			chosen = nearest(both(left, m.wanted(from, to)), m.middle(from, to), room)
 		}
+		chosen = append(slices.Clip(chosen), turned...)
 		if err := m.text.load(m.old, chosen, buf, words); err != nil {
 			return fmt.Errorf("read old image: %w", err)
 		}
@@ -56,6 +58,19 @@ func (m *maker) pieces(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// gaps returns what no anchor has of the new image.
+func (m *maker) gaps() []stretch {
+	var all []stretch
+	last := int64(0)
+	for _, a := range m.anchors {
+		if a.start > last {
+			all = append(all, stretch{start: last, length: a.start - last})
+		}
+		last = a.end
+	}
+	return append(all, stretch{start: last, length: m.h.newSize - last})
 }
 
 // left returns what no anchor took of the old image, and some more around it.
@@ -100,10 +115,10 @@ func (m *maker) wanted(from, to int64) []stretch {
 
 // merged returns all in order, those that meet as one.
 func merged(all []stretch) []stretch {
-	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
+	slices.SortFunc(all, func(a, b stretch) int { return cmp.Or(cmp.Compare(a.turn, b.turn), cmp.Compare(a.start, b.start)) })
 	out := all[:0]
 	for _, s := range all {
-		if n := len(out) - 1; n >= 0 && s.start <= out[n].start+out[n].length {
+		if n := len(out) - 1; n >= 0 && s.turn == out[n].turn && s.start <= out[n].start+out[n].length {
 			out[n].length = max(out[n].length, s.start+s.length-out[n].start)
 		} else {
 			out = append(out, s)

@@ -27,7 +27,7 @@ func (p *Patch) Reader(ctx context.Context, old io.ReaderAt, offset int64) (*Rea
 	if offset < 0 || offset > p.h.newSize {
 		return nil, fmt.Errorf("read at %d of %d: %w", offset, p.h.newSize, ErrUse)
 	}
-	u, err := newUnpacker(&p.h, old)
+	u, err := newUnpacker(ctx, &p.h, old)
 	if err != nil {
 		return nil, err
 	}

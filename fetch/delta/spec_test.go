@@ -123,16 +123,31 @@ func specDecode(old, patch, signed []byte, trace func(estimate string, p, bit in
 		}
 		d := newSpecDecisions(f.p)
 		d.trace = trace
-		shifts := make([]int, 7)
+		shifts := make([]specShift, 7)
+		var pages []int // used, the latest last
+		counted := 0
 		for len(out) < start+length {
 			copied, literal := d.number("copied"), d.number("literal")
 			if copied > 0 {
-				out = d.copied(old, out, copied, d.shift(shifts))
+				shift := d.shift(shifts)
+				for s := len(out) + shift.bytes; s < len(out)+shift.bytes+copied; s = s/4096*4096 + 4096 {
+					if i := slices.Index(pages, s/4096); i >= 0 {
+						pages = slices.Delete(pages, i, i+1)
+					} else {
+						counted++
+					}
+					pages = append(pages, s/4096)
+					pages = pages[max(0, len(pages)-4):]
+				}
+				out = d.copied(old, out, copied, shift)
 			}
 			out = append(out, inserted.take(literal)...)
 			if copied+literal == 0 {
 				panic("empty operation")
 			}
+		}
+		if counted > frameSize/64 {
+			panic("too many pages used")
 		}
 		if len(out) != start+length || len(inserted.p) > 0 {
 			panic("operations do not fit the block")
@@ -254,26 +269,43 @@ func (d *specDecisions) number(kind string) int {
 	return x<<l + d.tree("low["+kind+"]", -1, l) - 1
 }
 
-func (d *specDecisions) shift(list []int) int {
+type specShift struct{ bytes, turn int }
+
+// source is the source of the byte at position q.
+func (s specShift) source(old []byte, q int) byte {
+	byteAt := func(at int) int {
+		if at < 0 || at >= len(old) {
+			return 0
+		}
+		return int(old[at])
+	}
+	return byte((byteAt(q+s.bytes) + 256*byteAt(q+s.bytes+1)) >> s.turn)
+}
+
+func (d *specDecisions) shift(list []specShift) specShift {
 	k := d.tree("shift", -1, 3)
-	shift := 0
+	var shift specShift
 	if k < 7 {
 		shift = list[k]
 	} else {
 		k = 6
 		if d.decide("sign", -1, 0) == 0 {
-			shift = list[0] + d.number("distance") + 1
+			shift.bytes = list[0].bytes + d.number("distance")
 		} else {
-			shift = list[0] - d.number("distance") - 1
+			shift.bytes = list[0].bytes - d.number("distance")
 		}
+		shift.turn = d.tree("turn", -1, 3)
 	}
 	copy(list[1:k+1], list[:k])
 	list[0] = shift
 	return shift
 }
 
-func (d *specDecisions) copied(old, out []byte, n, shift int) []byte {
+func (d *specDecisions) copied(old, out []byte, n int, shift specShift) []byte {
 	end := len(out) + n
+	if len(out)+shift.bytes < 0 || end+shift.bytes > len(old) {
+		panic("copy from outside of the old image")
+	}
 	for len(out) < end {
 		q := len(out)
 		ends := min(end, q-q%32+32)
@@ -281,7 +313,9 @@ func (d *specDecisions) copied(old, out []byte, n, shift int) []byte {
 		d.groups = (2*d.groups + g) % 256
 		if g == 0 {
 			d.words = 0
-			out = append(out, old[q+shift:ends+shift]...)
+			for ; q < ends; q++ {
+				out = append(out, shift.source(old, q))
+			}
 			continue
 		}
 		for len(out) < ends {
@@ -292,15 +326,12 @@ func (d *specDecisions) copied(old, out []byte, n, shift int) []byte {
 }
 
 // word makes the next n bytes.
-func (d *specDecisions) word(old, out []byte, n, shift int) []byte {
+func (d *specDecisions) word(old, out []byte, n int, shift specShift) []byte {
 	q := len(out)
 	b := q - q%4
 	var word uint32
 	for i := 3; i >= 0; i-- {
-		word *= 256
-		if at := b + i + shift; at >= 0 && at < len(old) {
-			word += uint32(old[at])
-		}
+		word = 256*word + uint32(shift.source(old, b+i))
 	}
 	top := int(word >> 24)
 	k := word * 0x9E3779B1 >> 18
@@ -309,7 +340,10 @@ func (d *specDecisions) word(old, out []byte, n, shift int) []byte {
 	d.words = (2*d.words + differs) % 4
 	if differs == 0 {
 		d.known[k] = 1
-		return append(out, old[q+shift:q+shift+n]...)
+		for i := range n {
+			out = append(out, shift.source(old, q+i))
+		}
+		return out
 	}
 	list := &d.recent[top>>5]
 	place := 15

@@ -13,8 +13,9 @@ type text struct {
 	data   []byte
 	array  []int32
 	first  []int32   // first[c] is where the suffixes that begin with the prefix c start in array
-	pieces []stretch // of the old image, in the order of their places in it
-	small  bitmap    // for sorting
+	pieces []stretch // of the old image: the first plain of them in the order of their places in it, then turned ones
+	plain  int
+	small  bitmap // for sorting
 }
 
 const prefixBits = 20

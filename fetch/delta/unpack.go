@@ -4,6 +4,7 @@
 package delta
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -15,17 +16,18 @@ import (
 type unpacker struct {
 	h    *header
 	old  *window
+	used usage
 	zstd *zstd.Decoder
 	d    decoder
 }
 
-func newUnpacker(h *header, old io.ReaderAt) (*unpacker, error) {
+func newUnpacker(ctx context.Context, h *header, old io.ReaderAt) (*unpacker, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxMemory(uint64(h.frameSize)), zstd.WithDecoderMaxWindow(uint64(MaxFrameSize)), zstd.IgnoreChecksum(true))
 	if err != nil {
 		return nil, err
 	}
-	return &unpacker{h: h, old: newWindow(old, h.oldSize), zstd: z}, nil
+	return &unpacker{h: h, old: newWindow(ctx, old, h.oldSize), zstd: z}, nil
 }
 
 // unpack fills block, which begins at start in the new image, from a frame. The frame may be anything.
@@ -40,6 +42,7 @@ func (u *unpacker) unpack(frame, block []byte, start int64) error {
 		return fmt.Errorf("inserted: %w", err)
 	}
 	u.d.begin(rest)
+	u.used = usage{}
 	return u.run(block, inserted, start)
 }
 
@@ -69,7 +72,7 @@ func (u *unpacker) insert(part, block []byte) ([]byte, error) {
 func (u *unpacker) run(block, inserted []byte, start int64) error {
 	at := start
 	for len(block) > 0 {
-		copied, literal, shift := u.d.operation()
+		copied, literal, shift, turn := u.d.operation()
 		if copied > int64(len(block)) || literal > int64(len(block))-copied || copied+literal == 0 {
 			return fmt.Errorf("operation of %d and %d bytes, %d left in the block: %w", copied, literal, len(block), ErrBounds)
 		}
@@ -80,7 +83,10 @@ func (u *unpacker) run(block, inserted []byte, start int64) error {
 			if from := at + shift; from < 0 || from > u.h.oldSize-copied {
 				return fmt.Errorf("copy of %d bytes at %d of an old image of %d: %w", copied, from, u.h.oldSize, ErrBounds)
 			}
-			if err := u.copy(block[:copied], at, shift); err != nil {
+			if u.used.copy(at+shift, copied); u.used.pages > maxPages(u.h.frameSize) {
+				return fmt.Errorf("copies from %d pages of the old image, at most %d: %w", u.used.pages, maxPages(u.h.frameSize), ErrReads)
+			}
+			if err := u.copy(block[:copied], at, shift, turn); err != nil {
 				return err
 			}
 		}
@@ -91,10 +97,10 @@ func (u *unpacker) run(block, inserted []byte, start int64) error {
 }
 
 // copy fills new, at position at, from the old image and the corrections. The range was checked.
-func (u *unpacker) copy(new []byte, at, shift int64) error {
+func (u *unpacker) copy(new []byte, at, shift int64, turn uint8) error {
 	for len(new) > 0 {
 		n := min(piece-at%quiet, int64(len(new)))
-		w, err := u.old.around(at+shift, n)
+		w, err := u.old.turned(at+shift, n, turn)
 		if err != nil {
 			return err
 		}

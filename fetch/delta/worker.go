@@ -4,6 +4,7 @@
 package delta
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 )
@@ -25,8 +26,8 @@ type worker struct {
 	best   []byte
 }
 
-func (m *maker) worker() (*worker, error) {
-	k, err := newPacker(m.old, m.h)
+func (m *maker) worker(ctx context.Context) (*worker, error) {
+	k, err := newPacker(ctx, m.old, m.h)
 	return &worker{m: m, packer: k, parser: parser{old: &m.text}, new: make([]byte, partSize)}, err
 }
 
@@ -72,7 +73,7 @@ func (w *worker) part(p *part, from int64) error {
 func (w *worker) frame(block []byte, from int64, before *int64) ([]byte, error) {
 	w.parse(block, from, before)
 	w.packer.bill = bill{}
-	frame, err := w.packer.pack(block, from, w.spans)
+	frame, err := w.packer.packWithin(maxPages(w.m.h.frameSize), block, from, w.spans)
 	w.parser.price = w.packer.bill.prices(w.parser.price)
 	return frame, err
 }
@@ -83,7 +84,7 @@ func (w *worker) parse(block []byte, from int64, before *int64) {
 	w.spans = w.spans[:0]
 	at, end := from, from+int64(len(block))
 	for a := range between(w.m.anchors, from, end) {
-		s := span{a.start, a.end, a.shift, false}.clip(from, end)
+		s := span{start: a.start, end: a.end, shift: a.shift}.clip(from, end)
 		w.gap(block, from, at, s.start, before, &s.shift)
 		w.spans = append(w.spans, s)
 		at, before = s.end, &s.shift
