@@ -24,8 +24,9 @@ const fast = 100 * time.Millisecond
 // A lane receives pieces of the payload, chunk after chunk, verifies each, and hands it to the job. It runs in a
 // goroutine of its own, so that receiving and hashing one chunk overlap with writing the one before.
 //
-// Invariant: everything of the lane's piece before off-held was handed on; buf holds held verified bytes, whole chunks, and after them
-// the first fill bytes of the chunk at off, which went through sum and which nobody has verified yet.
+// Invariant: everything of the lane's piece before off-held was handed on; buf holds held verified bytes, whole chunks; after them
+// the first fill bytes of the chunk at off, which went through sum and which nobody has verified yet; and up to got what came after
+// them and nobody has looked at. Nothing of the latter is left when a connection is opened or waited for.
 type lane struct {
 	j *job
 
@@ -40,7 +41,9 @@ type lane struct {
 	buf  []byte
 	held int
 	fill int
+	got  int
 	full bool      // the last read brought all that was asked for: there may be more at once
+	gone error     // how the body ended, after the bytes in buf
 	from time.Time // when the current chunk began
 	off  int64
 	end  int64 // of the piece
@@ -89,7 +92,10 @@ var errAlone = errors.New("server without ranges")
 
 // run works on pieces until there are none.
 func (l *lane) run(ctx context.Context) error {
-	defer l.drop()
+	defer func() {
+		l.drop()
+		l.j.count.discarded.Add(int64(l.got - l.held))
+	}()
 	for {
 		from, to, ok := l.j.plan.take()
 		if !ok {
@@ -137,28 +143,30 @@ func (l *lane) chunk(ctx context.Context) error {
 	p := l.chunkBuf()
 	if l.tree != nil {
 		if err := l.check(ctx, p, want); err != nil {
+			l.j.count.discarded.Add(int64(l.got - l.held - len(p)))
+			l.got = l.held // check has counted p
 			return err
 		}
 	}
 	l.off, l.held, l.fill = l.off+int64(len(p)), l.held+len(p), 0
 	// On a fast line a few chunks go together: to wake the job up costs more than to keep it waiting.
-	if !l.full || len(l.buf)-l.held < l.need() || time.Since(l.from) > fast {
+	if next := l.need(); l.got-l.held < next && (!l.full || len(l.buf)-l.held < next || time.Since(l.from) > fast) {
 		l.hand()
 	}
 	return nil
 }
 
-// hand gives the job what is verified. The beginning of the current chunk, if there is one, moves to another buffer.
+// hand gives the job what is verified. What follows moves to another buffer.
 func (l *lane) hand() {
 	if l.held == 0 {
 		return
 	}
-	begun := l.buf[l.held : l.held+l.fill]
+	rest := l.buf[l.held:l.got]
 	l.j.blocks <- block{lane: l, at: l.off - int64(l.held), p: l.buf[:l.held], validator: l.payload.validator}
-	l.buf, l.held = nil, 0
-	if len(begun) > 0 {
+	l.buf, l.held, l.got = nil, 0, 0
+	if len(rest) > 0 {
 		l.buffer()
-		copy(l.buf, begun)
+		l.got = copy(l.buf, rest)
 	}
 }
 
@@ -252,7 +260,7 @@ func (p *pageFetcher) ReadPage(ctx context.Context, n int64, page []byte) error 
 
 // receive fills buf with the current chunk over as many requests as it takes and the budget allows.
 func (l *lane) receive(ctx context.Context) error {
-	for l.fill < l.need() {
+	for l.take(); l.fill < l.need(); l.take() {
 		waited, err := l.j.gate.hold(ctx, l.hand)
 		if waited {
 			l.drop() // after a night, nobody is at the other end
@@ -268,16 +276,30 @@ func (l *lane) receive(ctx context.Context) error {
 			err = l.budget.wait(ctx, err)
 		}
 		if err != nil {
-			l.j.count.discarded.Add(int64(l.fill))
-			l.fill = 0
 			return err
 		}
 	}
 	return nil
 }
 
-// more reads what is there.
+// take hashes what has been received of the current chunk.
+func (l *lane) take() {
+	p := l.buf[l.held+l.fill : min(l.got, l.held+l.need())]
+	if len(p) == 0 {
+		return
+	}
+	l.sum.Write(p)
+	l.fill += len(p)
+	l.advance()
+}
+
+// more reads what is there, as much of it as there is room for: of a fast line several chunks at a time, since to be woken up
+// costs much more than to copy.
 func (l *lane) more(ctx context.Context) error {
+	if err := l.gone; err != nil {
+		l.gone = nil
+		return early(err)
+	}
 	if l.body == nil {
 		if err := l.open(ctx); err != nil {
 			return err
@@ -286,25 +308,27 @@ func (l *lane) more(ctx context.Context) error {
 	if l.buf == nil {
 		l.buffer()
 	}
+	p := l.buf[l.got:]
 	if l.skip > 0 {
-		p := l.chunkBuf()
 		n, err := l.body.Read(p[:min(l.skip, int64(len(p)))])
 		l.skip -= int64(n)
 		l.j.count.fetched.Add(int64(n))
 		l.j.count.discarded.Add(int64(n))
 		return early(err)
 	}
-	p := l.chunkBuf()[l.fill:]
+	left := l.end - l.off - int64(l.fill)
+	p = p[:min(left, int64(len(p)))]
 	n, err := l.body.Read(p)
-	l.sum.Write(p[:n]) // at once, while it is in the processor's cache
-	l.fill, l.full = l.fill+n, n == len(p)
+	l.got, l.full = l.got+n, n == len(p)
 	l.j.count.fetched.Add(int64(n))
-	l.advance()
-	if err == io.EOF && l.fill == l.need() {
-		l.drop() // whether it was too early shows at the next chunk
-		return nil
+	if err == nil || n == 0 {
+		return early(err)
 	}
-	return early(err)
+	l.drop()
+	if err != io.EOF || int64(n) < left {
+		l.gone = err // comes to be known when these bytes are used up
+	}
+	return nil
 }
 
 // advance fills the budget up again when the lane got further than ever by a smallest chunk, or to a chunk's end.
@@ -349,7 +373,7 @@ func (l *lane) open(ctx context.Context) error {
 	}
 	l.end = l.j.plan.rest(l.end)
 	l.j.count.discarded.Add(int64(l.fill))
-	l.fill, l.skip = 0, l.off
+	l.fill, l.got, l.skip = 0, l.held, l.off
 	l.sum.Reset()
 	return nil
 }
@@ -360,12 +384,13 @@ func (l *lane) rewind() {
 	if l.off > int64(l.held) {
 		l.j.blocks <- block{lane: l, rewind: true}
 	}
-	l.off, l.held, l.fill = 0, 0, 0
+	l.off, l.held, l.fill, l.got = 0, 0, 0, 0
 	l.sum.Reset()
 }
 
-// drop closes the body, if one is open.
+// drop closes the body, if one is open, and forgets how it ended.
 func (l *lane) drop() {
+	l.gone = nil
 	if l.body != nil {
 		l.body.close()
 		l.body = nil
