@@ -23,40 +23,47 @@ const (
 	receiveName = "floor: receive"
 	hashName    = "floor: hash"
 	writeName   = "floor: write"
+	directName  = "floor: write, past the page cache"
 )
 
 // fetchSides are the sides whose programs are there.
 func fetchSides(r *report, p *payload) []downloader {
 	ours := func(parallel string) func(ctx context.Context, file, out string) (cost, error) {
 		return func(ctx context.Context, file, out string) (cost, error) {
-			return measureSelf(ctx, "fetch", "-url", p.base+file, "-size", strconv.FormatInt(p.size, 10),
+			return p.small.self(ctx, "fetch", "-url", p.base+file, "-size", strconv.FormatInt(p.size, 10),
 				"-digest", p.digest.String(), "-root", p.root.String(), "-out", out, "-parallel", parallel)
 		}
 	}
 	size := strconv.FormatInt(p.size, 10)
+	floor := func(verb string) func(ctx context.Context, file, out string) (cost, error) {
+		return func(ctx context.Context, file, out string) (cost, error) {
+			switch verb {
+			case "receive":
+				return p.small.self(ctx, verb, p.base+file)
+			case "hash":
+				return p.small.self(ctx, verb, size)
+			}
+			return p.small.self(ctx, verb, size, out)
+		}
+	}
 	sides := []downloader{
 		{name: oursName, ours: true, verifies: "each chunk", run: ours("1")},
 		{name: oursName + ", 4 ranges", ours: true, verifies: "each chunk", run: ours("4")},
-		{name: receiveName, floor: true, verifies: "nothing", run: func(ctx context.Context, file, _ string) (cost, error) {
-			return measureSelf(ctx, "fetch-receive", p.base+file)
-		}},
-		{name: hashName, floor: true, verifies: "nothing", run: func(ctx context.Context, _, _ string) (cost, error) {
-			return measureSelf(ctx, "fetch-hash", size)
-		}},
-		{name: writeName, floor: true, verifies: "nothing", run: func(ctx context.Context, _, out string) (cost, error) {
-			return measureSelf(ctx, "fetch-write", size, out)
-		}},
+		{name: receiveName, floor: true, verifies: "nothing", run: floor("receive")},
+		{name: hashName, floor: true, verifies: "nothing", run: floor("hash")},
+		{name: writeName, floor: true, verifies: "nothing", run: floor("write")},
+		{name: directName, floor: true, verifies: "nothing", run: floor("write-direct")},
 		{name: curlName, verifies: "nothing", run: func(ctx context.Context, file, out string) (cost, error) {
-			return measure(ctx, "curl", "-sS", "--fail", "-o", out, p.base+file)
+			return p.small.measure(ctx, "curl", "-sS", "--fail", "-o", out, p.base+file)
 		}},
 		{name: pipeName, verifies: "the whole", run: func(ctx context.Context, file, out string) (cost, error) {
 			script := `got=$(curl -sS --fail "$1" | tee "$2" | sha256sum) && [ "${got%% *}" = "$3" ] || { echo "digest is $got"; exit 1; }`
-			return measure(ctx, "sh", "-c", script, "sh", p.base+file, out, fmt.Sprintf("%x", p.digest.Bytes()))
+			return p.small.measure(ctx, "sh", "-c", script, "sh", p.base+file, out, fmt.Sprintf("%x", p.digest.Bytes()))
 		}},
 	}
 	if r.installed("aria2c", "aria2") {
 		sides = append(sides, downloader{name: "aria2c -x4 --checksum", verifies: "the whole", run: func(ctx context.Context, file, out string) (cost, error) {
-			return measure(ctx, "aria2c", "-q", "-x4", "-s4", "--file-allocation=none", "--check-integrity=true", "--allow-overwrite=true",
+			return p.small.measure(ctx, "aria2c", "-q", "-x4", "-s4", "--file-allocation=none", "--check-integrity=true", "--allow-overwrite=true",
 				"--checksum=sha-256="+fmt.Sprintf("%x", p.digest.Bytes()), "-d", filepath.Dir(out), "-o", filepath.Base(out), p.base+file)
 		}})
 	}
@@ -78,7 +85,8 @@ pid %[1]s/nginx.pid;
 error_log stderr;
 events {}
 http {
-	access_log off;
+	log_format sent "$bytes_sent";
+	access_log %[1]s/sent.log sent;
 	sendfile on;
 	tcp_nopush on;
 	default_type application/octet-stream;

@@ -36,7 +36,7 @@ func suites() []suite {
 		{"repo", "publishing one more release among many targets", repoSuite},
 		{"delta", "patches between the pairs of --corpus, beside other tools", deltaSuite},
 		{"tuf", "refresh and look-up among many targets, beside go-tuf's client", tufSuite},
-		{"fetch", "downloading 1 GiB over HTTP", fetchSuite},
+		{"fetch", "downloading 1 GiB over HTTP, and updating an image at hand", fetchSuite},
 	}
 }
 
@@ -46,10 +46,6 @@ func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
 		"delta-make": deltaMake, "delta-apply": deltaApply, "chunk-make": chunkMake, "chunk-apply": chunkApply,
 		"tuf-make": makeTUF, "tuf-ours": ourTUF, "tuf-gotuf": goTUF,
-		"fetch":         fetchChild,
-		"fetch-receive": receiveChild,
-		"fetch-hash":    hashChild,
-		"fetch-write":   writeChild,
 		"manifest-open": openMany,
 		"repo-step":     repoStep,
 	}

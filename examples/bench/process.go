@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/firmament-dev/firmament/examples/internal/childcost"
 )
 
 // childVerb makes bench run one of its children instead of suites.
@@ -18,12 +20,7 @@ const childVerb = "--child"
 // peakLine is how a child of ours says its own peak resident set, at its end.
 const peakLine = "bench: peak resident set: "
 
-// A cost is what one process used.
-type cost struct {
-	CPU  time.Duration // user and system
-	Wall time.Duration
-	RSS  int64 // peak resident set, bytes; 0 where the system does not tell
-}
+type cost = childcost.Cost
 
 // measure runs a program to its end. An exit status other than 0 is an error that carries what it printed.
 func measure(ctx context.Context, name string, args ...string) (cost, error) {
@@ -32,11 +29,7 @@ func measure(ctx context.Context, name string, args ...string) (cost, error) {
 	cmd.Stdout, cmd.Stderr = &said, &said
 	start := time.Now()
 	err := cmd.Run()
-	c := cost{Wall: time.Since(start)}
-	if cmd.ProcessState != nil {
-		c.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		c.RSS = peakRSS(cmd.ProcessState)
-	}
+	c := childcost.Of(cmd.ProcessState, time.Since(start))
 	// A process inherits the peak of the one that started it, bench's: one of ours says its own. For others it is a floor.
 	if _, own, ok := bytes.Cut(said.Bytes(), []byte(peakLine)); ok {
 		fmt.Sscan(string(own), &c.RSS) // what cannot be read leaves the floor

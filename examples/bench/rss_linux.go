@@ -7,15 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 )
-
-func peakRSS(p *os.ProcessState) int64 {
-	if usage, ok := p.SysUsage().(*syscall.Rusage); ok {
-		return int64(usage.Maxrss) << 10 // getrusage(2): kilobytes
-	}
-	return 0
-}
 
 // ownPeakRSS is the peak resident set of this program alone, 0 if the system does not tell.
 func ownPeakRSS() (n int64) {
