@@ -43,6 +43,7 @@ type job struct {
 	validator string
 
 	have  spans
+	said  spans // what the checkpoint says is there as well, and nobody has looked at in this call
 	mark  mark
 	meter meter
 	count counters
@@ -92,6 +93,9 @@ func (j *job) run(ctx context.Context) error {
 	if err := j.begin(); err != nil {
 		return err
 	}
+	if err := j.confirm(ctx); err != nil {
+		return err // the checkpoint stays as it is
+	}
 	j.progress()
 	if j.have.bytes() < j.res.Size {
 		if err := j.collect(ctx); err != nil {
@@ -140,11 +144,11 @@ func (j *job) begin() error {
 	if start > 0 {
 		j.have = spans{{0, start}}
 	}
-	if j.scatter != nil && start > 0 { // else nobody says that this is the medium that the checkpoint speaks of
+	if _, ok := j.sink.(io.ReaderAt); ok && j.scatter != nil { // else nobody says that this is the medium that the checkpoint speaks of
 		for _, s := range saved {
 			if s.end > start && s.start > 0 {
 				s.start = max(s.start, start)
-				j.have = j.have.add(s)
+				j.said = append(j.said, s)
 			}
 		}
 	}
@@ -158,8 +162,22 @@ func sinkError(step string, offset int64, err error) error {
 	return fmt.Errorf("%s sink at %d: %w", step, offset, err)
 }
 
-// collect runs the lanes and puts what they bring into the sink. After an error of the sink nothing more is written; after
-// one of a lane, what the others have verified still is.
+// confirm reads back what the checkpoint says is behind the beginning that the sink answers for, and compares it with its digests. What
+// is something else is fetched like what was never there.
+func (j *job) confirm(ctx context.Context) error {
+	if len(j.said) == 0 {
+		return nil
+	}
+	l, err := j.newLane()
+	if err != nil {
+		return err
+	}
+	err = j.gather(ctx, []*lane{l}, (*lane).confirm)
+	j.stats.Kept = j.have.bytes()
+	return err
+}
+
+// collect runs the lanes and puts what they bring into the sink.
 func (j *job) collect(ctx context.Context) error {
 	pieces := int64(0)
 	if j.scatter != nil {
@@ -173,12 +191,22 @@ func (j *job) collect(ctx context.Context) error {
 			return err
 		}
 	}
+	err := j.gather(ctx, lanes, (*lane).run)
+	if err == nil && j.have.prefix() != j.res.Size {
+		panic(fmt.Sprintf("fetch: lanes ended at %v of %d", j.have, j.res.Size))
+	}
+	return err
+}
+
+// gather has lanes at work and takes what they bring. After an error of the sink nothing more is written; after
+// one of a lane, what the others have verified still is.
+func (j *job) gather(ctx context.Context, lanes []*lane, work func(*lane, context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer j.mark.stop()
 	for _, l := range lanes {
 		go func() {
-			err := l.run(ctx)
+			err := work(l, ctx)
 			j.blocks <- block{lane: l, end: true, err: err}
 		}()
 	}
@@ -199,6 +227,8 @@ func (j *job) collect(ctx context.Context) error {
 			if j.o.OnRetry != nil {
 				j.o.OnRetry(*b.retry)
 			}
+		case b.there > 0:
+			j.have = j.have.add(span{b.at, b.at + b.there})
 		case broken != nil:
 			j.count.discarded.Add(int64(len(b.p)))
 		case b.late:
@@ -218,9 +248,6 @@ func (j *job) collect(ctx context.Context) error {
 			failed = err
 			stop()
 		}
-	}
-	if failed == nil && j.have.prefix() != j.res.Size {
-		panic(fmt.Sprintf("fetch: lanes ended at %v of %d", j.have, j.res.Size))
 	}
 	return failed
 }

@@ -61,6 +61,7 @@ type block struct {
 	// validator is that of the version they are from.
 	validator string
 
+	there  int64  // as many bytes from at on are in the sink already
 	rewind bool   // whole mode: the server began again, and what was written is void
 	retry  *Retry // a failure that will be tried again
 	late   bool   // no lane says so: it is time for a checkpoint
@@ -122,6 +123,26 @@ func (l *lane) run(ctx context.Context) error {
 			l.drop() // it ends here
 		}
 	}
+}
+
+// confirm reads what the job was told is in the sink, and reports each chunk that is.
+func (l *lane) confirm(ctx context.Context) error {
+	medium := l.j.sink.(io.ReaderAt)
+	l.buffer()
+	for _, s := range l.j.said {
+		for l.off = s.start; l.off < s.end; l.off += int64(l.need()) {
+			want, err := l.digest(ctx)
+			if err != nil {
+				return err
+			}
+			p := l.chunkBuf()
+			if n, err := medium.ReadAt(p, l.off); n < len(p) || err != nil && err != io.EOF || l.hash.sum(p) != want {
+				continue
+			}
+			l.j.blocks <- block{lane: l, at: l.off, there: int64(len(p))}
+		}
+	}
+	return nil
 }
 
 // chunk brings the next chunk, or in whole mode the next block.

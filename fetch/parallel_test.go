@@ -67,6 +67,8 @@ func (s *scattered) Resume(offset int64) error {
 	return nil
 }
 
+func (s *scattered) ReadAt(p []byte, off int64) (int, error) { return copy(p, s.medium[off:]), nil }
+
 // afterCut is what another process finds.
 func (s *scattered) afterCut() *scattered {
 	a := newScattered()
@@ -257,7 +259,74 @@ func TestParallelNeedsAllThree(t *testing.T) {
 	}
 }
 
-// A checkpoint of ranges behind a beginning that never came says nothing of a new medium: no Resume has vouched for it.
+// What a checkpoint says of ranges behind the beginning is looked at: what the medium lost is fetched again, and nothing else. A sink that
+// cannot be read has only a beginning.
+func TestNET_16_ParallelLostRanges(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		reads  bool
+		lost   int // chunks
+		refuse int // requests for pages that fail at first
+	}{{"nothing lost", true, 0, 0}, {"two chunks lost", true, 2, 0}, {"and pages that break off", true, 2, 2}, {"cannot be read", false, 0, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, store := wideRelease(), storage(t)
+				src, first := newServer(r), newScattered()
+				src.body = func(ctx context.Context, _ int, _ request, rest []byte) io.Reader { return slowly(ctx, rest) }
+				o := fetch.Options{Source: src, Storage: store, Parallel: 4, CheckpointEvery: 4 << 20}
+				ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+				defer stop()
+				if _, err := newFetcher(t, o).Fetch(ctx, r.res, first); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+				again := first.afterCut()
+				lost, behind := 0, int64(0)
+				for n := range again.there {
+					at := n * wide
+					if int64(at) < first.offset || !bytes.Equal(again.medium[at:min(at+wide, broad)], r.data[at:min(at+wide, broad)]) {
+						continue
+					}
+					if behind += wide; lost < test.lost {
+						again.medium[at+7] ^= 1
+						lost++
+					}
+				}
+				if lost != test.lost || behind < 4*wide {
+					t.Fatalf("%d chunks behind the beginning", behind/wide)
+				}
+				o.Source, src = newServer(r), nil
+				o.Source.(*server).open = func(n int, r request) error {
+					if r.uri == pagesURI && n < test.refuse {
+						return errCut
+					}
+					return nil
+				}
+				var sink fetch.Sink = again
+				want := first.offset + behind - int64(lost)*wide
+				if !test.reads {
+					sink, want = blind{again}, first.offset
+				}
+				st, err := newFetcher(t, o).Fetch(t.Context(), r.res, sink)
+				if err != nil || st.Kept != want {
+					t.Errorf("kept %d of %d and %d, want %d; %v", st.Kept, first.offset, behind, want, err)
+				}
+				again.holds(t)
+				balanced(t, st, broad)
+			})
+		})
+	}
+}
+
+// blind is a Scatterer that cannot be read.
+type blind struct{ s *scattered }
+
+func (b blind) Offset() int64                            { return b.s.Offset() }
+func (b blind) Write(p []byte) (int, error)              { return b.s.Write(p) }
+func (b blind) WriteAt(p []byte, off int64) (int, error) { return b.s.WriteAt(p, off) }
+func (b blind) Sync() error                              { return b.s.Sync() }
+func (b blind) Resume(offset int64) error                { return b.s.Resume(offset) }
+
+// A checkpoint of ranges behind a beginning that never came says nothing of a new medium.
 func TestNET_01_ParallelNewMedium(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, store, late := wideRelease(), storage(t), errors.New("cut")

@@ -49,8 +49,11 @@ type Resumer interface {
 
 // A Scatterer is a Sink that takes chunks in any order, so that several ranges can be fetched at a time (Options.Parallel). Fetch then
 // calls WriteAt instead of Write, with the same and its offset, at or after Offset, each chunk once. WriteAt does not move Offset: Fetch
-// does, with Resume, after a Sync, when everything up to there was written. What was synced beyond Offset must outlive a
-// power cut, too.
+// does, with Resume, after a Sync, when everything up to there was written.
+//
+// What a checkpoint names up to the offset of Resume, the sink answers for, as every Resumer does. What it names beyond, a sink that is an
+// io.ReaderAt, too, is asked for in the next call, from another goroutine, and each chunk is compared with its digest before it counts as there; without
+// ReadAt it is fetched again.
 type Scatterer interface {
 	Resumer
 	io.WriterAt
