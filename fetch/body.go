@@ -102,7 +102,7 @@ func (b *body) classify(err error) error {
 	if cause := context.Cause(b.ctx); cause != nil {
 		return cause // the stall, or why the caller cancelled
 	}
-	for _, known := range []error{ErrTransport, ErrRefused, ErrRedirect, ErrSize, ErrRange, ErrEncoding, ErrResource, ErrBudget, ErrUnchanged} {
+	for _, known := range []error{ErrTransport, ErrRefused, ErrRedirect, ErrSize, ErrRange, ErrEncoding, ErrDigest, ErrResource, ErrBudget, ErrUnchanged} {
 		if errors.Is(err, known) {
 			return err
 		}

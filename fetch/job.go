@@ -16,6 +16,7 @@ const (
 	maxParallel = 8
 	piece       = 8 << 20 // of a payload that is fetched in parallel; one request each
 	maxBuffer   = 1 << 20 // larger chunks are not received ahead: two of them would be too much memory
+	wasteFree   = 1 << 20 // a payload smaller than this may cost as much as one of this size
 	maxBatch    = 4       // chunks that go to the sink's goroutine together
 )
 
@@ -250,6 +251,13 @@ func (j *job) gather(ctx context.Context, lanes []*lane, work func(*lane, contex
 		}
 	}
 	return failed
+}
+
+// wasted reports whether more had to be thrown away than if every retry had begun anew. Progress refills the budget of failures, but not this one: a
+// server that does not serve ranges, and breaks off a little later each time, would send the square of the payload.
+func (j *job) wasted() bool {
+	waste := j.count.discarded.Load() + max(j.count.pages.Load()-j.layout.Bytes(), 0)
+	return waste/int64(j.o.Retries+1) > max(j.res.Size, wasteFree)
 }
 
 // write puts a block into the sink.

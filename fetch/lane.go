@@ -73,7 +73,7 @@ type block struct {
 func (j *job) newLane() (*lane, error) {
 	l := &lane{j: j, hash: newHasher(), free: make(chan []byte, j.depth)}
 	l.payload = remoteFile{o: j.o, uri: j.res.URI, size: j.res.Size, validator: j.validator, gate: j.gate, requests: &j.count.requests}
-	l.budget = budget{o: j.o, uri: j.res.URI, notify: func(r Retry) { j.blocks <- block{lane: l, retry: &r} }}
+	l.budget = budget{o: j.o, uri: j.res.URI, notify: func(r Retry) { j.blocks <- block{lane: l, retry: &r} }, wasted: j.wasted}
 	for range j.depth {
 		l.free <- nil // made when first needed
 	}
@@ -218,7 +218,7 @@ func (l *lane) check(ctx context.Context, p []byte, want verify.Digest) error {
 			l.drop()
 			r.Reject(l.j.res.URI, l.off, int64(len(p)))
 		}
-		if try == repairs {
+		if try == repairs || l.j.wasted() {
 			return bad
 		}
 		n, err := l.readAt(ctx, &l.payload, p, l.off)

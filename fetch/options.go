@@ -57,7 +57,8 @@ type Options struct {
 	MinRate    int64
 	RateWindow time.Duration
 
-	// Retries is how many failures in a row, without progress between them, are tried again; by default 8.
+	// Retries is how many failures in a row, without progress between them, are tried again; by default 8. It also bounds, progress or
+	// not, how many bytes are fetched and thrown away, at Retries+2 times the payload (or 1 MiB, if that is more).
 	Retries int
 	// Backoff is the longest wait before the first retry, by default 1 s. It doubles with each failure up to
 	// MaxBackoff, by default 1 min. The wait is drawn at random from the upper half.

@@ -16,21 +16,26 @@ type budget struct {
 	o        *Options
 	uri      string
 	failures int
+	bad      int         // of them, those of a source that found wrong bytes itself
 	notify   func(Retry) // nil: Options.OnRetry
+	wasted   func() bool // nil: never
 }
 
-func (b *budget) reset() { b.failures = 0 }
+func (b *budget) reset() { b.failures, b.bad = 0, 0 }
 
 // wait decides about err. It returns nil after the pause that precedes another attempt, or the error to give up with.
 func (b *budget) wait(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return cancelled(ctx)
 	}
-	if !errors.Is(err, ErrTransport) && !errors.Is(err, ErrRange) {
+	if !b.passing(err) {
 		return err
 	}
 	if b.failures == b.o.Retries {
 		return fmt.Errorf("gave up after %d attempts without progress: %w", b.failures+1, err)
+	}
+	if b.wasted != nil && b.wasted() {
+		return fmt.Errorf("gave up, since too much had to be thrown away: %w", err)
 	}
 	wait := b.pause(err)
 	b.failures++
@@ -45,6 +50,18 @@ func (b *budget) wait(ctx context.Context, err error) error {
 		return cancelled(ctx)
 	}
 	return nil
+}
+
+// passing reports whether err may pass.
+func (b *budget) passing(err error) bool {
+	switch {
+	case errors.Is(err, ErrRefused):
+		return false
+	case errors.Is(err, ErrDigest):
+		b.bad++
+		return b.bad <= repairs
+	}
+	return errors.Is(err, ErrTransport) || errors.Is(err, ErrRange)
 }
 
 // cancelled is the error of a context that is done, with its cause if it has another one.

@@ -17,7 +17,8 @@ import (
 //
 // Open and every Read of the body must return soon after ctx is done; ctx stays in force until the body is closed.
 // Errors that may pass are ErrTransport; ErrRefused (for a file that is absent also fs.ErrNotExist), ErrRedirect,
-// ErrSize and ErrEncoding end the download; an error of no known class counts as ErrTransport. A *StatusError's
+// ErrSize and ErrEncoding end the download, and so does ErrDigest, of a source that found wrong bytes itself, the third time in a row; an
+// error of no known class counts as ErrTransport. A *StatusError's
 // RetryAfter is honoured. Methods are safe for concurrent use.
 type Source interface {
 	Open(ctx context.Context, uri string, offset int64, validator string) (*Stream, error)

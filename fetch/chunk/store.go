@@ -6,7 +6,6 @@ package chunk
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,8 +15,8 @@ import (
 	"github.com/firmament-dev/firmament/fetch"
 )
 
-// ErrChunk says that a file of a chunk store does not hold the chunk that it is named for.
-var ErrChunk = errors.New("chunk: not the chunk")
+// ErrChunk says that a file of a chunk store does not hold the chunk that it is named for. It is fetch.ErrDigest, too.
+var ErrChunk = fmt.Errorf("chunk: not the chunk: %w", fetch.ErrDigest)
 
 // StoreName returns the path of a chunk in a casync chunk store (.castr): four hexadecimal digits of its digest, a slash, all
 // of them, and .cacnk. The file is one zstd frame.

@@ -133,8 +133,8 @@ func TestNET_06_BadStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := io.ReadAll(st.Body); !errors.Is(err, chunk.ErrChunk) || len(got) > 0 {
-			t.Errorf("%s: error %v after %d bytes, want ErrChunk after none", what, err, len(got))
+		if got, err := io.ReadAll(st.Body); !errors.Is(err, chunk.ErrChunk) || !errors.Is(err, fetch.ErrDigest) || len(got) > 0 {
+			t.Errorf("%s: error %v after %d bytes, want ErrChunk, which is ErrDigest, after none", what, err, len(got))
 		}
 		st.Body.Close()
 	}

@@ -30,7 +30,6 @@ type deltaWay struct {
 	repairs int
 	broken  error // why the way ended
 	damaged error // the last part of the patch that was not what was signed
-	asked   error // what the writer was told of it, to ask again
 	trouble error // the last failure of the connection to the patch
 }
 
@@ -55,7 +54,7 @@ func (w *deltaWay) left(ctx context.Context, err error) error {
 	switch {
 	case w.broken != nil:
 		return w.broken
-	case w.asked != nil && errors.Is(err, w.asked):
+	case w.damaged != nil && errors.Is(err, w.damaged):
 		return w.damaged // the writer's patience ended first
 	case w.trouble == nil || !errors.Is(err, w.trouble):
 		return nil
@@ -152,8 +151,8 @@ func (w *deltaWay) note(err error) error {
 		w.repairs++
 		w.file.close()
 		w.r.net.Reject(w.d.URI, bad.Offset, 1)
-		w.damaged, w.asked = err, fmt.Errorf("%w: %w", fetch.ErrTransport, err)
-		return w.asked
+		w.damaged = err
+		return err
 	}
 	w.broken = err
 	return w.ended()
