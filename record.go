@@ -83,11 +83,11 @@ func (r *record) append(b []byte) []byte {
 func parseRecord(b []byte) (*record, error) {
 	r := &record{}
 	p := cborstream.New(b, recordLimits)
-	n, err := p.Map()
+	fields, err := p.Map()
 	if err != nil {
 		return r, err
 	}
-	for range n {
+	for fields.Next(p) {
 		key, err := p.Uint()
 		if err != nil {
 			return r, err

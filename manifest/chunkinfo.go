@@ -46,7 +46,7 @@ func ParseFetchArguments(b []byte) (ChunkInfo, error) {
 }
 
 func parseFetchArguments(b []byte) (info ChunkInfo, err error) {
-	p := cborstream.New(b, cborstream.Limits{Size: MaxArguments, Depth: 1, Items: 6})
+	p := cborstream.New(b, cborstream.Limits{Size: MaxArguments, Depth: 1, Items: MaxArguments})
 	n, err := p.Array()
 	if err != nil {
 		return info, err
@@ -92,6 +92,7 @@ func parseFetchArguments(b []byte) (info ChunkInfo, err error) {
 		}
 		info.URI = string(uri)
 	}
+	p.End()
 	return info, p.Done()
 }
 

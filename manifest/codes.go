@@ -54,10 +54,8 @@ func (c Code) IsCondition() bool {
 
 // info returns the row of c, nil if no document has it.
 func (c Code) info() *commandInfo {
-	for _, table := range commands {
-		if 0 <= c && c < Code(len(table)) && table[c].name != "" {
-			return &table[c]
-		}
+	if 0 <= c && c < Code(len(commands)) {
+		return commands[c]
 	}
 	return nil
 }
@@ -89,9 +87,22 @@ func (k ParameterKey) known() bool {
 // All tables, in the order of the documents.
 var (
 	sections   = [...][]sectionInfo{manifestSections[:], trustSections[:]}
-	commands   = [...][]commandInfo{manifestCommands[:], trustCommands[:], updateCommands[:]}
+	commands   = byCode(manifestCommands[:], trustCommands[:], updateCommands[:])
 	parameters = [...][]string{manifestParameters[:], encryptionParameters[:], updateParameters[:]}
 )
+
+// byCode returns the rows of all tables, each at its code.
+func byCode(tables ...[]commandInfo) (rows [36]*commandInfo) {
+	for _, table := range tables {
+		for code := range table {
+			if row := &table[code]; row.name != "" {
+				row.shared = row.shared || row.condition
+				rows[code] = row
+			}
+		}
+	}
+	return rows
+}
 
 type sectionInfo struct {
 	section Section
@@ -102,7 +113,7 @@ type commandInfo struct {
 	name      string
 	argument  argument
 	condition bool
-	shared    bool // a directive that the shared sequence may have
+	shared    bool // the shared sequence may have it: all conditions, and some directives
 }
 
 // argument says which field of a Command has the argument.

@@ -17,7 +17,7 @@ import (
 type decoder struct {
 	layers
 	m     Manifest
-	o     Options
+	o     *Options
 	build bool
 
 	components   int // that there are
@@ -55,7 +55,7 @@ func (d *decoder) readAuthentic(p *cborstream.Parser) error {
 }
 
 // model returns the manifest in an envelope that has been checked with o.
-func model(envelope []byte, o Options) (Manifest, layers) {
+func model(envelope []byte, o *Options) (Manifest, layers) {
 	d := decoder{o: o, build: true}
 	if err := d.read(cborstream.New(envelope, envelopeLimits)); err != nil {
 		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
@@ -89,12 +89,12 @@ func (d *decoder) keepText(b []byte) string {
 
 // readManifest reads the part that p is at.
 func (d *decoder) readManifest(p *cborstream.Parser) error {
-	n, err := p.Map()
+	members, err := p.Map()
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
 	var seen [manifestCommon + 1]bool
-	for range n {
+	for members.Next(p) {
 		at := p.Offset()
 		key, err := p.Int()
 		if err == nil {
@@ -183,11 +183,11 @@ func (d *decoder) common(p *cborstream.Parser) error {
 	if err != nil {
 		return err
 	}
-	n, err := p.Map()
+	members, err := p.Map()
 	if err != nil {
 		return err
 	}
-	for range n {
+	for members.Next(p) {
 		at := p.Offset()
 		key, err := p.Int()
 		if err != nil {
@@ -234,17 +234,18 @@ func (d *decoder) checkIdentifiers(p *cborstream.Parser) error {
 // readDependencies reads SUIT_Dependencies, which come before the components.
 func (d *decoder) readDependencies(p *cborstream.Parser) error {
 	at := p.Offset()
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return err
 	}
+	n := entries.Len()
 	if n == 0 {
 		return p.Refuse(at, ErrMalformed, "no dependencies")
 	}
 	if n > MaxDependencies {
 		return p.Refuse(at, ErrLimit, "%d dependencies, limit %d", n, MaxDependencies)
 	}
-	for range n {
+	for entries.Next(p) {
 		at := p.Offset()
 		var dependency Dependency
 		if dependency.Index, err = p.Uint(); err != nil {
@@ -257,7 +258,7 @@ func (d *decoder) readDependencies(p *cborstream.Parser) error {
 		if err != nil {
 			return err
 		}
-		for range members {
+		for members.Next(p) {
 			at := p.Offset()
 			key, err := p.Int()
 			if err != nil {
@@ -306,6 +307,7 @@ func (d *decoder) readComponents(p *cborstream.Parser) error {
 			ids = append(ids, id)
 		}
 	}
+	p.End()
 	if d.build {
 		d.m.Components = ids
 	}
@@ -345,6 +347,7 @@ func (d *decoder) componentID(p *cborstream.Parser, needed bool) (ComponentID, e
 			id = append(id, part)
 		}
 	}
+	p.End()
 	return id, nil
 }
 
@@ -352,7 +355,7 @@ func (d *decoder) componentID(p *cborstream.Parser, needed bool) (ComponentID, e
 // envelope may have, which is then read when the manifest has been.
 func (d *decoder) severable(p *cborstream.Parser, key int64) error {
 	at := p.Offset()
-	if kind, err := p.Peek(); err != nil || kind != cborstream.Array {
+	if !p.Is(cborstream.Array) {
 		outer, err := p.Enter()
 		if err != nil {
 			return err

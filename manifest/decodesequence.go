@@ -57,19 +57,27 @@ func (d *decoder) wholeSequence(p *cborstream.Parser, where place) (Sequence, er
 		if i == 0 && where&top != 0 && Code(code) != DirectiveSetComponentIndex && d.several() {
 			return nil, p.Refuse(0, ErrCommand, "several components, but the section does not begin with %v", DirectiveSetComponentIndex)
 		}
-		kind, err := d.admit(Code(code), at, p, where)
-		if err != nil {
-			return nil, err
+		info := Code(code).info()
+		if info == nil || where&shared != 0 && !info.shared {
+			if info, err = d.admit(Code(code), at, p, where); err != nil {
+				return nil, err
+			}
 		}
 		c := &d.spare
 		if d.build {
 			c = &seq[i]
 		}
 		c.Code, c.Offset = Code(code), at
-		if err := d.argument(c, kind, p, where); err != nil {
+		if info.argument == argPolicy {
+			c.Policy, err = decodePolicy(p)
+		} else {
+			err = d.argument(c, info.argument, p, where)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
+	p.End()
 	return seq, nil
 }
 
@@ -84,7 +92,7 @@ func (d *decoder) several() bool {
 	return n > 1
 }
 
-// argument reads the argument of c.
+// argument reads an argument of c that is not a reporting policy.
 func (d *decoder) argument(c *Command, kind argument, p *cborstream.Parser, where place) (err error) {
 	switch kind {
 	case argIndex:
@@ -104,25 +112,21 @@ func (d *decoder) argument(c *Command, kind argument, p *cborstream.Parser, wher
 		c.Copies, err = d.copies(p)
 	case argCustom:
 		c.Custom, err = decodeValue(p, cborstream.Nil)
-	default:
-		c.Policy, err = decodePolicy(p)
 	}
 	return err
 }
 
-// admit checks that a command may stand where it does, and says what its argument is.
-func (d *decoder) admit(code Code, at int, p *cborstream.Parser, where place) (argument, error) {
-	info := code.info()
-	if info == nil {
+// admit decides on a command that no document has, or that may not stand in the shared sequence.
+func (d *decoder) admit(code Code, at int, p *cborstream.Parser, where place) (*commandInfo, error) {
+	if code.info() == nil {
 		if _, ok := d.o.Registry.Command(code); !ok {
-			return 0, p.Refuse(at, ErrUnsupported, "%v", code)
+			return nil, p.Refuse(at, ErrUnsupported, "%v", code)
 		}
-		info = &custom
 	}
-	if where&shared != 0 && !info.condition && !info.shared {
-		return 0, p.Refuse(at, ErrCommand, "%v in the shared sequence", code)
+	if where&shared != 0 {
+		return nil, p.Refuse(at, ErrCommand, "%v in the shared sequence", code)
 	}
-	return info.argument, nil
+	return &custom, nil
 }
 
 // custom is the row of commands that no document has.
@@ -143,17 +147,14 @@ func decodePolicy(p *cborstream.Parser) (ReportingPolicy, error) {
 // index reads IndexArg = uint / true / [+ uint].
 func (d *decoder) index(p *cborstream.Parser) (*ComponentIndex, error) {
 	at := p.Offset()
-	kind, err := p.Peek()
-	if err != nil {
-		return nil, err
-	}
 	var index ComponentIndex
-	switch kind {
-	case cborstream.Bool:
+	var err error
+	switch {
+	case p.Is(cborstream.Bool):
 		if index.All, err = p.Bool(); err == nil && !index.All {
 			err = p.Refuse(at, ErrMalformed, "component index false")
 		}
-	case cborstream.Array:
+	case p.Is(cborstream.Array):
 		index.List, err = d.indexList(p)
 	default:
 		index.One, err = d.oneIndex(p)
@@ -195,6 +196,7 @@ func (d *decoder) indexList(p *cborstream.Parser) ([]uint64, error) {
 		}
 		list = append(list, v)
 	}
+	p.End()
 	return list, nil
 }
 
@@ -210,11 +212,7 @@ func (d *decoder) tryEach(p *cborstream.Parser, where place) (seqs []Sequence, e
 	}
 	alternatives := 0
 	for i := range n {
-		kind, err := p.Peek()
-		if err != nil {
-			return nil, false, err
-		}
-		if kind == cborstream.Nil && i == n-1 {
+		if i == n-1 && p.Is(cborstream.Nil) {
 			end = true
 			if err := p.Nil(); err != nil {
 				return nil, false, err
@@ -229,6 +227,7 @@ func (d *decoder) tryEach(p *cborstream.Parser, where place) (seqs []Sequence, e
 			seqs = append(seqs, seq)
 		}
 	}
+	p.End()
 	if alternatives < 2 {
 		return nil, false, p.Refuse(at, ErrMalformed, "try-each of %d alternatives, expected at least 2", alternatives)
 	}
@@ -238,15 +237,15 @@ func (d *decoder) tryEach(p *cborstream.Parser, where place) (seqs []Sequence, e
 // overrides reads SUIT_Override_Mult_Arg.
 func (d *decoder) overrides(p *cborstream.Parser, where place) ([]Override, error) {
 	at := p.Offset()
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
+	if entries.Len() == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "no parameters")
 	}
 	var list []Override
-	for range n {
+	for entries.Next(p) {
 		var o Override
 		if o.Index, err = d.oneIndex(p); err != nil {
 			return nil, err
@@ -264,15 +263,15 @@ func (d *decoder) overrides(p *cborstream.Parser, where place) ([]Override, erro
 // copies reads SUIT_Directive_Copy_Params.
 func (d *decoder) copies(p *cborstream.Parser) ([]ParameterCopy, error) {
 	at := p.Offset()
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
+	if entries.Len() == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "nothing to copy from")
 	}
 	var list []ParameterCopy
-	for range n {
+	for entries.Next(p) {
 		var c ParameterCopy
 		if c.Source, err = d.oneIndex(p); err != nil {
 			return nil, err
@@ -315,6 +314,7 @@ func (d *decoder) parameterKeys(p *cborstream.Parser) ([]ParameterKey, error) {
 		}
 		keys = append(keys, key)
 	}
+	p.End()
 	return keys, nil
 }
 

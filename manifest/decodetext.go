@@ -13,15 +13,15 @@ import (
 
 // texts reads a SUIT_Text_Map.
 func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
-	n, err := p.Map()
+	languages, err := p.Map()
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
+	if languages.Len() == 0 {
 		return nil, p.Refuse(0, ErrMalformed, "no language")
 	}
 	var texts []Text
-	for range n {
+	for languages.Next(p) {
 		at := p.Offset()
 		language, err := p.TextBytes()
 		if err != nil {
@@ -60,16 +60,12 @@ func validLanguage(b []byte) bool {
 
 // language reads SUIT_Text_LMap: integer keys for the manifest, arrays for components.
 func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return t, err
 	}
-	for range n {
-		kind, err := p.Peek()
-		if err != nil {
-			return t, err
-		}
-		if kind == cborstream.Array {
+	for entries.Next(p) {
+		if p.Is(cborstream.Array) {
 			c, err := d.component(p)
 			if err != nil {
 				return t, err
@@ -102,11 +98,11 @@ func (d *decoder) component(p *cborstream.Parser) (c ComponentText, err error) {
 	if c.ID, err = d.componentID(p, false); err != nil {
 		return c, err
 	}
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return c, err
 	}
-	for range n {
+	for entries.Next(p) {
 		key, err := p.Int()
 		if err != nil {
 			return c, err

@@ -46,23 +46,27 @@ func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 	if err := checkSize(int64(len(b))); err != nil {
 		return nil, err
 	}
-	return o.inspect(slices.Clone(b))
+	own := make([]byte, len(b))
+	copy(own, b)
+	return o.inspect(own)
 }
 
 // inspect keeps b.
-func (o Options) inspect(b []byte) (*Unverified, error) {
-	d := decoder{o: o.clone()}
+func (o *Options) inspect(b []byte) (*Unverified, error) {
+	u := &Unverified{raw: b, options: o.clone()}
+	d := decoder{o: &u.options}
 	if err := d.read(cborstream.New(b, envelopeLimits)); err != nil {
 		return nil, err
 	}
-	return &Unverified{raw: b, options: d.o, digest: d.digest}, nil
+	u.digest = d.digest
+	return u, nil
 }
 
 // Envelope returns the typed envelope, built anew each time: it belongs to the caller. Encoding it gives the bytes
 // that were read.
 func (u *Unverified) Envelope() *Envelope {
 	e := &Envelope{Hash: u.digest.hash, Options: u.options.clone()}
-	m, l := model(u.raw, u.options)
+	m, l := model(u.raw, &u.options)
 	e.Manifest, e.Payloads, e.Untagged = m, l.payloads, l.untagged
 	for i, p := range e.Payloads {
 		e.Payloads[i].Data = slices.Clone(p.Data)

@@ -64,7 +64,7 @@ func (l *layers) encoded(m *member) []byte {
 
 // matches compares a member with its digest.
 func (l *layers) matches(m *member, want digest) error {
-	if seen := verify.Sum(want.hash, l.encoded(m)); seen != want.value() {
+	if seen := verify.Sum(want.hash, l.encoded(m)); !seen.Is(want.hash, want.sum) {
 		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, want.value(), seen)
 	}
 	return nil
@@ -79,6 +79,7 @@ func (l *layers) blocks() (signed []byte, blocks [][]byte) {
 		block, _ := p.Bytes()
 		blocks = append(blocks, block)
 	}
+	p.End()
 	return signed, blocks
 }
 
@@ -88,14 +89,17 @@ func (l *layers) takeApart(p *cborstream.Parser, allowed Compat) error {
 	if err := l.takeTag(p, allowed); err != nil {
 		return fmt.Errorf("envelope tag: %w", err)
 	}
-	n, err := p.Map()
+	members, err := p.Map()
 	if err != nil {
 		return fmt.Errorf("envelope: %w", err)
 	}
-	for range n {
+	for members.Next(p) {
 		if err := l.takeMember(p, allowed); err != nil {
 			return err
 		}
+	}
+	if !l.untagged {
+		p.End()
 	}
 	if err := p.Done(); err != nil {
 		return fmt.Errorf("envelope: %w", err)
@@ -107,11 +111,8 @@ func (l *layers) takeApart(p *cborstream.Parser, allowed Compat) error {
 }
 
 func (l *layers) takeTag(p *cborstream.Parser, allowed Compat) error {
-	if allowed.Has(CompatUntagged) {
-		kind, err := p.Peek()
-		if l.untagged = err == nil && kind == cborstream.Map; err != nil || l.untagged {
-			return err
-		}
+	if l.untagged = allowed.Has(CompatUntagged) && p.Is(cborstream.Map); l.untagged {
+		return nil
 	}
 	tag, err := p.Tag()
 	if err == nil && tag != tagEnvelope {
@@ -122,11 +123,7 @@ func (l *layers) takeTag(p *cborstream.Parser, allowed Compat) error {
 
 func (l *layers) takeMember(p *cborstream.Parser, allowed Compat) error {
 	at := p.Offset()
-	kind, err := p.Peek()
-	if err != nil {
-		return fmt.Errorf("envelope: %w", err)
-	}
-	if kind == cborstream.Text {
+	if p.Is(cborstream.Text) {
 		return l.takePayload(p)
 	}
 	key, err := p.Int()
@@ -180,6 +177,7 @@ func (l *layers) takeAuthentication(p *cborstream.Parser) error {
 			return fmt.Errorf("authentication wrapper: %w", err)
 		}
 	}
+	p.End()
 	if err := p.Leave(outer); err != nil {
 		return fmt.Errorf("authentication wrapper: %w", err)
 	}

@@ -49,11 +49,11 @@ const (
 )
 
 func decodeMetadata(p *cborstream.Parser) (m ComponentMetadata, err error) {
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return m, err
 	}
-	for range n {
+	for entries.Next(p) {
 		at := p.Offset()
 		key, err := p.Int()
 		if err != nil {
@@ -102,10 +102,11 @@ func decodePermissions(p *cborstream.Parser) (Permissions, error) {
 
 func decodePermissionMap(p *cborstream.Parser) ([]Permission, error) {
 	at := p.Offset()
-	n, err := p.TaggedMap()
+	entries, err := p.Map()
 	if err != nil {
 		return nil, err
 	}
+	n := entries.Len()
 	if n == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "no actor")
 	}
@@ -113,7 +114,7 @@ func decodePermissionMap(p *cborstream.Parser) ([]Permission, error) {
 		return nil, p.Refuse(at, ErrLimit, "%d actors, limit %d", n, MaxActors)
 	}
 	var list []Permission
-	for range n {
+	for entries.Next(p) {
 		var entry Permission
 		if entry.Actor, err = decodeActor(p); err != nil {
 			return nil, err
@@ -136,7 +137,9 @@ func decodeTime(p *cborstream.Parser) (*uint64, error) {
 	if tag != tagTime {
 		return nil, p.Refuse(at, ErrMalformed, "time of tag %d, expected %d", tag, tagTime)
 	}
-	return pointer(p.Uint())
+	v, err := p.Uint()
+	p.End()
+	return &v, err
 }
 
 func decodeActor(p *cborstream.Parser) (a Actor, err error) {
@@ -164,6 +167,7 @@ func decodeActor(p *cborstream.Parser) (a Actor, err error) {
 			if id, err = decodeUUID(p); err == nil {
 				a.UUID = UUID(id)
 			}
+			p.End()
 		}
 	default:
 		a.ID, err = p.Int()

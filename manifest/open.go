@@ -4,10 +4,10 @@
 package manifest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
@@ -56,7 +56,7 @@ func (o Options) OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) 
 	if err := checkSize(int64(len(b))); err != nil {
 		return nil, err
 	}
-	return o.open(slices.Clone(b), keys, policy)
+	return o.open(bytes.Clone(b), keys, policy)
 }
 
 // open keeps b.
@@ -65,18 +65,20 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
 	}
 	p := cborstream.New(b, envelopeLimits)
-	d := decoder{o: o.clone()}
+	v := &Verified{raw: b, options: o.clone()}
+	d := decoder{o: &v.options}
 	if err := d.takeApart(p, o.Compat); err != nil {
 		return nil, err
 	}
-	evidence := d.authenticate(keys)
-	if err := judge(evidence, policy); err != nil {
+	v.evidence = d.authenticate(keys)
+	if err := judge(v.evidence, policy); err != nil {
 		return nil, err
 	}
 	if err := d.readAuthentic(p); err != nil {
 		return nil, err
 	}
-	return &Verified{raw: b, options: d.o, digest: d.digest.value(), evidence: evidence, payloads: d.payloads, sequence: d.m.SequenceNumber}, nil
+	v.digest, v.payloads, v.sequence = d.digest.value(), d.payloads, d.m.SequenceNumber
+	return v, nil
 }
 
 // authenticate checks every block over the encoded digest: COSE_Sign1, COSE_Sign, COSE_Mac0

@@ -13,11 +13,11 @@ import (
 
 func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, error) {
 	at := p.Offset()
-	n, err := p.Map()
+	entries, err := p.Map()
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
+	if entries.Len() == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "no parameters")
 	}
 	params, into := (*Parameters)(nil), &d.spareParameters
@@ -25,7 +25,7 @@ func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, er
 		params = new(Parameters)
 		into = params
 	}
-	for range n {
+	for entries.Next(p) {
 		at := p.Offset()
 		key, err := p.Int()
 		if err != nil {
@@ -41,12 +41,11 @@ func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, er
 	return params, nil
 }
 
-// parameter reads one value. Keys are sorted and different (cborstream), so that
-// no value is read twice.
+// parameter reads one value.
 func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, key ParameterKey) (err error) {
 	switch key {
 	case ParameterVendorID:
-		if kind, err := p.Peek(); err == nil && kind == cborstream.Tag {
+		if p.Is(cborstream.Tag) {
 			params.VendorPEN, err = d.pen(p)
 			return err
 		}
@@ -216,6 +215,7 @@ func (d *decoder) pen(p *cborstream.Parser) ([]byte, error) {
 	if err == nil && !validPEN(b) {
 		err = p.Refuse(at, ErrMalformed, "private enterprise number")
 	}
+	p.End()
 	return d.keepBytes(b), err
 }
 

@@ -4,6 +4,7 @@
 package manifest
 
 import (
+	"crypto/sha256"
 	"errors"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
@@ -46,6 +47,7 @@ func decodeDigest(p *cborstream.Parser) (digest, error) {
 	if err != nil {
 		return digest{}, err
 	}
+	p.End()
 	hash := verify.Hash(algorithm)
 	if int64(hash) != algorithm || !hash.Valid() {
 		return digest{}, p.Refuse(at, verify.ErrAlgorithm, "digest algorithm %d", algorithm)
@@ -57,8 +59,14 @@ func decodeDigest(p *cborstream.Parser) (digest, error) {
 	return digest{hash, sum}, nil
 }
 
+// wrappedSHA256 is the encoding of bstr .cbor SUIT_Digest up to the sum, if that is SHA-256.
+const wrappedSHA256 = "\x58\x24\x82\x2f\x58\x20"
+
 // wrappedDigest reads bstr .cbor SUIT_Digest.
 func wrappedDigest(p *cborstream.Parser) (digest, error) {
+	if sum, ok := p.Known(wrappedSHA256, sha256.Size, 2); ok {
+		return digest{verify.SHA256, sum}, nil
+	}
 	outer, err := p.Enter()
 	if err != nil {
 		return digest{}, err
@@ -99,9 +107,12 @@ func decodeURI(p *cborstream.Parser) ([]byte, error) {
 
 // decodeUUID reads the 16 bytes of a UUID, as a part of the input.
 func decodeUUID(p *cborstream.Parser) ([]byte, error) {
+	if b, ok := p.Short(len(UUID{})); ok {
+		return b, nil
+	}
 	at := p.Offset()
 	b, err := p.Bytes()
-	if err == nil && len(b) != len(UUID{}) {
+	if err == nil {
 		err = p.Refuse(at, ErrMalformed, "uuid of %d bytes, expected %d", len(b), len(UUID{}))
 	}
 	return b, err

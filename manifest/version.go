@@ -73,6 +73,7 @@ func decodeVersionMatch(p *cborstream.Parser) (v VersionMatch, err error) {
 	}
 	v.Comparison = Comparison(c)
 	v.Version, err = decodeVersion(p)
+	p.End()
 	return v, err
 }
 
@@ -102,6 +103,7 @@ func decodeVersion(p *cborstream.Parser) ([]int64, error) {
 		}
 		released = released && version[i] >= 0
 	}
+	p.End()
 	return version, nil
 }
 

@@ -38,14 +38,14 @@ const (
 )
 
 func decodeWaitInfo(p *cborstream.Parser) (w WaitInfo, err error) {
-	n, err := p.Map()
+	events, err := p.Map()
 	if err != nil {
 		return w, err
 	}
-	if n == 0 {
+	if events.Len() == 0 {
 		return w, p.Refuse(0, ErrMalformed, "no event to wait for")
 	}
-	for range n {
+	for events.Next(p) {
 		at := p.Offset()
 		key, err := p.Int()
 		if err != nil {
@@ -125,6 +125,8 @@ func decodeOtherDevice(p *cborstream.Parser) (*OtherDevice, error) {
 		}
 		o.Versions = append(o.Versions, v)
 	}
+	p.End() // of versions
+	p.End()
 	return o, nil
 }
 

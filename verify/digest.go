@@ -97,6 +97,11 @@ func (d Digest) Bytes() []byte {
 	return append([]byte(nil), d.sum[:d.hash.Size()]...)
 }
 
+// Is reports whether d is the digest by h whose value is sum. The zero Digest is none.
+func (d Digest) Is(h Hash, sum []byte) bool {
+	return d.hash == h && h != 0 && string(d.sum[:h.Size()]) == string(sum)
+}
+
 // IsZero reports whether d is the zero Digest, which stands for "no digest".
 func (d Digest) IsZero() bool { return d.hash == 0 }
 

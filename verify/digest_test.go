@@ -112,3 +112,24 @@ func TestZeroDigest(t *testing.T) {
 		t.Errorf("unmarshal none = %v, %v", back, err)
 	}
 }
+
+func TestDigestIs(t *testing.T) {
+	d := verify.Sum(verify.SHA256, []byte("a"))
+	if !d.Is(verify.SHA256, d.Bytes()) {
+		t.Error("not itself")
+	}
+	other := d.Bytes()
+	other[31] ^= 1
+	var zero verify.Digest
+	for name, is := range map[string]bool{
+		"other value":     d.Is(verify.SHA256, other),
+		"cut":             d.Is(verify.SHA256, d.Bytes()[:31]),
+		"nothing":         d.Is(verify.SHA256, nil),
+		"other algorithm": d.Is(verify.SHA384, d.Bytes()),
+		"zero":            zero.Is(0, nil),
+	} {
+		if is {
+			t.Errorf("%s: is the digest", name)
+		}
+	}
+}

@@ -29,7 +29,8 @@ func TestPairs(t *testing.T) {
 			t.Errorf("pair %d is %x", i, pair)
 		}
 	}
-	if n, err := p.Uint(); n != 7 || err != nil || p.Done() != nil {
+	n, err := p.Uint()
+	if p.End(); n != 7 || err != nil || p.Done() != nil {
 		t.Errorf("after the map: %d, %v, %v", n, err, p.Done())
 	}
 	for _, bad := range []string{"", "80", "a1 01", "a2 01 00 01 00"} {

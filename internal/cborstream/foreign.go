@@ -3,85 +3,6 @@
 
 package cborstream
 
-import (
-	"encoding/binary"
-	"math"
-)
-
-// Foreign is Raw for an item by another specification: the keys of its maps can have any order.
-// None may be repeated within its map.
-func (p *Parser) Foreign() ([]byte, error) {
-	if p.err != nil {
-		return nil, p.err
-	}
-	p.foreign = true
-	b, err := p.Raw()
-	p.foreign, p.seen = false, nil
-	return b, err
-}
-
-// checkForeignKey looks for the key just read among those before it in the same map. A key is remembered when the
-// next one comes, so that a map of one key, as most are in COSE, costs nothing.
-func (p *Parser) checkForeignKey(f *frame) error {
-	if f.lastEnd > 0 {
-		if p.seen == nil {
-			p.seen = make(map[string]struct{})
-		}
-		p.seen[string(p.foreignKey(f.lastKey, f.lastEnd))] = struct{}{}
-		if _, again := p.seen[string(p.foreignKey(f.item, int32(p.pos)))]; again {
-			return p.fail(int(f.item), ErrMalformed, "map key repeated")
-		}
-	}
-	f.lastKey, f.lastEnd = f.item, int32(p.pos)
-	return nil
-}
-
-// foreignKey returns what tells a key of the innermost map from others: where the map is, the head of the key in its
-// shortest form, and the rest of the key.
-func (p *Parser) foreignKey(start, end int32) []byte {
-	id := binary.BigEndian.AppendUint32(nil, uint32(p.stack[p.frames-1].item))
-	arg, next, _ := p.argument(int(start)) // has been read before
-	id = appendHead(id, Kind(p.data[start]>>5), arg)
-	return append(id, p.data[next:end]...)
-}
-
-// Pair is a key and its value, both encoded.
-type Pair struct{ Key, Value []byte }
-
-// Pairs reads a map like Foreign and returns what is in it, in its order. Every item in it counts twice
-// against the limit.
-func (p *Parser) Pairs() ([]Pair, error) {
-	kind, err := p.Peek()
-	if err != nil {
-		return nil, err
-	}
-	if kind != Map {
-		return nil, p.fail(p.pos, ErrMalformed, "expected %v, seen %v", Map, kind)
-	}
-	start := p.pos
-	if _, err = p.Foreign(); err != nil {
-		return nil, err
-	}
-	// Once more, as a sequence of items.
-	after, around := p.pos, *p.around()
-	n, first, err := p.argument(start)
-	if err != nil {
-		return nil, err
-	}
-	p.pos, *p.around() = first, frame{left: math.MaxInt32}
-	pairs := make([]Pair, n) // as many as have just been read
-	for i := range pairs {
-		if pairs[i].Key, err = p.Foreign(); err == nil {
-			pairs[i].Value, err = p.Foreign()
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	p.pos, *p.around() = after, around
-	return pairs, nil
-}
-
 // NewCOSE is New with the rules of COSE: heads need not be the shortest, there are no tags, map keys are integers
 // or strings, and an array that claims more items than the limit has left is ErrLimit, even if it is cut short. It is
 // for Foreign and Pairs, which tell keys apart by their values.
@@ -90,4 +11,65 @@ func NewCOSE(data []byte, l Limits) *Parser {
 	p.cose = true
 	p.init(data, l)
 	return p
+}
+
+// Pair is a key and its value, both encoded.
+type Pair struct{ Key, Value []byte }
+
+// Pairs reads a map like Foreign and returns what is in it, in its order.
+func (p *Parser) Pairs() ([]Pair, error) { return p.foreignMap(true) }
+
+// foreignMap reads a map whose keys are in any order, and none twice, and returns its pairs if they are to be kept.
+func (p *Parser) foreignMap(keep bool) ([]Pair, error) {
+	m, err := p.Map()
+	if err != nil {
+		return nil, err
+	}
+	var pairs []Pair
+	if keep {
+		pairs = make([]Pair, 0, m.left) // two bytes are there for each
+	}
+	var keys foreignKeys
+	for ; m.left > 0; m.left-- {
+		at := p.pos
+		if err := p.anyKey(true); err != nil {
+			return nil, err
+		}
+		if err := keys.add(p, at, m.left == 1); err != nil {
+			return nil, err
+		}
+		between := p.pos
+		if err := p.any(true); err != nil {
+			return nil, err
+		}
+		if keep {
+			pairs = append(pairs, Pair{p.data[at:between:between], p.data[between:p.pos:p.pos]})
+		}
+	}
+	p.End()
+	return pairs, nil
+}
+
+// foreignKeys are the keys of one map, each with its head in the shortest form. A map of one key, as most are in COSE, costs
+// nothing.
+type foreignKeys map[string]struct{}
+
+// add adds the key from at, which has just been read, unless it is there.
+func (k *foreignKeys) add(p *Parser, at int, last bool) error {
+	if last && *k == nil {
+		return nil
+	}
+	arg, next, _ := p.argument(at) // has been read before
+	key := append(appendHead(nil, Kind(p.data[at]>>5), arg), p.data[next:p.pos]...)
+	if _, again := (*k)[string(key)]; again {
+		return p.fail(at, ErrMalformed, "map key repeated")
+	}
+	if last {
+		return nil
+	}
+	if *k == nil {
+		*k = make(foreignKeys)
+	}
+	(*k)[string(key)] = struct{}{}
+	return nil
 }

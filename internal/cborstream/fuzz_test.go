@@ -125,7 +125,6 @@ func rewrite(t *testing.T, p *Parser, b []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner := 0
 	switch kind {
 	case Uint:
 		var v uint64
@@ -143,16 +142,25 @@ func rewrite(t *testing.T, p *Parser, b []byte) []byte {
 		v, err = p.Text()
 		b = AppendText(b, v)
 	case Array:
-		inner, err = p.Array()
-		b = AppendArray(b, inner)
+		var n int
+		n, err = p.Array()
+		b = AppendArray(b, n)
+		for range n {
+			b = rewrite(t, p, b)
+		}
+		p.End()
 	case Map:
-		inner, err = p.Map()
-		b = AppendMap(b, inner)
-		inner *= 2
+		var m Entries
+		m, err = p.Map()
+		b = AppendMap(b, m.Len())
+		for m.Next(p) {
+			b = rewrite(t, p, rewrite(t, p, b))
+		}
 	case Tag:
 		var n uint64
 		n, err = p.Tag()
-		b, inner = AppendTag(b, n), 1
+		b = rewrite(t, p, AppendTag(b, n))
+		p.End()
 	case Bool:
 		var v bool
 		v, err = p.Bool()
@@ -163,9 +171,6 @@ func rewrite(t *testing.T, p *Parser, b []byte) []byte {
 	}
 	if err != nil {
 		t.Fatal(err)
-	}
-	for range inner {
-		b = rewrite(t, p, b)
 	}
 	return b
 }

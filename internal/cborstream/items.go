@@ -46,61 +46,35 @@ func KindOf(first byte) (kind Kind, ok bool) {
 	return 0, false
 }
 
-// short reads the head of the next item if it is one byte of the major type of want, as most are, and
-// returns the frame around the item, for done. Otherwise that is nil.
-func (p *Parser) short(want Kind) (arg uint64, f *frame) {
-	if at := p.pos; at < len(p.data) && p.items > 0 {
-		if first := p.data[at]; Kind(first>>5) == want && first&31 < 24 {
-			f = &p.stack[p.frames]
-			f.item = int32(at)
-			p.pos = at + 1
-			p.items--
-			return uint64(first & 31), f
-		}
+// Is reports whether the next item is of kind. If there is none it is false; reading it will be the error.
+func (p *Parser) Is(kind Kind) bool {
+	if p.pos >= len(p.data) {
+		return false
 	}
-	return 0, nil
+	seen, ok := KindOf(p.data[p.pos])
+	return ok && seen == kind
 }
 
-// medium is short for a head of two bytes.
-func (p *Parser) medium(want Kind) (arg uint64, f *frame) {
-	if at := p.pos; at+1 < len(p.data) && p.items > 0 {
-		if arg := p.data[at+1]; p.data[at] == byte(want)<<5|24 && arg >= 24 {
-			f = &p.stack[p.frames]
-			f.item = int32(at)
-			p.pos = at + 2
-			p.items--
-			return uint64(arg), f
-		}
+// head reads the head of the next item, which must be of kind want, and returns its argument and its place.
+func (p *Parser) head(want Kind) (arg uint64, at int, err error) {
+	at = p.pos
+	if !p.Is(want) {
+		return 0, at, p.isNot(want)
 	}
-	return 0, nil
+	arg, next, err := p.argument(at)
+	if err == nil {
+		p.pos = next
+	}
+	return arg, at, err
 }
 
-// head reads the head of the next item, which must be of kind want, and returns
-// its argument. The caller ends the item.
-func (p *Parser) head(want Kind) (uint64, error) {
+// isNot refuses the next item, which is not of kind want.
+func (p *Parser) isNot(want Kind) error {
 	kind, err := p.Peek()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if kind != want {
-		return 0, p.fail(p.pos, ErrMalformed, "expected %v, seen %v", want, kind)
-	}
-	if p.items <= 0 {
-		return 0, p.fail(p.pos, ErrLimit, "too many items")
-	}
-	p.items--
-	p.around().item = int32(p.pos)
-	arg, next, err := p.argument(p.pos)
-	p.pos = next
-	return arg, err
-}
-
-// notKey refuses the item just begun if it stands where a map has a key.
-func (p *Parser) notKey(kind Kind) error {
-	if f := p.around(); f.pairs == 1 && f.left%2 == 0 {
-		return p.fail(int(f.item), ErrMalformed, "%v as map key", kind)
-	}
-	return nil
+	return p.fail(p.pos, ErrMalformed, "expected %v, seen %v", want, kind)
 }
 
 // argument reads the first byte of a head and the up to eight bytes that follow it.
@@ -109,6 +83,9 @@ func (p *Parser) argument(at int) (arg uint64, next int, err error) {
 	next = at + 1
 	if info < 24 {
 		return uint64(info), next, nil
+	}
+	if info == 25 && next+1 < len(p.data) && p.data[next] > 0 { // as most others that get here
+		return uint64(p.data[next])<<8 | uint64(p.data[next+1]), next + 2, nil
 	}
 	if kind := Kind(p.data[at] >> 5); info == 31 && Bytes <= kind && kind <= Map {
 		return 0, next, p.fail(at, ErrNotCanonical, "%v of indefinite length", kind)
@@ -131,37 +108,29 @@ func (p *Parser) argument(at int) (arg uint64, next int, err error) {
 
 // Uint reads an unsigned integer.
 func (p *Parser) Uint() (uint64, error) {
-	if arg, f := p.short(Uint); f != nil {
-		return arg, p.done(f)
+	if at := p.pos; at < len(p.data) && p.data[at] < 24 { // as most
+		p.pos = at + 1
+		return uint64(p.data[at]), nil
 	}
-	return p.integer(Uint)
-}
-
-func (p *Parser) integer(kind Kind) (uint64, error) {
-	arg, err := p.head(kind)
-	if err != nil {
-		return 0, err
-	}
-	return arg, p.done(p.around())
+	v, _, err := p.head(Uint)
+	return v, err
 }
 
 // Int reads an integer that fits in 64 bits with its sign.
 func (p *Parser) Int() (int64, error) {
-	if arg, f := p.short(Uint); f != nil {
-		return int64(arg), p.done(f)
-	}
-	if arg, f := p.short(Nint); f != nil {
-		return ^int64(arg), p.done(f)
+	if at := p.pos; at < len(p.data) && p.data[at] < 24 { // as most
+		p.pos = at + 1
+		return int64(p.data[at]), nil
 	}
 	return p.longInt()
 }
 
 func (p *Parser) longInt() (int64, error) {
-	at, kind := p.pos, Uint
-	if at < len(p.data) && Kind(p.data[at]>>5) == Nint {
+	kind := Uint
+	if p.pos < len(p.data) && Kind(p.data[p.pos]>>5) == Nint {
 		kind = Nint
 	}
-	arg, err := p.integer(kind)
+	arg, at, err := p.head(kind)
 	if err != nil {
 		return 0, err
 	}
@@ -175,144 +144,122 @@ func (p *Parser) longInt() (int64, error) {
 }
 
 // Bytes reads a byte string. The result is part of the parser's data.
-func (p *Parser) Bytes() ([]byte, error) { return p.content(Bytes) }
+func (p *Parser) Bytes() ([]byte, error) {
+	_, end, err := p.content(Bytes)
+	if err != nil {
+		return nil, err
+	}
+	b := p.data[p.pos:end:end]
+	p.pos = end
+	return b, nil
+}
+
+// Short reads a byte string if it has n bytes, which is less than 24. Otherwise it is to be read some other way.
+func (p *Parser) Short(n int) (b []byte, ok bool) {
+	at, end := p.pos+1, p.pos+1+n
+	if end > len(p.data) || int(p.data[p.pos]) != int(Bytes)<<5+n {
+		return nil, false
+	}
+	p.pos = end
+	return p.data[at:end:end], true
+}
 
 // Text reads a text string: valid UTF-8, otherwise unrestricted.
 func (p *Parser) Text() (string, error) {
-	b, err := p.content(Text)
+	b, err := p.TextBytes()
 	return string(b), err
 }
 
 // TextBytes is Text without a copy. The result is part of the parser's data.
-func (p *Parser) TextBytes() ([]byte, error) { return p.content(Text) }
-
-func (p *Parser) content(kind Kind) ([]byte, error) {
-	n, f, err := p.length(kind)
+func (p *Parser) TextBytes() ([]byte, error) {
+	at, end, err := p.content(Text)
 	if err != nil {
 		return nil, err
 	}
-	end := p.pos + n
 	b := p.data[p.pos:end:end]
-	if kind == Text && !utf8.Valid(b) {
-		return nil, p.fail(int(f.item), ErrMalformed, "text is not UTF-8")
+	if !utf8.Valid(b) {
+		return nil, p.fail(at, ErrMalformed, "text is not UTF-8")
 	}
 	p.pos = end
-	return b, p.done(f)
+	return b, nil
 }
 
-// length reads the head of a string, and returns the length of what follows.
-func (p *Parser) length(kind Kind) (int, *frame, error) {
-	n, f := p.short(kind)
-	if f == nil {
-		n, f = p.medium(kind)
-	}
-	if f == nil {
-		var err error
-		if n, err = p.head(kind); err != nil {
-			return 0, nil, err
+// content reads the head of a string. It begins at at, with that head, and ends before end.
+func (p *Parser) content(kind Kind) (at, end int, err error) {
+	if at = p.pos; at+1 < len(p.data) {
+		n, next := int(p.data[at])-int(kind)<<5, at+1
+		short := 0 <= n && n < 24
+		if n == 24 {
+			n, next = int(p.data[next]), at+2
+			short = n >= 24
 		}
-		f = p.around()
+		if short && n <= len(p.data)-next { // a head of one byte or two, as most
+			p.pos = next
+			return at, next + n, nil
+		}
+	}
+	n, at, err := p.head(kind)
+	if err != nil {
+		return 0, 0, err
 	}
 	if n > uint64(len(p.data)-p.pos) {
-		return 0, nil, p.fail(int(f.item), ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-p.pos)
+		return 0, 0, p.fail(at, ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-p.pos)
 	}
-	return int(n), f, nil
+	return at, p.pos + int(n), nil
 }
 
-// Array enters an array and returns how many items it has.
+// Array enters an array and returns how many items it has. When they have been read, End ends it.
 func (p *Parser) Array() (int, error) {
-	n, f := p.short(Array)
-	if f == nil {
-		var err error
-		if n, err = p.head(Array); err != nil {
-			return 0, err
-		}
-		f = p.around()
-	}
-	if p.cose {
-		if err := p.notKey(Array); err != nil {
-			return 0, err
-		}
-		if n > uint64(p.items) {
-			return 0, p.fail(int(f.item), ErrLimit, "array of %d items, %d left", n, p.items)
+	if at := p.pos; at < len(p.data) && p.level < p.limit {
+		n := int(p.data[at]) - int(Array)<<5
+		if 0 <= n && n < 24 && n < len(p.data)-at && n <= p.items { // as most
+			p.pos = at + 1
+			p.level++
+			p.items -= n
+			return n, nil
 		}
 	}
-	// Every item takes a byte at least.
-	if n > uint64(len(p.data)-p.pos) {
-		return 0, p.fail(int(f.item), ErrMalformed, "array of %d items in %d bytes", n, len(p.data)-p.pos)
-	}
-	return int(n), p.push(int(n), 0)
+	return p.longArray()
 }
 
-// Map enters a map and returns how many pairs it has. Keys are checked for
-// order and repetition as they are read.
-func (p *Parser) Map() (int, error) {
-	n, f := p.short(Map)
-	if f == nil {
-		var err error
-		if n, err = p.head(Map); err != nil {
-			return 0, err
-		}
-		f = p.around()
-	}
-	if err := p.notKey(Map); err != nil {
-		return 0, err
-	}
-	if n > uint64(len(p.data)-p.pos)/2 {
-		return 0, p.fail(int(f.item), ErrMalformed, "map of %d pairs in %d bytes", n, len(p.data)-p.pos)
-	}
-	return int(n), p.push(2*int(n), 1)
-}
-
-// TaggedMap is Map for one whose keys may be tagged.
-func (p *Parser) TaggedMap() (int, error) {
-	n, err := p.Map()
-	if err == nil && n > 0 {
-		p.around().tags = true
-	}
-	return n, err
-}
-
-// Tag reads a tag number; the next item is the tag's content.
-func (p *Parser) Tag() (uint64, error) {
-	n, err := p.head(Tag)
+func (p *Parser) longArray() (int, error) {
+	n, at, err := p.head(Array)
 	if err != nil {
 		return 0, err
 	}
-	if !p.around().tags {
-		if err := p.notKey(Tag); err != nil {
-			return 0, err
-		}
+	if p.cose && n > uint64(p.items) {
+		return 0, p.fail(at, ErrLimit, "array of %d items, %d left", n, p.items)
 	}
-	at := int(p.around().item)
+	// Every item takes a byte at least.
+	if n > uint64(len(p.data)-p.pos) {
+		return 0, p.fail(at, ErrMalformed, "array of %d items in %d bytes", n, len(p.data)-p.pos)
+	}
+	return int(n), p.begin(at, int(n))
+}
+
+// Tag reads a tag number; the next item is the tag's content, after which End ends it.
+func (p *Parser) Tag() (uint64, error) {
+	n, at, err := p.head(Tag)
+	if err != nil {
+		return 0, err
+	}
 	if p.cose {
 		return 0, p.fail(at, ErrMalformed, "tag %d, expected none", n)
 	}
 	if n == 2 || n == 3 {
 		return 0, p.fail(at, ErrNotCanonical, "bignum")
 	}
-	return n, p.push(1, 0)
+	return n, p.begin(at, 1)
 }
 
 // Bool reads a boolean.
 func (p *Parser) Bool() (bool, error) {
-	arg, err := p.simple(Bool)
+	arg, _, err := p.head(Bool)
 	return arg == simpleTrue, err
 }
 
 // Nil reads nil.
 func (p *Parser) Nil() error {
-	_, err := p.simple(Nil)
+	_, _, err := p.head(Nil)
 	return err
-}
-
-func (p *Parser) simple(kind Kind) (uint64, error) {
-	arg, err := p.head(kind)
-	if err != nil {
-		return 0, err
-	}
-	if err := p.notKey(kind); err != nil {
-		return 0, err
-	}
-	return arg, p.done(p.around())
 }

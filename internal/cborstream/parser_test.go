@@ -137,6 +137,7 @@ func TestCBR_01_NestingThroughByteStrings(t *testing.T) {
 			if err := p.Leave(o); err != nil {
 				return err
 			}
+			p.End()
 		}
 		return p.Done()
 	}
@@ -151,26 +152,28 @@ func TestCBR_01_NestingThroughByteStrings(t *testing.T) {
 }
 
 func TestItemBudgetIsShared(t *testing.T) {
-	p := New(unhex(t, "82 42 0102 43 030405"), Limits{Size: 100, Depth: 4, Items: 7})
-	if _, err := p.Array(); err != nil {
-		t.Fatal(err)
-	}
-	var last error
-	for range 2 {
-		outer, err := p.Enter()
-		if err != nil {
-			t.Fatal(err)
+	in := unhex(t, "82 43 820102 44 83030405")
+	for items := range 12 {
+		p := New(in, Limits{Size: 100, Depth: 4, Items: items})
+		_, err := p.Array()
+		for range 2 {
+			var outer Outer
+			if err == nil {
+				outer, err = p.Enter()
+			}
+			if err == nil {
+				_, err = p.Raw()
+			}
+			if err == nil {
+				err = p.Leave(outer)
+			}
 		}
-		for p.Offset() < len(p.Content()) && last == nil {
-			_, last = p.Uint()
+		if p.End(); err == nil {
+			err = p.Done()
 		}
-		if last == nil {
-			last = p.Leave(outer)
+		if enough := items >= 10; enough != (err == nil) || !enough && !errors.Is(err, ErrLimit) {
+			t.Errorf("%d items: %v, 10 are there", items, err)
 		}
-	}
-	var place *Error
-	if !errors.Is(last, ErrLimit) || !errors.As(last, &place) || place.Offset != 7 {
-		t.Errorf("got %v, want ErrLimit at byte 7", last)
 	}
 }
 
@@ -294,7 +297,8 @@ func TestCBR_05_Parts(t *testing.T) {
 			}
 			continue
 		}
-		if n, err := p.Uint(); n != 7 || err != nil || p.Done() != nil {
+		n, err := p.Uint()
+		if p.End(); n != 7 || err != nil || p.Done() != nil {
 			t.Errorf("%s: after the part: %d, %v", name, n, err)
 		}
 	}
@@ -311,14 +315,19 @@ func TestCBR_05_Parts(t *testing.T) {
 
 // A parser that stays where it is made costs no allocation.
 func TestM5_ParserAllocatesNothing(t *testing.T) {
-	b := unhex(t, "82 44 82 01 81 02 a2 00 03 01 19 0100")
+	b := unhex(t, "82 44 82 01 81 02 a3 00 03 01 19 0100 18 20 05")
 	n := testing.AllocsPerRun(100, func() {
 		p := New(b, roomy)
 		p.Array()
 		outer, _ := p.Enter()
 		p.Raw()
 		p.Leave(outer)
-		p.Raw()
+		m, _ := p.Map()
+		for m.Next(p) {
+			p.Uint()
+			p.Uint()
+		}
+		p.End()
 		if err := p.Done(); err != nil {
 			t.Fatal(err)
 		}
@@ -496,24 +505,55 @@ func TestCBR_03_Foreign(t *testing.T) {
 	}
 }
 
-func TestCBR_06_TaggedKeys(t *testing.T) {
-	in := "a1 d825 00 a1 d825 00 00"
-	p := New(unhex(t, "a1 d825 00 00"), roomy)
-	if _, err := p.Raw(); !errors.Is(err, ErrMalformed) {
-		t.Errorf("in a map: got %v, want ErrMalformed", err)
+// Who reads a map pair by pair can allow keys that Raw does not; they are compared all the same.
+func TestCBR_03_06_Entries(t *testing.T) {
+	for name, test := range map[string]struct {
+		in   string
+		want error
+		at   int
+	}{
+		"tagged":       {"a2 d825 00 00 d825 01 00", nil, 0},
+		"repeated":     {"a2 d825 00 00 d825 00 01", ErrMalformed, 5},
+		"unsorted":     {"a2 d825 01 00 d825 00 00", ErrNotCanonical, 5},
+		"not the last": {"a3 d825 01 00 d825 00 00 d825 02 00", ErrNotCanonical, 5},
+		"long":         {"a2 d825 1901 00 00 d825 1901 01 00", nil, 0},
+		"one":          {"a1 d825 00 00", nil, 0},
+		"none":         {"a0", nil, 0},
+	} {
+		p := New(unhex(t, test.in), roomy)
+		m, err := p.Map()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, read := m.Len(), 0
+		for ; m.Next(p); read++ {
+			if _, err := p.Tag(); err != nil {
+				t.Fatal(err)
+			}
+			p.Uint()
+			p.End()
+			p.Uint()
+		}
+		if m.Next(p) || m.Len() != n-read {
+			t.Errorf("%s: goes on", name)
+		}
+		err = p.Done()
+		var place *Error
+		if !errors.Is(err, test.want) || errors.As(err, &place) && place.Offset != test.at {
+			t.Errorf("%s: got %v, want %v at byte %d", name, err, test.want, test.at)
+		}
+		if read != n && test.want == nil {
+			t.Errorf("%s: %d of %d pairs", name, read, n)
+		}
 	}
-	p = New(unhex(t, in), roomy)
-	if _, err := p.TaggedMap(); err != nil {
-		t.Fatal(err)
-	}
-	if tag, err := p.Tag(); err != nil || tag != 37 {
-		t.Fatalf("tag %d, %v", tag, err)
-	}
-	if _, err := p.Uint(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Raw(); !errors.Is(err, ErrMalformed) {
-		t.Errorf("in a map inside: got %v, want ErrMalformed", err)
+	// A map that is left before its end is not done.
+	p := New(unhex(t, "a1 00 00"), roomy)
+	m, _ := p.Map()
+	m.Next(p)
+	p.Uint()
+	p.Uint()
+	if err := p.Done(); !errors.Is(err, ErrMalformed) {
+		t.Errorf("in a map: %v", err)
 	}
 }
 
@@ -528,7 +568,8 @@ func TestResume(t *testing.T) {
 		if err != nil || part.End() != 6 {
 			t.Fatal(part, err)
 		}
-		if _, err := p.Raw(); err != nil || p.Done() != nil {
+		_, err = p.Raw()
+		if p.End(); err != nil || p.Done() != nil {
 			t.Fatal(err)
 		}
 		p.Resume(part)
@@ -562,6 +603,66 @@ func TestCBR_01_PartsInParts(t *testing.T) {
 	for i := range MaxDepth + 1 {
 		if _, err := p.Enter(); (err != nil) != (i == MaxDepth) || (err != nil && !errors.Is(err, ErrLimit)) {
 			t.Fatalf("part %d: %v", i, err)
+		}
+	}
+}
+
+// What is read by its looks counts and nests like what is read item by item.
+func TestKnown(t *testing.T) {
+	const head = "\x45\x82\x01\x42" // bstr .cbor [1, bstr], of which the last two bytes are not known
+	in := unhex(t, "82 45 82 01 42 aabb 45 82 02 42 ccdd")
+	for items := range 12 {
+		for depth := range 4 {
+			read := func(known bool) error {
+				p := New(in, Limits{Size: 100, Depth: depth, Items: items})
+				if _, err := p.Array(); err != nil {
+					return err
+				}
+				for range 2 {
+					if known {
+						if rest, ok := p.Known(head, 2, 2); ok {
+							if !bytes.Equal(rest, in[5:7]) {
+								t.Fatalf("rest %x", rest)
+							}
+							continue
+						}
+					}
+					outer, err := p.Enter()
+					if err != nil {
+						return err
+					}
+					if _, err := p.Raw(); err != nil {
+						return err
+					}
+					if err := p.Leave(outer); err != nil {
+						return err
+					}
+				}
+				p.End()
+				return p.Done()
+			}
+			want := items >= 9 && depth >= 2
+			for _, known := range []bool{false, true} {
+				if err := read(known); (err == nil) != want || err != nil && !errors.Is(err, ErrLimit) {
+					t.Errorf("%d items, depth %d, known %v: %v", items, depth, known, err)
+				}
+			}
+		}
+	}
+	for _, s := range []string{"", "45", "45 82 01 42 aa", "45 82 01 41 aabb"} {
+		p := New(unhex(t, s), roomy)
+		if _, ok := p.Known(head, 2, 2); ok || p.Offset() != 0 {
+			t.Errorf("%s: known", s)
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	for s, want := range map[string]bool{"42 0102": true, "42 01": false, "41 01": false, "43 010203": false, "62 6161": false, "": false} {
+		p := New(unhex(t, s), roomy)
+		b, ok := p.Short(2)
+		if ok != want || ok && (!bytes.Equal(b, []byte{1, 2}) || p.Done() != nil) || !ok && p.Offset() != 0 {
+			t.Errorf("%s: %x, %v", s, b, ok)
 		}
 	}
 }

@@ -3,25 +3,47 @@
 
 package cborstream
 
-import "math"
-
 // Outer is where a Parser was when it entered a part: a byte string whose content is CBOR, too.
 type Outer struct{ end, base, floor int32 }
 
-// Enter reads the head of a byte string and goes on in its content. Leave goes back. Parts count as
-// nesting up to MaxDepth, but not in Limits.
+// Enter reads the head of a byte string and goes on in its content, one item. Leave goes back. At most MaxDepth parts are
+// around an item; they are not nesting as Limits count it.
 func (p *Parser) Enter() (Outer, error) {
-	n, _, err := p.length(Bytes)
+	at, end, err := p.content(Bytes)
 	if err != nil {
 		return Outer{}, err
 	}
-	if p.frames == MaxDepth {
-		return Outer{}, p.fail(int(p.around().item), ErrLimit, "nesting deeper than %d", MaxDepth)
+	if p.parts == MaxDepth || p.items == 0 {
+		return Outer{}, p.noRoom(at)
 	}
 	o := Outer{int32(len(p.data)), int32(p.base), int32(p.floor)}
-	p.enter(math.MaxInt32, 0)
-	p.data, p.base, p.floor = p.data[:p.pos+n], p.pos, p.level
+	p.parts++
+	p.items--
+	p.data, p.base, p.floor = p.data[:end], p.pos, p.level
 	return o, nil
+}
+
+func (p *Parser) noRoom(at int) error {
+	if p.items == 0 {
+		return p.fail(at, ErrLimit, "too many items")
+	}
+	return p.fail(at, ErrLimit, "parts nested deeper than %d", MaxDepth)
+}
+
+// Known reads a byte string that is as most of its kind are: its encoding begins with head and goes on for n bytes more, which
+// Known returns; ok is false if the next item is another, which then is to be read. The caller knows that all such are canonical, and
+// that their content is one array of as many items.
+func (p *Parser) Known(head string, n, items int) (rest []byte, ok bool) {
+	at, end := p.pos+len(head), p.pos+len(head)+n
+	if end > len(p.data) || string(p.data[p.pos:at]) != head {
+		return nil, false
+	}
+	if p.level >= p.limit || p.parts == MaxDepth || p.items < 1+items {
+		return nil, false // reading it says so
+	}
+	p.items -= 1 + items
+	p.pos = end
+	return p.data[at:end:end], true
 }
 
 // Leave returns to what is around the part that the latest Enter began, unless the part is not Done.
@@ -30,8 +52,8 @@ func (p *Parser) Leave(o Outer) error {
 		return err
 	}
 	p.data, p.base, p.floor = p.data[:o.end], int(o.base), int(o.floor)
-	p.frames--
-	return p.done(p.around())
+	p.parts--
+	return nil
 }
 
 // A Part is the content of a byte string that has been passed over and not looked at: it can be kept until
@@ -43,17 +65,23 @@ func (part Part) End() int { return int(part.end) }
 
 // Part reads a byte string, for Resume.
 func (p *Parser) Part() (Part, error) {
-	level := p.level
 	b, err := p.Bytes()
-	return Part{int32(p.pos - len(b)), int32(p.pos), int32(level)}, err
+	return Part{int32(p.pos - len(b)), int32(p.pos), int32(p.level)}, err
 }
 
 // Resume goes on in part, as deep in the nesting as its byte string is. It is for a Parser that is Done, and
 // that has nothing else to read until it is Done again.
 func (p *Parser) Resume(part Part) {
+	if p.err != nil {
+		return
+	}
 	p.data, p.pos, p.base = p.data[:part.end], int(part.start), int(part.start)
-	p.level, p.floor = int(part.level), int(part.level)
-	p.frames, p.stack[0] = 0, frame{left: math.MaxInt32}
+	p.level, p.floor, p.parts = int(part.level), int(part.level), 0
+	if p.items == 0 {
+		p.noRoom(p.pos)
+		return
+	}
+	p.items--
 }
 
 // Content returns all of the part that is being read, read already or not.

@@ -138,6 +138,7 @@ func readStep(p *cborstream.Parser) (s Step, err error) {
 		}
 		s.Path = append(s.Path, v)
 	}
+	p.End()
 	kind, err := readInt(p)
 	if err != nil {
 		return s, err
@@ -147,6 +148,7 @@ func readStep(p *cborstream.Parser) (s Step, err error) {
 	}
 	s.Kind = StepKind(kind)
 	s.Value, err = readInt(p)
+	p.End()
 	return s, err
 }
 

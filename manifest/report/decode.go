@@ -36,12 +36,12 @@ type decoder struct{ *cborstream.Parser }
 
 func (d decoder) report() (*Report, error) {
 	at := d.Offset()
-	n, err := d.Map()
+	members, err := d.Map()
 	if err != nil {
 		return nil, err
 	}
 	r, seen := new(Report), 0
-	for range n {
+	for members.Next(d.Parser) {
 		at := d.Offset()
 		key, err := d.Int()
 		if err != nil {
@@ -99,6 +99,8 @@ func (d decoder) reference(r *Report) error {
 	if err != nil {
 		return err
 	}
+	d.End()
+	d.End() // of the reference
 	if int64(verify.Hash(h)) != h {
 		return d.Refuse(at, verify.ErrAlgorithm, "digest algorithm %d", h)
 	}
@@ -144,6 +146,7 @@ func (d decoder) entries() ([]Entry, error) {
 		}
 		entries = append(entries, e)
 	}
+	d.End()
 	return entries, nil
 }
 
@@ -196,6 +199,7 @@ func (d decoder) record() (*Record, error) {
 	} else if n > recordMembers && r.Path == nil {
 		err = d.Refuse(at, manifest.ErrMalformed, "empty path")
 	}
+	d.End()
 	return r, err
 }
 
@@ -217,6 +221,7 @@ func (d decoder) path() ([]int, error) {
 		}
 		list = append(list, v)
 	}
+	d.End()
 	return list, nil
 }
 
@@ -238,13 +243,15 @@ func (d decoder) claims() (*Claims, error) {
 		return nil, err
 	}
 	inner := decoder{cborstream.New(raw, limits(MaxSize))}
-	n, err := inner.Map()
+	members, err := inner.Map()
 	if err != nil {
 		return nil, err
 	}
+	n := members.Len()
 	if n < 2 {
 		return nil, d.Refuse(at, manifest.ErrMalformed, "claims without a property")
 	}
+	members.Next(inner.Parser)
 	key, err := inner.Int()
 	if err != nil {
 		return nil, err
@@ -280,6 +287,7 @@ func (d decoder) id() (manifest.ComponentID, error) {
 			return nil, err
 		}
 	}
+	d.End()
 	return id, nil
 }
 
@@ -296,14 +304,14 @@ func (d decoder) result() (r Result, err error) {
 		}
 		return r, err
 	}
-	n, err := d.Map()
+	members, err := d.Map()
 	if err != nil {
 		return r, err
 	}
-	if n != 3 {
+	if n := members.Len(); n != 3 {
 		return r, d.Refuse(at, manifest.ErrMalformed, "result of %d members", n)
 	}
-	for want := int64(keyResultCode); want <= keyResultReason; want++ {
+	for want := int64(keyResultCode); members.Next(d.Parser); want++ {
 		key, err := d.Int()
 		if err != nil {
 			return r, err
@@ -329,13 +337,13 @@ func (d decoder) result() (r Result, err error) {
 
 func (d decoder) capabilities() (*Capabilities, error) {
 	at := d.Offset()
-	n, err := d.Map()
+	members, err := d.Map()
 	if err != nil {
 		return nil, err
 	}
 	c, required := new(Capabilities), 0
 	lists := c.lists()
-	for range n {
+	for members.Next(d.Parser) {
 		at := d.Offset()
 		key, err := d.Int()
 		if err != nil {
@@ -385,6 +393,7 @@ func (d decoder) list() ([]int64, error) {
 		}
 		list = append(list, v)
 	}
+	d.End()
 	return list, nil
 }
 
@@ -422,7 +431,9 @@ func (d decoder) componentCapabilities() ([]ComponentCapability, error) {
 				return nil, err
 			}
 		}
+		d.End()
 		list = append(list, k)
 	}
+	d.End()
 	return list, nil
 }

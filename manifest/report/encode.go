@@ -102,7 +102,8 @@ func (c *Claims) append(b []byte) []byte {
 	n := 0
 	params := c.Properties.Encode()
 	if p := cborstream.New(params, limits(len(params))); len(params) > 0 {
-		n, _ = p.Map()
+		m, _ := p.Map()
+		n = m.Len()
 	}
 	b = cborstream.AppendMap(b, n+1)
 	b = appendID(cborstream.AppendUint(b, keySystemComponent), c.Component)

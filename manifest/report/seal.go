@@ -164,6 +164,8 @@ func readMessage(p *cborstream.Parser) (*message, error) {
 			return nil, err
 		}
 	}
+	p.End()
+	p.End() // of the tag
 	return &s, p.Done()
 }
 

@@ -107,15 +107,15 @@ func decodeState(data []byte) (s state, err error) {
 		s.Time = time.Unix(seconds, 0).UTC()
 	}
 	s.Root = r.uint()
-	if n := r.array(); r.err == nil && n != 3 {
-		return s, fmt.Errorf("%d floors, 3 expected", n)
-	}
+	r.tuple(3)
 	s.Floor = tuf.Floor{Timestamp: r.uint(), Snapshot: r.uint(), Targets: r.uint()}
+	r.p.End()
 	s.Keys = make(map[tuf.Role][]verify.Digest)
 	for _, role := range onlineRoles {
 		for range r.array() {
 			s.Keys[role] = append(s.Keys[role], r.digest())
 		}
+		r.p.End()
 	}
 	if format > stateFormat {
 		if r.err == nil {
@@ -124,10 +124,13 @@ func decodeState(data []byte) (s state, err error) {
 		return s, r.err
 	}
 	if r.nil() {
+		r.p.End()
 		return s, r.done()
 	}
-	r.array()
+	r.tuple(3)
 	s.Seen = &seen{Remote: int(r.uint()), Version: string(item(&r, r.p.Bytes)), Timestamp: r.digest()}
+	r.p.End()
+	r.p.End() // of the record
 	return s, r.done()
 }
 
@@ -145,6 +148,14 @@ func item[T any](r *stateReader, read func() (T, error)) (v T) {
 }
 
 func (r *stateReader) array() int { return item(r, r.p.Array) }
+
+// tuple begins an array of n items.
+func (r *stateReader) tuple(n int) {
+	if seen := r.array(); r.err == nil && seen != n {
+		r.err = fmt.Errorf("array of %d items, expected %d: %w", seen, n, cborstream.ErrMalformed)
+	}
+}
+
 func (r *stateReader) int() int64 { return item(r, r.p.Int) }
 
 func (r *stateReader) uint() int64 { return int64(item(r, r.p.Uint) & (1<<63 - 1)) }

@@ -142,6 +142,7 @@ func parseEncrypt0(b []byte) (i *EncryptionInfo, kid, ciphertext []byte, err err
 		}
 	}
 	if ciphertext, err = p.Bytes(); err == nil {
+		p.End()
 		err = p.Done()
 	}
 	if err != nil {

@@ -76,6 +76,7 @@ func list(array []byte) ([]item, error) {
 		}
 		items = append(items, b)
 	}
+	p.End()
 	if err := p.Done(); err != nil {
 		return nil, err
 	}

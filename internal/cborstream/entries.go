@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cborstream
+
+import "bytes"
+
+// Entries go through a map, pair by pair:
+//
+//	m, err := p.Map()
+//	…
+//	for m.Next(p) {
+//		key, err := p.Int()
+//		… then the value
+//	}
+//
+// Next is false after an error, too. It is not lost: Done and Leave return it.
+type Entries struct {
+	left      int32 // pairs to come, -1 behind the end
+	key, last int32 // where the key of the current pair begins, and that of the one before; 0 if there is none
+	most      int16 // keys that begin with more are sorted behind the current one; unchecked if that has to be looked at first
+}
+
+const unchecked = 0x100
+
+// Map enters a map.
+func (p *Parser) Map() (Entries, error) {
+	if at := p.pos; at < len(p.data) && p.level < p.limit { // as most, see Array
+		n := int(p.data[at]) - int(Map)<<5
+		if 0 <= n && n < 24 && 2*n < len(p.data)-at && 2*n <= p.items {
+			p.pos = at + 1
+			p.level++
+			p.items -= 2 * n
+			return Entries{left: int32(n), most: -1}, nil
+		}
+	}
+	return p.longMap()
+}
+
+func (p *Parser) longMap() (Entries, error) {
+	n, at, err := p.head(Map)
+	if err != nil {
+		return Entries{}, err
+	}
+	if n > uint64(len(p.data)-p.pos)/2 {
+		return Entries{}, p.fail(at, ErrMalformed, "map of %d pairs in %d bytes", n, len(p.data)-p.pos)
+	}
+	return Entries{left: int32(n), most: -1}, p.begin(at, 2*int(n))
+}
+
+// Len is the number of pairs that are left.
+func (m *Entries) Len() int { return int(max(m.left, 0)) }
+
+// Next reports whether there is one more pair, whose key is to be read next, an integer, a string or an array of such, and
+// then its value. Keys are compared with the one before when they have been read: Next is false after a repeated or unsorted
+// one, as after any error. When it is false the map has ended.
+func (m *Entries) Next(p *Parser) bool {
+	if at := p.pos; m.left > 0 && at < len(p.data) {
+		if first := int16(p.data[at]); first > m.most { // mostly, the first byte tells
+			m.left--
+			m.key, m.most = int32(at), first
+			return true
+		}
+	}
+	return m.slowNext(p)
+}
+
+func (m *Entries) slowNext(p *Parser) bool {
+	if p.err != nil {
+		return false
+	}
+	if m.most == unchecked {
+		if !m.sorted(p) {
+			return false
+		}
+		m.most = int16(p.data[m.key])
+	}
+	if m.left <= 0 {
+		if m.left == 0 {
+			p.level--
+			m.left = -1
+		}
+		return false
+	}
+	m.left--
+	m.last, m.key, m.most = m.key, int32(p.pos), unchecked
+	return true
+}
+
+// sorted compares the latest key with the one before it. No encoding is the beginning of another, so that it does not matter where
+// the one before ends.
+func (m *Entries) sorted(p *Parser) bool {
+	key, last := p.encoded(m.key), p.data[m.last:m.key]
+	switch bytes.Compare(last[:min(len(last), len(key))], key) {
+	case 0:
+		p.fail(int(m.key), ErrMalformed, "map key repeated")
+	case 1:
+		p.fail(int(m.key), ErrNotCanonical, "map keys not sorted")
+	}
+	return p.err == nil
+}
+
+// encoded returns the item at at, which has been read before.
+func (p *Parser) encoded(at int32) []byte {
+	again := Parser{data: p.data, pos: int(at), items: len(p.data), limit: MaxDepth, cose: p.cose}
+	b, _ := again.Raw()
+	return b
+}
