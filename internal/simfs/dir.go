@@ -30,6 +30,9 @@ func OpenPublicDir(path string) (*Dir, error) { return openDir(path, 0o644, 0o75
 
 func openDir(path string, file, dir fs.FileMode) (*Dir, error) {
 	root, err := os.OpenRoot(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the directory has to be made first", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,10 @@ package simfs
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -67,6 +69,20 @@ const (
 	defaultReads    = 64
 	batchSize       = 64 // a fixed one: what is explored does not depend on Workers
 )
+
+// Sample is how many second faults, or variants, a test examines that has time
+// for n: all of them if the environment variable FIRMAMENT_EXPLORE is "all", and
+// f times as many if it is a number f.
+func Sample(n int) int {
+	value := os.Getenv("FIRMAMENT_EXPLORE")
+	if value == "all" {
+		return 0
+	}
+	if f, err := strconv.Atoi(value); err == nil && f > 0 {
+		return n * f
+	}
+	return n
+}
 
 // TB is the part of testing.TB that [Explore] needs.
 type TB interface {

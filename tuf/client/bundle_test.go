@@ -267,7 +267,7 @@ func TestExportPowerCut(t *testing.T) {
 			s.Ack("written", true)
 			return find()
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(200), Seed: 26})
+	}, simfs.ExploreOptions{SecondTotal: simfs.Sample(200), Seed: 26})
 	t.Logf("\n%s", table)
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -159,7 +158,7 @@ func powerCut(t *testing.T, mode string, second int, upgrade func(record []byte)
 			s.Ack("stage", len(stages)-1)
 			return onlyPublished(s.FS(), published)
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(second), Seed: 23})
+	}, simfs.ExploreOptions{SecondTotal: simfs.Sample(second), Seed: 23})
 	t.Logf("\n%s", table)
 	for _, cell := range table.Empty() {
 		switch kind, _, _ := strings.Cut(cell, "/"); kind {
@@ -179,14 +178,6 @@ func keptRest(s *simfs.Sim) error {
 		err = simfs.Violated("S2", "the record lost what the later format has of its own: %x", record)
 	}
 	return err
-}
-
-// powerBudget bounds the second faults; FIRMAMENT_EXPLORE=all examines every one.
-func powerBudget(second int) int {
-	if os.Getenv("FIRMAMENT_EXPLORE") == "all" {
-		return 0
-	}
-	return second
 }
 
 // isFault tells an injected failure of the medium from a verdict on metadata.

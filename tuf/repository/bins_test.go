@@ -85,7 +85,7 @@ func TestPublishTouchesOneBin(t *testing.T) {
 		}
 	}
 	var n int
-	if err := r.Walk(ctx, func(_ tuf.Role, t *tuf.Targets) error { n += t.Len(); return nil }); err != nil || n != targets {
+	if err := r.Walk(ctx, func(_ tuf.Role, t *tuf.Targets, err error) error { n += t.Len(); return err }); err != nil || n != targets {
 		t.Errorf("%d targets in all, %v", n, err)
 	}
 }

@@ -153,6 +153,6 @@ func TestCeremonyPowerCut(t *testing.T) {
 			}
 			return err
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(60), Variants: powerBudget(1), Seed: 31})
+	}, simfs.ExploreOptions{SecondTotal: simfs.Sample(60), Variants: simfs.Sample(1), Seed: 31})
 	t.Logf("\n%s", table)
 }

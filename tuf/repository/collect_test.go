@@ -340,7 +340,7 @@ func TestCollectPowerCut(t *testing.T) {
 			}
 			return err
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(150), Seed: 23})
+	}, simfs.ExploreOptions{SecondTotal: simfs.Sample(150), Seed: 23})
 	t.Logf("\n%s", table)
 }
 

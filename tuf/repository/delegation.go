@@ -6,6 +6,7 @@ package repository
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -49,7 +50,9 @@ type Change struct {
 	Custom map[string]json.RawMessage
 
 	// Delegate adds delegations after those that there are, or replaces the one to the same role in its place. A role that is new and whose signers
-	// are in Options gets its first, empty metadata with it; of any other the delegate hands in its own (Accept).
+	// are in Options gets its first, empty metadata with it, and one whose keys change is signed anew; of any other the delegate hands in its own
+	// (Accept). What it handed in before is good for clients as long as the keys suffice that signed it: to replace them without a gap, list the new ones
+	// beside the old, have it sign, and then list the new ones alone.
 	Delegate []Delegation
 	Revoke   []tuf.Role // roles that are no longer delegated to
 	Bins     *Bins      // instead of all other delegations
@@ -132,6 +135,14 @@ func listKeys(d *metadata.Delegations, role tuf.Role, keys []tuf.Key, threshold 
 		return nil, 0, fmt.Errorf("%w: %s: threshold %d of %d keys", ErrIncomplete, role, threshold, len(ids))
 	}
 	return ids, threshold, nil
+}
+
+// cloneDelegations is d as it is before it is changed.
+func cloneDelegations(d *metadata.Delegations) *metadata.Delegations {
+	if d == nil {
+		return nil
+	}
+	return &metadata.Delegations{Keys: maps.Clone(d.Keys), Roles: slices.Clone(d.Roles), SuccinctRoles: d.SuccinctRoles}
 }
 
 // pruneDelegations drops the keys that no delegation lists.

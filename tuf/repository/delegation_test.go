@@ -282,6 +282,6 @@ func TestDelegationPowerCut(t *testing.T) {
 			}
 			return err
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(200), Seed: 17})
+	}, simfs.ExploreOptions{SecondTotal: simfs.Sample(200), Seed: 17})
 	t.Logf("\n%s", table)
 }

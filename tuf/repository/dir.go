@@ -35,7 +35,7 @@ type Dir struct {
 const lockName = "lock"
 
 // OpenDir opens the existing directory path as Storage. Its files can be read by everybody, so that any web server
-// can serve them.
+// can serve them. Errors: fs.ErrNotExist.
 func OpenDir(path string) (*Dir, error) {
 	fsys, err := simfs.OpenPublicDir(path)
 	if err != nil {

@@ -14,6 +14,7 @@
 //	payloads/…                                  files that targets refer to, put there by PutPayload
 //	staged/…                                    what is being signed; not to be served
 //	collecting, lock                            while garbage is collected, while a file is written; not to be served
+//	expiries                                    where there are many delegated roles, what is known of when they expire; not to be served
 //
 // # Order
 //

@@ -91,13 +91,14 @@ func (e *edit) apply(ctx context.Context, c Change) error {
 	if err := e.change(m, c); err != nil {
 		return err
 	}
-	fresh, err := e.delegate(m, c)
+	was := cloneDelegations(m.Signed.Delegations)
+	trusted, err := e.delegate(m, c)
 	if err != nil {
 		return err
 	}
 	e.d.edited[c.Role] = m.Signed.Delegations
-	for _, role := range fresh {
-		if err := e.create(ctx, role); err != nil {
+	for _, role := range trusted {
+		if err := e.follow(ctx, role, was, c); err != nil {
 			return err
 		}
 	}
@@ -132,13 +133,13 @@ func (e *edit) change(m *metadata.Metadata[metadata.TargetsType], c Change) erro
 	return nil
 }
 
-// delegate changes the delegations of m and returns the roles that are new and can be signed here.
-func (e *edit) delegate(m *metadata.Metadata[metadata.TargetsType], c Change) (fresh []tuf.Role, err error) {
+// delegate changes the delegations of m and returns the roles that they are to.
+func (e *edit) delegate(m *metadata.Metadata[metadata.TargetsType], c Change) (trusted []tuf.Role, err error) {
 	if c.Bins != nil {
 		if len(c.Delegate) > 0 {
 			return nil, fmt.Errorf("%w: %s: either bins or delegations expected", tuf.ErrDelegation, c.Role)
 		}
-		if m.Signed.Delegations, fresh, err = setBins(*c.Bins); err != nil {
+		if m.Signed.Delegations, trusted, err = setBins(*c.Bins); err != nil {
 			return nil, err
 		}
 	} else if len(c.Delegate) > 0 || len(c.Revoke) > 0 {
@@ -157,14 +158,32 @@ func (e *edit) delegate(m *metadata.Metadata[metadata.TargetsType], c Change) (f
 			if err := setDelegation(d, want); err != nil {
 				return nil, err
 			}
-			fresh = append(fresh, want.Role)
+			trusted = append(trusted, want.Role)
 		}
 		pruneDelegations(d)
 	}
-	return slices.DeleteFunc(fresh, func(role tuf.Role) bool {
-		_, listed := e.d.snapshot.Signed.Meta[role.Filename()]
-		return listed || c.Bins == nil && e.o.Signers[role] == nil && len(e.d.signersListed(role, m.Signed.Delegations)) == 0
-	}), nil
+	return trusted, nil
+}
+
+// follow gives a new delegated role its first metadata, and signs one anew of which the delegation now demands other signatures, so that no client finds it as
+// was demanded before. It does so if enough signers are at hand; otherwise there is nothing that clients can use until it is signed elsewhere.
+func (e *edit) follow(ctx context.Context, role tuf.Role, was *metadata.Delegations, c Change) error {
+	is := e.d.edited[c.Role]
+	if _, listed := e.d.snapshot.Signed.Meta[role.Filename()]; !listed {
+		if c.Bins == nil && e.o.Signers[role] == nil && len(e.d.signersListed(role, is)) == 0 {
+			return nil
+		}
+		return e.create(ctx, role)
+	}
+	now, _ := inDelegations(role, is)
+	if then, _ := inDelegations(role, was); now.same(then) || len(publicKeys(e.d.signersListed(role, is))) < now.threshold {
+		return nil
+	}
+	m, err := e.load(ctx, role)
+	if err != nil {
+		return nil // it was not good before, either
+	}
+	return e.d.buildDelegated(ctx, role, m)
 }
 
 // create makes the first, empty metadata of a delegated role.

@@ -6,7 +6,6 @@ package repository
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -16,16 +15,19 @@ import (
 )
 
 // Expiry says when the published metadata of a role expires. Due is true if it is to be signed anew (a root by RotateRoot or a
-// ceremony), Signable if Refresh can do so with the signers at hand.
+// ceremony), Signable if Refresh can do so with the signers at hand. Err is not nil if clients cannot use what is published for a delegated role: it is not
+// signed as the delegation demands now, or is damaged. Expires is zero then.
 type Expiry struct {
 	Role     tuf.Role
 	Version  int64
 	Expires  time.Time
 	Due      bool
 	Signable bool
+	Err      error
 }
 
-// Expiries returns what expires when, the next first. Errors: as Open.
+// Expiries returns what expires when, the next first. Of very many delegated roles it reads those that neither it nor Refresh has read before.
+// Errors: as Open.
 func (r *Repository) Expiries(ctx context.Context) ([]Expiry, error) {
 	p, err := r.s.current(ctx)
 	if err != nil {
@@ -34,14 +36,14 @@ func (r *Repository) Expiries(ctx context.Context) ([]Expiry, error) {
 	var list []Expiry
 	o, held := r.options(), p.client()
 	add := func(role tuf.Role, m versioned, signable bool) {
-		list = append(list, Expiry{Role: role, Version: m.Version(), Expires: m.Expires(), Due: o.due(role, m), Signable: signable})
+		list = append(list, Expiry{Role: role, Version: m.Version(), Expires: m.Expires(), Due: o.due(role, m.Expires()), Signable: signable})
 	}
 	add(tuf.RoleRoot, held.Root(), false)
 	for role, m := range map[tuf.Role]versioned{tuf.RoleTimestamp: p.set.Timestamp(), tuf.RoleSnapshot: p.set.Snapshot(), tuf.RoleTargets: p.set.Targets()} {
 		add(role, m, enough(held.Root(), role, o.signersOf(role)) == nil)
 	}
-	err = p.eachDelegated(ctx, func(role tuf.Role, t *tuf.Targets, way tuf.Delegation) error {
-		add(role, t, o.canSign(way))
+	err = p.lifetimes(ctx, func(role tuf.Role, l lifetime, way tuf.Delegation) error {
+		list = append(list, Expiry{role, l.version, l.expires, l.err == nil && o.due(role, l.expires), o.canSign(way), l.err})
 		return nil
 	})
 	slices.SortStableFunc(list, func(a, b Expiry) int {
@@ -53,23 +55,6 @@ func (r *Repository) Expiries(ctx context.Context) ([]Expiry, error) {
 type versioned interface {
 	Version() int64
 	Expires() time.Time
-}
-
-// eachDelegated calls f for each delegated role that the snapshot lists and somebody delegates to, by name.
-func (p *published) eachDelegated(ctx context.Context, f func(tuf.Role, *tuf.Targets, tuf.Delegation) error) error {
-	for _, role := range p.delegated() {
-		t, way, err := p.open(ctx, string(role))
-		if errors.Is(err, tuf.ErrDelegation) {
-			continue // nobody looks at it any more
-		}
-		if err == nil {
-			err = f(role, t, way)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // delegated is the delegated roles that the snapshot lists, in the order of their names.

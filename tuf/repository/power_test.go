@@ -6,7 +6,6 @@ package repository_test
 import (
 	"bytes"
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +115,7 @@ func TestPowerCut(t *testing.T) {
 			}
 			return err
 		},
-	}, simfs.ExploreOptions{SecondTotal: powerBudget(400), Seed: 7})
+	}, simfs.ExploreOptions{SecondTotal: simfs.Sample(400), Seed: 7})
 	t.Logf("\n%s", table)
 	for _, cell := range table.Empty() {
 		switch kind, _, _ := strings.Cut(cell, "/"); kind {
@@ -124,12 +123,4 @@ func TestPowerCut(t *testing.T) {
 			t.Errorf("nothing examined for %s", cell)
 		}
 	}
-}
-
-// powerBudget bounds the second faults; FIRMAMENT_EXPLORE=all examines every one.
-func powerBudget(n int) int {
-	if os.Getenv("FIRMAMENT_EXPLORE") == "all" {
-		return 0
-	}
-	return n
 }

@@ -86,15 +86,25 @@ func (r *Repository) Root(ctx context.Context) ([]byte, error) {
 	return p.newestRoot(), nil
 }
 
-// Walk calls f for each role of targets that clients can come to, verified: the top-level one first, then delegated roles by name. It stops with f's
-// error. Errors: as Open.
-func (r *Repository) Walk(ctx context.Context, f func(role tuf.Role, t *tuf.Targets) error) error {
+// Walk calls f for each role of targets that clients can come to: the top-level one first, then delegated roles by name. t is verified, and nil where
+// err says why clients cannot use what is published for the role. It stops with f's error. Errors: as Open.
+func (r *Repository) Walk(ctx context.Context, f func(role tuf.Role, t *tuf.Targets, err error) error) error {
 	p, err := r.s.current(ctx)
 	if err != nil {
 		return err
 	}
-	if err := f(tuf.RoleTargets, p.set.Targets()); err != nil {
+	if err := f(tuf.RoleTargets, p.set.Targets(), nil); err != nil {
 		return err
 	}
-	return p.eachDelegated(ctx, func(role tuf.Role, t *tuf.Targets, _ tuf.Delegation) error { return f(role, t) })
+	for _, role := range p.delegated() {
+		way, _, err := p.delegator(ctx, string(role))
+		if err != nil {
+			continue // nobody looks at it any more
+		}
+		t, err := p.openAs(ctx, way)
+		if err := f(role, t, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }

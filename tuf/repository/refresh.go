@@ -5,41 +5,38 @@ package repository
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/firmament-dev/firmament/tuf"
 )
 
 // Refresh signs anew what is due and whose signers are at hand, delegated roles included, and returns which roles it signed. A role is due when less than
 // half of its time is left, or Options.Jitter less than that. What lists a role that was signed is signed with it. If nothing
-// is due nothing is written, so it can be run as often as one likes: at least twice as often as the timestamp expires. Errors: as Publish.
+// is due nothing is written that clients read, so it can be run as often as one likes: at least twice as often as the timestamp expires.
+//
+// A delegated role that clients cannot use holds up nobody else: what remains is signed and returned, and the error says which role that is.
+// Other errors: as Publish.
 func (r *Repository) Refresh(ctx context.Context) (signed []tuf.Role, err error) {
-	err = r.edit(ctx, "refresh", func(e *edit) error {
-		signed = nil
-		held := e.p.client()
+	var broken []error
+	err = r.edit(ctx, "refresh", func(e *edit) (err error) {
+		signed, broken = nil, nil
 		var fresh []tuf.Role
-		err := e.p.eachDelegated(ctx, func(role tuf.Role, t *tuf.Targets, way tuf.Delegation) error {
-			if !e.o.due(role, t) || !e.o.canSign(way) {
-				return nil
-			}
-			m, err := e.load(ctx, role)
-			if err != nil {
-				return err
-			}
-			fresh = append(fresh, role)
-			return e.d.buildDelegated(ctx, role, m)
-		})
-		if err != nil {
+		if fresh, broken, err = e.refreshDelegated(ctx); err != nil {
 			return err
 		}
-		from := tuf.Role("")
+		held, from := e.p.client(), tuf.Role("")
 		switch {
 		case e.p.broken == tuf.RoleTargets,
-			e.o.due(tuf.RoleTargets, e.p.set.Targets()) && enough(held.Root(), tuf.RoleTargets, e.o.signersOf(tuf.RoleTargets)) == nil:
+			e.o.due(tuf.RoleTargets, e.p.set.Targets().Expires()) && enough(held.Root(), tuf.RoleTargets, e.o.signersOf(tuf.RoleTargets)) == nil:
 			from = tuf.RoleTargets
-		case e.p.broken == tuf.RoleSnapshot, len(fresh) > 0, e.o.due(tuf.RoleSnapshot, e.p.set.Snapshot()):
+		case e.p.broken == tuf.RoleSnapshot, len(fresh) > 0, e.o.due(tuf.RoleSnapshot, e.p.set.Snapshot().Expires()):
 			from = tuf.RoleSnapshot
-		case e.p.broken == tuf.RoleTimestamp, e.o.due(tuf.RoleTimestamp, e.p.set.Timestamp()):
+		case e.p.broken == tuf.RoleTimestamp, e.o.due(tuf.RoleTimestamp, e.p.set.Timestamp().Expires()):
 			from = tuf.RoleTimestamp
 		default:
 			return nil
@@ -50,12 +47,35 @@ func (r *Repository) Refresh(ctx context.Context) (signed []tuf.Role, err error)
 	if err != nil {
 		return nil, err
 	}
+	if len(broken) > 0 {
+		return signed, fmt.Errorf("refresh: clients cannot use: %w", errors.Join(broken...))
+	}
 	return signed, nil
 }
 
-// due reports whether a role is to be signed anew.
-func (o Options) due(role tuf.Role, m versioned) bool {
-	left := m.Expires().Sub(o.Now())
+// refreshDelegated signs the delegated roles that are due, and says which cannot be used.
+func (e *edit) refreshDelegated(ctx context.Context) (fresh []tuf.Role, broken []error, err error) {
+	err = e.p.lifetimes(ctx, func(role tuf.Role, l lifetime, way tuf.Delegation) error {
+		if l.err == nil && (!e.o.due(role, l.expires) || !e.o.canSign(way)) {
+			return nil
+		}
+		m, err := (*metadata.Metadata[metadata.TargetsType])(nil), l.err
+		if err == nil {
+			m, err = e.load(ctx, role)
+		}
+		if err != nil {
+			broken = append(broken, err)
+			return nil
+		}
+		fresh = append(fresh, role)
+		return e.d.buildDelegated(ctx, role, m)
+	})
+	return fresh, broken, err
+}
+
+// due reports whether a role that expires then is to be signed anew.
+func (o Options) due(role tuf.Role, expires time.Time) bool {
+	left := expires.Sub(o.Now())
 	if o.Jitter != nil {
 		left -= o.Jitter(role)
 	}

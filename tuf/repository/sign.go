@@ -19,14 +19,24 @@ import (
 
 // listing is a role's keys as its delegator lists them. Key ids are names that whoever made the metadata chose.
 type listing struct {
-	ids  []string
-	keys map[string]*metadata.Key
+	ids       []string
+	keys      map[string]*metadata.Key
+	threshold int
+}
+
+// same reports whether two listings demand the same signatures, under the same key ids.
+func (l listing) same(other listing) bool {
+	a, b := slices.Sorted(slices.Values(l.ids)), slices.Sorted(slices.Values(other.ids))
+	return l.threshold == other.threshold && slices.EqualFunc(a, b, func(a, b string) bool {
+		one, two := l.keys[a], other.keys[b]
+		return a == b && one != nil && two != nil && one.Scheme == two.Scheme && one.Value.PublicKey == two.Value.PublicKey
+	})
 }
 
 // listed is a top-level role's keys in each of the roots.
 func listed(role tuf.Role, roots ...*metadata.RootType) (list []listing) {
 	for _, root := range roots {
-		list = append(list, listing{root.Roles[string(role)].KeyIDs, root.Keys})
+		list = append(list, listing{root.Roles[string(role)].KeyIDs, root.Keys, root.Roles[string(role)].Threshold})
 	}
 	return list
 }
@@ -80,11 +90,11 @@ func inDelegations(role tuf.Role, d *metadata.Delegations) (listing, bool) {
 		return listing{}, false
 	}
 	if bins := d.SuccinctRoles; bins != nil && isBin(string(role)) && role[:strings.LastIndexByte(string(role), '-')] == tuf.Role(bins.NamePrefix) {
-		return listing{bins.KeyIDs, d.Keys}, true
+		return listing{bins.KeyIDs, d.Keys, bins.Threshold}, true
 	}
 	for _, r := range d.Roles {
 		if r.Name == string(role) {
-			return listing{r.KeyIDs, d.Keys}, true
+			return listing{r.KeyIDs, d.Keys, r.Threshold}, true
 		}
 	}
 	return listing{}, false
