@@ -32,6 +32,9 @@ func runGroup(ctx context.Context, group string, commands []command, args []stri
 	return cli.Usagef("firmctl %s has no command %q", group, args[0])
 }
 
+// exitCodes is what every command's exit status says.
+const exitCodes = "exit status: 0 ok, 1 refused by verification or policy, 2 usage, or a name or file that does not fit, 3 network or disk"
+
 func groupUsage(w io.Writer, group string, commands []command) {
 	width := 0
 	for _, c := range commands {
@@ -41,5 +44,5 @@ func groupUsage(w io.Writer, group string, commands []command) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-8s %-*s %s\n", strings.TrimPrefix(c.name, group+" "), width+1, c.args, c.what)
 	}
-	fmt.Fprintf(w, "firmctl %s COMMAND -h shows a command's flags\n", group)
+	fmt.Fprintf(w, "firmctl %s COMMAND -h shows a command's flags\n%s\n", group, exitCodes)
 }

@@ -17,7 +17,8 @@
 //	firmctl repo COMMAND                    the TUF repository by itself: publish, delegate, rotate keys, sign by several
 //	                                        people on several machines, refresh, collect garbage: firmctl repo -h
 //
-// Every command takes --json. Exit codes: 0 ok, 1 refused by verification or policy, 2 usage, 3 network or disk.
+// Every command takes --json. Exit codes: 0 ok, 1 refused by verification or policy, 2 usage, or a name or file on the command line that does
+// not fit, 3 network or disk.
 package main
 
 import (
@@ -128,6 +129,7 @@ func usage(w io.Writer) {
 	fmt.Fprintf(w, "  %-13s %-10s %s\n", "manifest", "COMMAND", "make, look into, verify and run SUIT envelopes: see firmctl manifest -h")
 	fmt.Fprintf(w, "  %-13s %-10s %s\n", "repo", "COMMAND", "publish, delegate, rotate keys, sign by several people: see firmctl repo -h")
 	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
+	fmt.Fprintln(w, exitCodes)
 }
 
 func (c command) call(ctx context.Context, args []string, asJSON bool, stdout, stderr io.Writer) error {

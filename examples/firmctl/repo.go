@@ -21,12 +21,40 @@ import (
 // errUnreachable means that a client would stop.
 var errUnreachable = errors.New("a client would stop here")
 
+// What the user named, and what does not fit, is a matter of usage; the same errors about content are refusals.
+var (
+	errNoTarget = errors.New("no such target")
+	errBadPath  = errors.New("bad target path")
+	errBadRole  = errors.New("no such role")
+	errTaken    = errors.New("name taken")
+)
+
+// byUser marks an error that is about a name on the command line.
+func byUser(err error) error {
+	for sentinel, kind := range map[error]error{
+		tuf.ErrTargetUnknown: errNoTarget, tuf.ErrPath: errBadPath, tuf.ErrDelegation: errBadRole, repository.ErrExists: errTaken,
+	} {
+		if errors.Is(err, sentinel) && !errors.Is(err, tuf.ErrMalformed) {
+			return cli.Mark(err, kind)
+		}
+	}
+	return err
+}
+
 // repoMain runs "firmctl repo VERB".
 func repoMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	rule := func(err error, name, next string) cli.Rule {
 		return cli.Rule{Err: err, Name: name, Exit: cli.Refused, Next: next}
 	}
+	named := func(err error, name, next string) cli.Rule {
+		return cli.Rule{Err: err, Name: name, Exit: cli.Usage, Next: next}
+	}
+	const roleNames = "name a role that somebody delegates to, made of letters, digits and . _ -"
 	cli.AddRules(
+		named(errNoTarget, "tuf.ErrTargetUnknown", "see firmctl repo list"),
+		named(errBadPath, "tuf.ErrPath", "name a relative path with / between its elements, such as fw/stable.suit"),
+		named(errBadRole, "tuf.ErrDelegation", roleNames),
+		named(errTaken, "repository.ErrExists", "choose another name: what has one keeps its content"),
 		rule(errUnreachable, "unreachable", "correct what the step says"),
 		rule(repository.ErrStale, "repository.ErrStale", "somebody published meanwhile, or it was completed already: stage it again if it is still wanted"),
 		rule(repository.ErrCollecting, "repository.ErrCollecting", "finish the collection first: firmctl repo gc DIR --delete"),
@@ -35,7 +63,8 @@ func repoMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		rule(repository.ErrExists, "repository.ErrExists", "choose another name or folder"),
 		rule(repository.ErrConflict, "repository.ErrConflict", "run it again"),
 		rule(tuf.ErrTargetUnknown, "tuf.ErrTargetUnknown", "see firmctl repo list"),
-		rule(tuf.ErrDelegation, "tuf.ErrDelegation", "name a role that somebody delegates to, made of letters, digits and . _ -"),
+		rule(repository.ErrFileMissing, "repository.ErrFileMissing", "hand in the file with the metadata, as PATH=FILE"),
+		rule(tuf.ErrDelegation, "tuf.ErrDelegation", roleNames),
 	)
 	asJSON := cli.WantsJSON(args)
 	return cli.Main(ctx, stdout, stderr, asJSON, func(ctx context.Context) error {
@@ -59,6 +88,7 @@ func repoCommands() []command {
 		{"repo bins", "DIR", "divide the targets among roles by the hash of their path", makeBins},
 		{"repo accept", "DIR ROLE METADATA [PATH=FILE...]", "take metadata that a delegate signed, with new files", acceptMetadata},
 
+		{"repo stage", "DIR ROLE", "stage a role unchanged, to be signed once more: for roles whose keys are elsewhere", stageRole},
 		{"repo payload", "DIR ROLE", "write what is to be signed of a staged role", writePayload},
 		{"repo sign", "PAYLOAD", "show what is to be signed, and sign it; needs no repository", signPayload},
 		{"repo attach", "DIR ROLE SIGNATURE...", "take signatures over a staged role", attachSignatures},

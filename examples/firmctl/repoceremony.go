@@ -8,11 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
-	"slices"
-	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/tuf"
@@ -43,7 +39,7 @@ func notStaged(role tuf.Role, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return cli.Inputf("nothing is staged for role %.80q: firmctl repo publish --stage, or rotate", role)
 	}
-	return err
+	return byUser(err)
 }
 
 // finish signs a staged role with the keys at hand and publishes it if that is enough.
@@ -125,64 +121,56 @@ func writePayload(ctx context.Context, c *call) error {
 	if err != nil {
 		return notStaged(role, err)
 	}
+	p, err := readPayload(payload)
+	if err != nil {
+		return err
+	}
 	if err := writeFile(*out, payload); err != nil {
 		return err
 	}
-	return c.say(map[string]any{"result": "ok", "file": *out, "bytes": len(payload)},
-		"wrote %s, %d bytes\nwho has a key: %s repo sign %s --key KEY.pem --out SIGNATURE", *out, len(payload), cli.Command("firmctl"), *out)
+	result := map[string]any{"result": "ok", "file": *out, "bytes": len(payload), "version": p.Version, "expires": p.Expires}
+	fmt.Fprintf(c.people, "role %s: ", role)
+	p.show(c.people)
+	now, file, err := r.published(ctx, role)
+	if err != nil {
+		return err
+	}
+	see := ""
+	if now != nil {
+		result["current"], result["changes"] = file, p.showChanges(c.people, now)
+		see = "\nto see there what changes: --current with a copy of " + file
+	}
+	return c.say(result, "wrote %s, %d bytes\nwho has a key: %s repo sign %s --key KEY.pem --out SIGNATURE%s", *out, len(payload), cli.Command("firmctl"), *out, see)
 }
 
-// payload is what a signer is shown.
-type payload struct {
-	Type    string    `json:"_type"`
-	Version int64     `json:"version"`
-	Expires time.Time `json:"expires"`
-	Targets map[string]struct {
-		Length int64             `json:"length"`
-		Hashes map[string]string `json:"hashes"`
-	} `json:"targets"`
-	Delegations *struct {
-		Roles []struct {
-			Name      string   `json:"name"`
-			Paths     []string `json:"paths"`
-			KeyIDs    []string `json:"keyids"`
-			Threshold int      `json:"threshold"`
-		} `json:"roles"`
-	} `json:"delegations"`
-}
-
-// maxShown is how many targets a signer is shown.
-const maxShown = 50
-
-func (p payload) show(w io.Writer, data []byte) {
-	fmt.Fprintf(w, "%s, version %d, good until %s\n", p.Type, p.Version, p.Expires.Format(time.DateOnly))
-	if root, err := tuf.InspectRoot(data); err == nil {
-		for _, role := range topRoles {
-			keys := root.Keys(role)
-			fmt.Fprintf(w, "  %-10s %d of %d\n", role, root.Threshold(role), len(keys))
-			for _, k := range keys {
-				fmt.Fprintf(w, "    %s %s\n", shortID(k), k.Scheme())
-			}
-		}
+// stageRole stages the next version of a role as it is, for another time of validity.
+func stageRole(ctx context.Context, c *call) error {
+	folder := keysFlag(c)
+	if err := c.parse(); err != nil {
+		return err
 	}
-	for i, name := range slices.Sorted(maps.Keys(p.Targets)) {
-		if i == maxShown {
-			fmt.Fprintf(w, "  ... and %d more\n", len(p.Targets)-i)
-			break
-		}
-		fmt.Fprintf(w, "  %.200q: %d bytes, sha256 %.64q\n", name, p.Targets[name].Length, p.Targets[name].Hashes["sha256"])
+	r, err := openRepo(ctx, c.args[0], *folder)
+	if err != nil {
+		return err
 	}
-	if p.Delegations == nil {
-		return
+	switch role := tuf.Role(c.args[1]); role {
+	case tuf.RoleSnapshot, tuf.RoleTimestamp:
+		return cli.Usagef("%s is signed where its keys are: firmctl repo refresh", role)
+	case tuf.RoleRoot:
+		err = r.StageRoot(ctx, nil, nil)
+	default:
+		err = r.Stage(ctx, repository.Change{Role: role})
 	}
-	for _, d := range p.Delegations.Roles {
-		fmt.Fprintf(w, "  delegates %.200q to %.80q, %d of %d keys\n", d.Paths, d.Name, d.Threshold, len(d.KeyIDs))
+	if err != nil {
+		return byUser(err)
 	}
+	return r.told(ctx, c, tuf.Role(c.args[1]))
 }
 
 func signPayload(ctx context.Context, c *call) error {
 	key := c.fs.String("key", "", "KEY.pem to sign with; without it the content is only shown")
 	out := c.fs.String("out", "", "file for the signature")
+	current := c.fs.String("current", "", "metadata file that is published now, such as metadata/3.targets.json: what changes is shown")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -194,16 +182,27 @@ func signPayload(ctx context.Context, c *call) error {
 		return err
 	}
 	canonical, err := tuf.Canonical(data)
-	var p payload
-	if err != nil || string(canonical) != string(data) || json.Unmarshal(data, &p) != nil || p.Type == "" || p.Version < 1 {
+	p, perr := readPayload(data)
+	if err != nil || string(canonical) != string(data) || perr != nil {
 		return cli.Inputf("%s is not what firmctl repo payload wrote", c.args[0])
 	}
-	if !c.json {
-		p.show(c.people, data)
+	result := map[string]any{"result": "ok", "type": p.Type, "version": p.Version, "expires": p.Expires}
+	p.show(c.people)
+	if *current != "" {
+		text, err := cli.ReadFile(*current, maxFile, "the metadata that is published now")
+		if err != nil {
+			return err
+		}
+		before, err := readPublished(text)
+		if err != nil || before.Type != p.Type {
+			return cli.Inputf("%s is not %s metadata", *current, p.Type)
+		}
+		result["changes"] = p.showChanges(c.people, before)
 	}
 	if *key == "" {
 		if c.json {
-			return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "payload": json.RawMessage(data)})
+			result["payload"] = json.RawMessage(data)
+			return cli.PrintJSON(c.stdout, result)
 		}
 		return nil
 	}
@@ -218,7 +217,8 @@ func signPayload(ctx context.Context, c *call) error {
 	if err := writeFile(*out, signature); err != nil {
 		return err
 	}
-	return c.say(map[string]string{"result": "ok", "file": *out, "key": shortID(k.public)}, "signed by %s: wrote %s", shortID(k.public), *out)
+	result["file"], result["key"] = *out, shortID(k.public)
+	return c.say(result, "signed by %s: wrote %s", shortID(k.public), *out)
 }
 
 func attachSignatures(ctx context.Context, c *call) error {

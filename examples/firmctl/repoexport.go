@@ -87,7 +87,10 @@ func exportBundle(ctx context.Context, c *call) error {
 // selected returns the targets asked for, or all, and the payloads of theirs that are there.
 func (r *repo) selected(ctx context.Context, asked []string) (names, payloads []string, err error) {
 	names, payloads = []string{}, []string{}
-	err = r.Walk(ctx, func(_ tuf.Role, t *tuf.Targets) error {
+	err = r.Walk(ctx, func(_ tuf.Role, t *tuf.Targets, err error) error {
+		if err != nil {
+			return err
+		}
 		for f, err := range t.All() {
 			if err != nil {
 				return err
@@ -119,7 +122,7 @@ func (r *repo) selected(ctx context.Context, asked []string) (names, payloads []
 	})
 	for _, name := range asked {
 		if err == nil && !slices.Contains(names, name) {
-			err = fmt.Errorf("%w: %.200q", tuf.ErrTargetUnknown, name)
+			err = byUser(fmt.Errorf("%w: %.200q", tuf.ErrTargetUnknown, name))
 		}
 	}
 	return names, payloads, err

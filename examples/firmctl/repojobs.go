@@ -28,7 +28,11 @@ func refreshRepo(ctx context.Context, c *call) error {
 		return err
 	}
 	signed, err := r.Refresh(ctx)
-	if err != nil {
+	if err != nil && len(signed) == 0 {
+		return err
+	}
+	if err != nil { // one role's trouble; the others were signed
+		fmt.Fprintf(c.people, "signed %v\n", signed)
 		return err
 	}
 	if signed == nil {
@@ -61,22 +65,29 @@ func listExpiries(ctx context.Context, c *call) error {
 			Expires  time.Time `json:"expires"`
 			Due      bool      `json:"due"`
 			Signable bool      `json:"signable"`
+			Error    string    `json:"error,omitempty"` // why clients cannot use it
 		}
 		lines := []line{}
 		for _, e := range list {
-			lines = append(lines, line(e))
+			l := line{e.Role, e.Version, e.Expires, e.Due, e.Signable, ""}
+			if e.Err != nil {
+				l.Error = e.Err.Error()
+			}
+			lines = append(lines, l)
 		}
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "roles": lines})
 	}
 	for _, e := range list {
 		note := ""
 		switch {
+		case e.Err != nil:
+			note = "clients cannot use it: " + e.Err.Error()
 		case e.Due && e.Signable:
 			note = "due: firmctl repo refresh signs it"
 		case e.Due && e.Role == tuf.RoleRoot:
-			note = "due: firmctl repo rotate without a change signs it"
+			note = "due: firmctl repo stage DIR root"
 		case e.Due:
-			note = "due, but its keys are not at hand"
+			note = fmt.Sprintf("due, but its keys are not at hand: firmctl repo stage DIR %s, or its owner hands in the next", e.Role)
 		}
 		if _, err := fmt.Fprintf(c.people, "%s  %-10s version %d  %s\n", e.Expires.Format("2006-01-02 15:04"), e.Role, e.Version, note); err != nil {
 			return err
@@ -227,7 +238,10 @@ func verifyRepo(ctx context.Context, c *call) error {
 		return err
 	}
 	roles, targets, now := 0, 0, time.Now()
-	err = r.Walk(ctx, func(role tuf.Role, t *tuf.Targets) error {
+	err = r.Walk(ctx, func(role tuf.Role, t *tuf.Targets, err error) error {
+		if err != nil {
+			return err
+		}
 		roles++
 		if err := t.CheckFresh(now); err != nil {
 			return fmt.Errorf("%s: %w", role, err)

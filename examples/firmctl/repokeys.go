@@ -242,7 +242,10 @@ func listKeys(ctx context.Context, c *call) error {
 	for _, role := range topRoles {
 		list = append(list, roleKeys{role, root.Threshold(role), r.known(root.Keys(role))})
 	}
-	err = r.Walk(ctx, func(_ tuf.Role, t *tuf.Targets) error {
+	err = r.Walk(ctx, func(_ tuf.Role, t *tuf.Targets, err error) error {
+		if err != nil {
+			return nil // whom it trusts counts for nobody
+		}
 		names := t.DelegatedRoles()
 		var ways []tuf.Delegation
 		for _, name := range names {

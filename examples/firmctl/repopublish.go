@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -44,7 +45,7 @@ func (ch change) publish(ctx context.Context, c *call, done string, what reposit
 	what.Role = role
 	if *ch.stage {
 		if err := r.Stage(ctx, what); err != nil {
-			return err
+			return byUser(err)
 		}
 		return r.told(ctx, c, role)
 	}
@@ -54,7 +55,7 @@ func (ch change) publish(ctx context.Context, c *call, done string, what reposit
 		err = r.Apply(ctx, what)
 	}
 	if err != nil {
-		return err
+		return byUser(err)
 	}
 	return c.say(map[string]string{"result": "ok", "role": string(role)}, "%s", done)
 }
@@ -119,7 +120,7 @@ func putPayloads(ctx context.Context, c *call) error {
 		err = r.PutPayload(ctx, name, f)
 		_ = f.Close()
 		if err != nil {
-			return err
+			return byUser(err)
 		}
 	}
 	return c.say(map[string]any{"result": "ok", "payloads": names}, "put %s", strings.Join(names, " "))
@@ -142,8 +143,12 @@ func listTargets(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	list := []listedTarget{}
-	err = r.Walk(ctx, func(role tuf.Role, t *tuf.Targets) error {
+	list, unusable := []listedTarget{}, map[tuf.Role]string{}
+	err = r.Walk(ctx, func(role tuf.Role, t *tuf.Targets, err error) error {
+		if err != nil {
+			unusable[role] = err.Error()
+			return nil
+		}
 		for f, err := range t.All() {
 			if err != nil {
 				return err
@@ -160,7 +165,10 @@ func listTargets(ctx context.Context, c *call) error {
 		return err
 	}
 	if c.json {
-		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "targets": list})
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "targets": list, "unusable": unusable})
+	}
+	for _, role := range slices.Sorted(maps.Keys(unusable)) {
+		fmt.Fprintf(c.people, "clients cannot use role %s: %s\n", role, unusable[role])
 	}
 	for _, t := range list {
 		if _, err := fmt.Fprintf(c.people, "%-40q %-10s %9d bytes  %s\n", t.Path, t.Role, t.Length, t.Hash); err != nil {
@@ -218,12 +226,12 @@ func revokeRole(ctx context.Context, c *call) error {
 		return err
 	}
 	known := false
-	err = r.Walk(ctx, func(role tuf.Role, t *tuf.Targets) error {
-		known = known || (role == tuf.Role(*ch.role) || *ch.role == "" && role == tuf.RoleTargets) && slices.Contains(t.DelegatedRoles(), c.args[1])
+	err = r.Walk(ctx, func(role tuf.Role, t *tuf.Targets, err error) error {
+		known = known || err == nil && (role == tuf.Role(*ch.role) || *ch.role == "" && role == tuf.RoleTargets) && slices.Contains(t.DelegatedRoles(), c.args[1])
 		return nil
 	})
 	if err == nil && !known {
-		err = fmt.Errorf("%w: nobody delegates to %.80q", tuf.ErrDelegation, c.args[1])
+		err = byUser(fmt.Errorf("%w: nobody delegates to %.80q", tuf.ErrDelegation, c.args[1]))
 	}
 	if err != nil {
 		return err
@@ -265,7 +273,10 @@ func acceptMetadata(ctx context.Context, c *call) error {
 		return err
 	}
 	if err := r.Accept(ctx, tuf.Role(c.args[1]), data, targets); err != nil {
-		return err
+		if errors.Is(err, repository.ErrExists) {
+			return err // the metadata, not a name
+		}
+		return byUser(err)
 	}
 	return c.say(map[string]string{"result": "ok", "role": c.args[1]}, "accepted %s for role %s", c.args[2], c.args[1])
 }

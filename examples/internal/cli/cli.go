@@ -40,6 +40,9 @@ type marked struct {
 
 func (m marked) Unwrap() []error { return []error{m.error, m.kind} }
 
+// Mark returns err, which errors.Is then finds as kind, too.
+func Mark(err, kind error) error { return marked{err, kind} }
+
 // Usagef returns an ErrUsage with a message.
 func Usagef(format string, args ...any) error { return marked{fmt.Errorf(format, args...), ErrUsage} }
 
