@@ -129,6 +129,23 @@ func openRepo(ctx context.Context, dir, keys string) (*repo, error) {
 	return r, err
 }
 
+// repo opens the repository that the first argument names, for a command that has no flags or has declared them and signs nothing.
+func (c *call) repo(ctx context.Context) (*repo, error) {
+	if err := c.parse(); err != nil {
+		return nil, err
+	}
+	return openRepo(ctx, c.args[0], "")
+}
+
+// repoWithKeys is repo for a command that signs.
+func (c *call) repoWithKeys(ctx context.Context) (*repo, error) {
+	folder := keysFlag(c)
+	if err := c.parse(); err != nil {
+		return nil, err
+	}
+	return openRepo(ctx, c.args[0], *folder)
+}
+
 // path is where a file of the repository is.
 func (r *repo) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
 

@@ -145,11 +145,7 @@ func writePayload(ctx context.Context, c *call) error {
 
 // stageRole stages the next version of a role as it is, for another time of validity.
 func stageRole(ctx context.Context, c *call) error {
-	folder := keysFlag(c)
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], *folder)
+	r, err := c.repoWithKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -222,10 +218,7 @@ func signPayload(ctx context.Context, c *call) error {
 }
 
 func attachSignatures(ctx context.Context, c *call) error {
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], "")
+	r, err := c.repo(ctx)
 	if err != nil {
 		return err
 	}
@@ -244,10 +237,7 @@ func attachSignatures(ctx context.Context, c *call) error {
 }
 
 func missingSignatures(ctx context.Context, c *call) error {
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], "")
+	r, err := c.repo(ctx)
 	if err != nil {
 		return err
 	}
@@ -256,11 +246,7 @@ func missingSignatures(ctx context.Context, c *call) error {
 }
 
 func completeRole(ctx context.Context, c *call) error {
-	folder := keysFlag(c)
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], *folder)
+	r, err := c.repoWithKeys(ctx)
 	if err != nil {
 		return err
 	}

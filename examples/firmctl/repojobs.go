@@ -19,11 +19,7 @@ import (
 )
 
 func refreshRepo(ctx context.Context, c *call) error {
-	folder := keysFlag(c)
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], *folder)
+	r, err := c.repoWithKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,11 +42,7 @@ func refreshRepo(ctx context.Context, c *call) error {
 }
 
 func listExpiries(ctx context.Context, c *call) error {
-	folder := keysFlag(c)
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], *folder)
+	r, err := c.repoWithKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -227,10 +219,7 @@ func (r *repo) walk(ctx context.Context, from, to int64) ([]walkStep, error) {
 
 func verifyRepo(ctx context.Context, c *call) error {
 	from := c.fs.Int64("from", 1, "version of the root that the client begins with")
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], "")
+	r, err := c.repo(ctx)
 	if err != nil {
 		return err
 	}

@@ -226,11 +226,7 @@ func (r *repo) root(ctx context.Context) (*tuf.Root, error) {
 }
 
 func listKeys(ctx context.Context, c *call) error {
-	folder := keysFlag(c)
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], *folder)
+	r, err := c.repoWithKeys(ctx)
 	if err != nil {
 		return err
 	}

@@ -136,10 +136,7 @@ type listedTarget struct {
 }
 
 func listTargets(ctx context.Context, c *call) error {
-	if err := c.parse(); err != nil {
-		return err
-	}
-	r, err := openRepo(ctx, c.args[0], "")
+	r, err := c.repo(ctx)
 	if err != nil {
 		return err
 	}

@@ -233,11 +233,8 @@ func TestTUF_17_HashPrefixes(t *testing.T) {
 	}
 }
 
-// TestTUF_18: two delegators give one role different keys. What the one vouches for is nothing to the other, in one process, from
-// the cache, and in either order.
-//
-// covers: B19
-func TestTUF_18_CachedRoleOtherDelegator(t *testing.T) {
+// twoDelegators is a repository in which A and B trust one role with different keys, of which A's have signed it.
+func twoDelegators() *tuftest.Repo {
 	repo := tuftest.New()
 	repo.Delegate(tuf.RoleTargets, "A", map[string]any{"paths": []any{"a/*"}})
 	repo.Delegate(tuf.RoleTargets, "B", map[string]any{"paths": []any{"b/*"}})
@@ -248,6 +245,15 @@ func TestTUF_18_CachedRoleOtherDelegator(t *testing.T) {
 	repo.Keys["release"] = good
 	repo.DelegatedTargets["release"] = map[string][]byte{"a/x": []byte("a"), "b/x": []byte("b")}
 	publishAll(repo)
+	return repo
+}
+
+// TestTUF_18: two delegators give one role different keys. What the one vouches for is nothing to the other, in one process, from
+// the cache, and in either order.
+//
+// covers: B19
+func TestTUF_18_CachedRoleOtherDelegator(t *testing.T) {
+	repo := twoDelegators()
 	d := newDevice(t, repo)
 	for range 2 {
 		for _, restart := range []bool{false, true} {

@@ -314,16 +314,7 @@ func TestTUF_07_EndlessStream(t *testing.T) {
 // A key that changed makes an index worthless, though the file be the same.
 func TestTUF_18_IndexOfOtherKeys(t *testing.T) {
 	for mode := range modes {
-		repo := tuftest.New()
-		repo.Delegate(tuf.RoleTargets, "A", map[string]any{"paths": []any{"a/*"}})
-		repo.Delegate(tuf.RoleTargets, "B", map[string]any{"paths": []any{"b/*"}})
-		repo.Delegate("A", "release", map[string]any{"paths": []any{"a/*"}})
-		good := repo.Keys["release"]
-		repo.Keys["release"] = []verify.Signer{testkeys.Ed25519(77)}
-		repo.Delegate("B", "release", map[string]any{"paths": []any{"b/*"}})
-		repo.Keys["release"] = good
-		repo.DelegatedTargets["release"] = map[string][]byte{"a/x": []byte("a"), "b/x": []byte("b")}
-		publishAll(repo)
+		repo := twoDelegators()
 		d := newModeDevice(t, repo, mode)
 		for range 2 {
 			if data, err := d.Find(t.Context(), "a/x"); err != nil || string(data) != "a" {

@@ -94,13 +94,8 @@ func TestCeremonyPowerCut(t *testing.T) {
 	}
 	table := simfs.Explore(t, simfs.Workload{
 		Setup: func(s *simfs.Sim) error {
-			r, err := repository.Create(ctx, repository.NewDir(s.FS()), options(&now))
-			if err == nil {
-				err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("old")})
-			}
-			if err == nil {
-				root, err = r.Root(ctx)
-			}
+			_, first, err := create(ctx, repository.NewDir(s.FS()), options(&now), map[string][]byte{"fw/a": []byte("old")})
+			root = first
 			return err
 		},
 		Run: func(s *simfs.Sim) error {

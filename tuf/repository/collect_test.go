@@ -59,14 +59,7 @@ func there(t *testing.T, s repository.Storage, name string) bool {
 
 func TestCollect(t *testing.T) {
 	ctx, now, memory := t.Context(), start, repository.NewMemory()
-	r, err := repository.Create(ctx, memory, options(&now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := r.Root(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, root := created(t, memory, options(&now), nil)
 	release := func(i int) string { return fmt.Sprintf("release-%d", i) }
 	file := func(i int) string {
 		return fmt.Sprintf("targets/fw/%x.stable", verify.Sum(verify.SHA256, []byte(release(i))).Bytes())
@@ -360,17 +353,7 @@ func (s slowRemote) Get(ctx context.Context, name string, max int64) ([]byte, er
 // two files that it gets.
 func TestCollectUnderClient(t *testing.T) {
 	ctx, now, memory := t.Context(), start, repository.NewMemory()
-	r, err := repository.Create(ctx, memory, options(&now))
-	if err == nil {
-		err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("release")})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := r.Root(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, root := created(t, memory, options(&now), map[string][]byte{"fw/a": []byte("release")})
 	for _, keep := range []int{1, 10} {
 		c, err := client.New(client.Options{Root: root, Storage: simfs.NewSim(simfs.Options{}).FS(), Now: func() time.Time { return now }, Remote: slowRemote{served{memory}, func() {
 			err := r.Publish(ctx, map[string][]byte{"fw/a": fmt.Append(nil, "release ", now.UnixNano())})

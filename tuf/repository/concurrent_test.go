@@ -295,14 +295,7 @@ func TestConcurrentProcesses(t *testing.T) {
 	}
 	defer dir.Close()
 	now := start
-	r, err := repository.Create(t.Context(), dir, options(&now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := r.Root(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, root := created(t, dir, options(&now), nil)
 	var wg sync.WaitGroup
 	for who := range publishers {
 		wg.Go(func() {
@@ -326,17 +319,7 @@ func TestRotateUnderPublisher(t *testing.T) {
 	}}
 	for n := 1; ; n++ {
 		memory := repository.NewMemory()
-		r, err := repository.Create(ctx, memory, options(&now))
-		if err == nil {
-			err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("one")})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		root, err := r.Root(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, root := created(t, memory, options(&now), map[string][]byte{"fw/a": []byte("one")})
 		called := false
 		slow, err := repository.Open(ctx, &between{memory, n, func() {
 			called = true

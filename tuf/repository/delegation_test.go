@@ -232,13 +232,8 @@ func TestDelegationPowerCut(t *testing.T) {
 	}
 	table := simfs.Explore(t, simfs.Workload{
 		Setup: func(s *simfs.Sim) error {
-			r, err := repository.Create(ctx, repository.NewDir(s.FS()), o)
-			if err == nil {
-				err = r.Publish(ctx, map[string][]byte{"fw/a": []byte("old")})
-			}
-			if err == nil {
-				root, err = r.Root(ctx)
-			}
+			_, first, err := create(ctx, repository.NewDir(s.FS()), o, map[string][]byte{"fw/a": []byte("old")})
+			root = first
 			return err
 		},
 		Run: func(s *simfs.Sim) error {

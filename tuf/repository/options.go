@@ -27,6 +27,7 @@ var roles = []tuf.Role{tuf.RoleRoot, tuf.RoleTargets, tuf.RoleSnapshot, tuf.Role
 // Options says who signs and for how long. Signers is required; for Create each role needs at least its threshold of
 // them, for Open only the roles that will be written.
 type Options struct {
+	// Signers are who signs for each role.
 	//
 	// Delegated roles stand beside the top-level ones, under their names. All bins of a Bins have the signers of its prefix.
 	Signers map[tuf.Role][]verify.Signer

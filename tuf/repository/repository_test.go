@@ -376,3 +376,23 @@ func TestOnRealDirectory(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// created makes a repository in s that has the targets, and returns its root besides.
+func created(t testing.TB, s repository.Storage, o repository.Options, targets map[string][]byte) (*repository.Repository, []byte) {
+	t.Helper()
+	r, root, err := create(t.Context(), s, o, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, root
+}
+
+func create(ctx context.Context, s repository.Storage, o repository.Options, targets map[string][]byte) (r *repository.Repository, root []byte, err error) {
+	if r, err = repository.Create(ctx, s, o); err == nil && targets != nil {
+		err = r.Publish(ctx, targets)
+	}
+	if err == nil {
+		root, err = r.Root(ctx)
+	}
+	return r, root, err
+}
