@@ -41,20 +41,20 @@ func deltaSuite(ctx context.Context, r *report) error {
 	return nil
 }
 
-// A deltaRun is one pair and a folder for what one tool makes of it.
-type deltaRun struct{ old, new, dir string }
+// A deltaRun is one pair and a folder for what one tool makes of it, which url serves while it is applied.
+type deltaRun struct{ old, new, dir, url string }
 
 func (d deltaRun) file(name string) string { return filepath.Join(d.dir, name) }
 
 // A deltaResult is what one tool did with one pair.
 type deltaResult struct {
-	tool        string
-	ours        bool
-	size        int64
-	made        cost
-	applied     cost
-	flipped     string // what became of a flipped byte
-	notMeasured string
+	tool    string
+	ours    bool
+	size    int64
+	wire    string // how it went over HTTP; "" for a patch that is a file
+	made    cost
+	applied cost
+	flipped string // what became of a flipped byte
 }
 
 func deltaPair(ctx context.Context, r *report, pair string, tools []deltaTool) error {
@@ -77,6 +77,9 @@ func deltaPair(ctx context.Context, r *report, pair string, tools []deltaTool) e
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
+		if result.wire != "" {
+			r.notef("%s: %s fetched its %d bytes by %s", filepath.Base(pair), t.name, result.size, result.wire)
+		}
 		all = append(all, result)
 	}
 	return deltaReport(r, filepath.Base(pair), image.Size(), all)
@@ -92,17 +95,25 @@ func (t *deltaTool) measure(ctx context.Context, run deltaRun) (result deltaResu
 	if result.made, err = t.make(ctx, run); err != nil {
 		return result, err
 	}
-	if result.size, err = t.size(ctx, run); err != nil {
+	if t.size != nil {
+		if result.size, err = t.size(ctx, run); err != nil {
+			return result, err
+		}
+	}
+	w, err := newWire(ctx, run.dir)
+	if err != nil {
 		return result, err
 	}
-	if t.apply == nil {
-		result.notMeasured = "not applied"
-		return result, nil
-	}
-	for range 3 { // the quickest counts
+	defer func() { err = errors.Join(err, w.close()) }()
+	run.url = w.url
+	for n := range 3 { // the quickest counts
 		c, err := t.apply(ctx, run)
 		if err != nil {
 			return result, err
+		}
+		if n == 0 && t.size == nil {
+			result.size = w.body.Load()
+			result.wire = fmt.Sprintf("%d requests, %d bytes with headers", w.requests.Load(), w.all.Load())
 		}
 		if result.applied.CPU == 0 || c.CPU < result.applied.CPU {
 			result.applied = c
@@ -138,14 +149,9 @@ func deltaReport(r *report, pair string, image int64, all []deltaResult) error {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
 	mb := func(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
 	for _, d := range all {
-		row := []string{d.tool, fmt.Sprint(d.size), fmt.Sprintf("%.2f %%", 100*float64(d.size)/float64(image)), seconds(d.made.CPU), mb(d.made.RSS)}
-		if d.notMeasured == "" {
-			row = append(row, seconds(d.applied.CPU), mb(d.applied.RSS), d.flipped)
-			charts["apply-memory"] = append(charts["apply-memory"], bar{d.tool, float64(d.applied.RSS) / 1e6, d.ours})
-		} else {
-			row = append(row, "-", "-", d.notMeasured)
-		}
-		rows = append(rows, row)
+		rows = append(rows, []string{d.tool, fmt.Sprint(d.size), fmt.Sprintf("%.2f %%", 100*float64(d.size)/float64(image)), seconds(d.made.CPU), mb(d.made.RSS),
+			seconds(d.applied.CPU), mb(d.applied.RSS), d.flipped})
+		charts["apply-memory"] = append(charts["apply-memory"], bar{d.tool, float64(d.applied.RSS) / 1e6, d.ours})
 		charts["size"] = append(charts["size"], bar{d.tool, float64(d.size) / 1e3, d.ours})
 		charts["make-memory"] = append(charts["make-memory"], bar{d.tool, float64(d.made.RSS) / 1e6, d.ours})
 	}

@@ -4,18 +4,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/fetch/delta"
+	"github.com/firmament-dev/firmament/fetch/httpsource"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -141,94 +143,93 @@ func chunkMake(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	pages, root, err := chunk.Build(io.NewSectionReader(images[1], 0, images[1].Size()), images[1].Size(), chunk.DefaultSize)
+	image := io.NewSectionReader(images[1], 0, images[1].Size())
+	whole := sha256.New()
+	pages, root, err := chunk.Build(io.TeeReader(image, whole), image.Size(), chunk.DefaultSize)
 	if err != nil {
 		return err
 	}
-	index, err := os.Create(args[2])
-	if err != nil {
+	var index bytes.Buffer
+	if _, err := x.WriteTo(&index); err != nil {
 		return err
 	}
-	_, err = x.WriteTo(index)
-	sum, err2 := fileDigest(args[1])
-	if err = errors.Join(err, index.Close(), err2); err != nil {
-		return err
-	}
-	whole, err := verify.NewDigest(verify.SHA256, sum)
-	return errors.Join(err, os.WriteFile(args[2]+".chunks", pages, 0o600), os.WriteFile(args[2]+".signed", []byte(root.String()+"\n"+whole.String()), 0o600))
+	signed := fmt.Sprintf("%v sha256:%x %d %v", root, whole.Sum(nil), index.Len(), verify.Sum(verify.SHA256, index.Bytes()))
+	return errors.Join(os.WriteFile(args[2], index.Bytes(), 0o600), os.WriteFile(args[2]+".chunks", pages, 0o600),
+		os.WriteFile(args[2]+".signed", []byte(signed), 0o600))
 }
 
-// chunkApply is the child that builds NEW: OLD PATCH OUT. What is in the files that chunkMake left is all that it has.
+// chunkApply is the child that builds NEW: OLD URL OUT. What chunkMake put behind the URL is all that it has, but for what is signed.
 func chunkApply(ctx context.Context, args []string) error {
-	images, done, err := openImages(args[:2])
+	images, done, err := openImages(args[:1])
 	if err != nil {
 		return err
 	}
 	defer done()
-	x, err := chunk.ReadIndex(images[1])
+	res, offer, err := readSigned(filepath.Join(filepath.Dir(args[2]), "patch.signed"))
 	if err != nil {
 		return err
 	}
-	seed, err := chunk.BuildIndex(images[0])
+	res.URI, offer.URI = args[1]+"patch", args[1]+"patch"
+	source := httpsource.New(nil)
+	fetcher, err := fetch.New(fetch.Options{Source: source})
 	if err != nil {
 		return err
 	}
-	signed, err := os.ReadFile(args[1] + ".signed")
+	var index indexSink
+	if _, err := fetcher.Fetch(ctx, offer, &index); err != nil {
+		return err
+	}
+	x, err := chunk.ReadIndex(&index.Buffer)
 	if err != nil {
 		return err
 	}
-	first, second, _ := strings.Cut(string(signed), "\n")
-	root, err := verify.ParseDigest(first)
+	seed, err := chunk.BuildIndex(io.NewSectionReader(images[0], 0, images[0].Size()))
 	if err != nil {
 		return err
 	}
-	whole, err := verify.ParseDigest(second)
-	if err != nil {
+	res.Size = x.Size()
+	reuse := chunk.NewReuse(chunk.NewStore(source, args[1]+"patch.castr", res.URI, x), res.URI, x, chunk.Seed{Image: images[0], Index: seed})
+	if fetcher, err = fetch.New(fetch.Options{Source: reuse}); err != nil {
 		return err
 	}
-	const uri = "patch"
-	source := folderSource(filepath.Dir(args[1]))
-	reuse := chunk.NewReuse(chunk.NewStore(source, "patch.castr", uri, x), uri, x, chunk.Seed{Image: images[0], Index: seed})
-	fetcher, err := fetch.New(fetch.Options{Source: reuse})
-	if err != nil {
-		return err
-	}
-	res := fetch.Resource{URI: uri, Size: x.Size(), Digest: whole, Chunks: &fetch.Chunks{Root: root, Size: chunk.DefaultSize}}
 	return writeOut(args[2], func(sink fetch.Sink) error {
 		_, err := fetcher.Fetch(ctx, res, sink)
 		return err
 	})
 }
 
-// folderSource is a fetch.Source of the files in a folder.
-type folderSource string
-
-func (s folderSource) Open(_ context.Context, uri string, offset int64, _ string) (*fetch.Stream, error) {
-	f, err := os.Open(filepath.Join(string(s), filepath.FromSlash(uri)))
+// readSigned returns what is signed about the image, and about its index.
+func readSigned(name string) (image, index fetch.Resource, err error) {
+	signed, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return image, index, err
 	}
-	st, err := f.Stat()
-	if err == nil {
-		_, err = f.Seek(offset, io.SeekStart)
+	var words [3]string
+	if _, err := fmt.Sscan(string(signed), &words[0], &words[1], &index.Size, &words[2]); err != nil {
+		return image, index, err
 	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	var digests [3]verify.Digest
+	for i, w := range words {
+		if digests[i], err = verify.ParseDigest(w); err != nil {
+			return image, index, err
+		}
 	}
-	return &fetch.Stream{Body: f, Offset: offset, Size: st.Size()}, nil
+	image.Digest, index.Digest = digests[1], digests[2]
+	image.Chunks = &fetch.Chunks{Root: digests[0], Size: chunk.DefaultSize}
+	return image, index, nil
 }
 
-// chunkSize is what a device reads: index, digests and missing chunks.
-func chunkSize(_ context.Context, d deltaRun) (size int64, err error) {
-	err = filepath.WalkDir(d.dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || filepath.Ext(path) == ".signed" {
-			return err
-		}
-		st, err := e.Info()
-		if err == nil {
-			size += st.Size()
-		}
-		return err
-	})
-	return size, err
+// An indexSink is a sink in memory.
+type indexSink struct {
+	bytes.Buffer
+	n int64
+}
+
+func (s *indexSink) Offset() int64 { return s.n }
+func (s *indexSink) Sync() error   { return nil }
+func (s *indexSink) Staging() bool { return true } // nobody reads it before it is verified
+func (s *indexSink) Write(p []byte) (int, error) {
+	n, err := s.Buffer.Write(p)
+	s.n += int64(n)
+	return n, err
 }

@@ -5,12 +5,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -21,13 +16,13 @@ type deltaTool struct {
 	ours                  bool
 	most                  int64 // largest old image that it is tried with; 0: any
 	make, apply           func(ctx context.Context, d deltaRun) (cost, error)
-	size                  func(ctx context.Context, d deltaRun) (int64, error)
+	size                  func(ctx context.Context, d deltaRun) (int64, error) // nil: what is fetched over HTTP
 }
 
 func deltaTools() []deltaTool {
 	tool := func(program string, args ...string) func(context.Context, deltaRun) (cost, error) {
 		return func(ctx context.Context, d deltaRun) (cost, error) {
-			replace := strings.NewReplacer("OLD", d.old, "NEW", d.new, "PATCH", d.file("patch"), "OUT", d.file("out"), "WINDOW", strconv.FormatInt(xdeltaWindow(d.old), 10))
+			replace := strings.NewReplacer("OLD", d.old, "NEW", d.new, "PATCH", d.file("patch"), "OUT", d.file("out"), "URL", d.url, "WINDOW", strconv.FormatInt(xdeltaWindow(d.old), 10))
 			filled := make([]string, len(args))
 			for i, a := range args {
 				filled[i] = replace.Replace(a)
@@ -41,13 +36,13 @@ func deltaTools() []deltaTool {
 	return []deltaTool{
 		{name: "firmament delta", ours: true, make: tool("", "delta-make", "OLD", "NEW", "PATCH", ""), apply: tool("", "delta-apply", "OLD", "PATCH", "OUT"), size: patchSize},
 		{name: "firmament delta, bounded", ours: true, make: tool("", "delta-make", "OLD", "NEW", "PATCH", "bounded"), apply: tool("", "delta-apply", "OLD", "PATCH", "OUT"), size: patchSize},
-		{name: "firmament chunks", ours: true, make: tool("", "chunk-make", "OLD", "NEW", "PATCH"), apply: tool("", "chunk-apply", "OLD", "PATCH", "OUT"), size: chunkSize},
+		{name: "firmament chunks", ours: true, make: tool("", "chunk-make", "OLD", "NEW", "PATCH"), apply: tool("", "chunk-apply", "OLD", "URL", "OUT")},
 		{name: "bsdiff", program: "bsdiff", debian: "bsdiff", most: 64 << 20, make: tool("bsdiff", "OLD", "NEW", "PATCH"), apply: tool("bspatch", "OLD", "OUT", "PATCH"), size: patchSize},
 		{name: "xdelta3 -9 -S lzma", program: "xdelta3", debian: "xdelta3", make: tool("xdelta3", "-e", "-9", "-S", "lzma", "-B", "WINDOW", "-f", "-s", "OLD", "NEW", "PATCH"), apply: tool("xdelta3", "-d", "-B", "WINDOW", "-f", "-s", "OLD", "PATCH", "OUT"), size: patchSize},
 		{name: "zstd -19 --patch-from", program: "zstd", debian: "zstd", most: 64 << 20, make: tool("zstd", "-q", "-19", "--long=31", "--patch-from=OLD", "NEW", "-o", "PATCH"), apply: tool("zstd", "-q", "-d", "--long=31", "--patch-from=OLD", "PATCH", "-o", "OUT"), size: patchSize},
 		{name: "zstd -3 --patch-from", program: "zstd", debian: "zstd", make: tool("zstd", "-q", "-3", "--long=31", "--patch-from=OLD", "NEW", "-o", "PATCH"), apply: tool("zstd", "-q", "-d", "--long=31", "--patch-from=OLD", "PATCH", "-o", "OUT"), size: patchSize},
-		{name: "zchunk", program: "zck", debian: "zchunk", make: zchunkMake, size: zchunkSize},
-		{name: "casync, 16 KiB chunks", program: "casync", debian: "casync", make: casyncMake, apply: casyncApply, size: casyncSize},
+		{name: "zchunk", program: "zck", debian: "zchunk", make: zchunkMake, apply: zchunkApply},
+		{name: "casync, 16 KiB chunks", program: "casync", debian: "casync", make: casyncMake, apply: casyncApply},
 	}
 }
 
@@ -76,19 +71,10 @@ func zchunkMake(ctx context.Context, d deltaRun) (cost, error) {
 	return measure(ctx, "zck", "-o", d.file("patch"), d.new)
 }
 
-// zchunkSize is what zchunk says that it would download: the header and the chunks that the old file lacks.
-func zchunkSize(ctx context.Context, d deltaRun) (int64, error) {
-	out, err := exec.CommandContext(ctx, "zck_delta_size", d.file("old.zck"), d.file("patch")).CombinedOutput()
-	if err != nil {
-		return 0, fmt.Errorf("zck_delta_size: %w: %s", err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		var size, of int64
-		if n, _ := fmt.Sscanf(line, "Would download %d of %d bytes", &size, &of); n == 2 {
-			return size, nil
-		}
-	}
-	return 0, fmt.Errorf("zck_delta_size said %q", out)
+// zchunkApply fetches what the old file lacks, in a folder of its own: zckdl names the file that it makes.
+func zchunkApply(ctx context.Context, d deltaRun) (cost, error) {
+	script := `rm -rf "$1/dl" && mkdir "$1/dl" && cd "$1/dl" && zckdl -q -s ../old.zck "$2patch" && unzck -c patch >../out`
+	return measure(ctx, "sh", "-e", "-c", script, "sh", d.dir, d.url)
 }
 
 // casyncMake fills a chunk store with the old image, and then another one with what the new image has beside.
@@ -105,31 +91,5 @@ func casyncMake(ctx context.Context, d deltaRun) (cost, error) {
 }
 
 func casyncApply(ctx context.Context, d deltaRun) (cost, error) {
-	return measure(ctx, "casync", "extract", "--store="+d.file("new.castr"), "--seed="+d.old, d.file("patch.caibx"), d.file("out"))
-}
-
-// casyncSize is the index and the chunks that the old image's store lacks.
-func casyncSize(ctx context.Context, d deltaRun) (int64, error) {
-	size, err := patchSize(ctx, d)
-	if err != nil {
-		return 0, err
-	}
-	err = filepath.WalkDir(d.file("new.castr"), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(d.file("new.castr"), path)
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(filepath.Join(d.file("old.castr"), rel)); !errors.Is(err, fs.ErrNotExist) {
-			return err // the old image has it
-		}
-		st, err := e.Info()
-		if err == nil {
-			size += st.Size()
-		}
-		return err
-	})
-	return size, err
+	return measure(ctx, "casync", "extract", "--store="+d.url+"new.castr", "--seed="+d.old, d.url+"patch.caibx", d.file("out"))
 }
