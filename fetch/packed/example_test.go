@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/fetch/filesource"
 	"github.com/firmament-dev/firmament/fetch/packed"
 	"github.com/firmament-dev/firmament/fetch/packed/gzip"
@@ -45,7 +46,17 @@ func ExampleUnpack() {
 func ExampleSink() {
 	image := bytes.Repeat([]byte("firmware"), 1000)
 	file := compress(image)
-	source, err := filesource.New(fstest.MapFS{"image.gz": {Data: file}}, "file:///media/usb/")
+	// The author signs size, digest and chunk digests of the compressed file, so that nothing is unpacked that was not verified.
+	pages, root, err := chunk.Build(bytes.NewReader(file), int64(len(file)), chunk.DefaultSize)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	res := fetch.Resource{URI: "file:///media/usb/image.gz", Size: int64(len(file)), Digest: verify.Sum(verify.SHA256, file),
+		Chunks: &fetch.Chunks{Root: root, Size: chunk.DefaultSize}}
+
+	files := fstest.MapFS{"image.gz": {Data: file}, "image.gz.chunks": {Data: pages}}
+	source, err := filesource.New(files, "file:///media/usb/")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -63,8 +74,6 @@ func ExampleSink() {
 		fmt.Println(err)
 		return
 	}
-	// Size and digest are the compressed file's.
-	res := fetch.Resource{URI: "file:///media/usb/image.gz", Size: int64(len(file)), Digest: verify.Sum(verify.SHA256, file)}
 	_, err = fetcher.Fetch(context.Background(), res, sink)
 	fmt.Println(err, sink.Finish(), bytes.Equal(slot.data, image))
 	// Output: <nil> <nil> true
