@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,6 +31,10 @@ func deltaSuite(ctx context.Context, r *report) error {
 	}
 	var tools []deltaTool
 	for _, t := range deltaTools() {
+		wanted := func(name string) bool { return strings.HasPrefix(t.name, name) }
+		if !slices.ContainsFunc(strings.Split(r.only, ","), wanted) {
+			continue
+		}
 		if t.program == "" || r.installed(t.program, t.debian) {
 			tools = append(tools, t)
 		}

@@ -80,6 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := fs.String("out", "", "folder for charts")
 	targets := fs.Int("targets", 100_000, "how many targets the large repositories of the suites repo and tuf have")
 	corpus := fs.String("corpus", os.Getenv("FIRMAMENT_CORPUS"), "folder of pairs for the suite delta: DIR/PAIR/old.img and new.img (default: FIRMAMENT_CORPUS)")
+	only := fs.String("tools", "", "names, with commas: only tools whose name begins with one of them, in the suite delta")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [--json] [--out DIR] SUITE...")
 		for _, s := range suites() {
@@ -101,7 +102,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fs.Usage()
 			return 2
 		}
-		r := &report{suite: name, out: *out, json: *asJSON, stdout: stdout, notes: stderr, targets: *targets, corpus: *corpus}
+		r := &report{suite: name, out: *out, json: *asJSON, stdout: stdout, notes: stderr, targets: *targets, corpus: *corpus, only: *only}
 		if err := suites()[i].run(ctx, r); err != nil {
 			fmt.Fprintf(stderr, "bench: %s: %v\n", strings.TrimSpace(name), err)
 			return 1

@@ -19,6 +19,7 @@ type report struct {
 	notes  io.Writer
 
 	corpus  string // folder of pairs of images
+	only    string // beginnings of names of tools, with commas; "" is all of them
 	targets int    // of the suite tuf
 }
 

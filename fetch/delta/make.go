@@ -148,11 +148,18 @@ func (m *maker) whole(ctx context.Context) error {
 	if n > 0 {
 		all = []stretch{{length: n}}
 	}
-	room := n/8 + 1<<20 // for what is turned
-	words := make([]int32, n+room)
-	turnings, err := m.turnings(ctx, all, []stretch{{length: m.h.newSize}}, words[:n])
+	var words []int32
+	room := int64(0) // for what is turned, if anything can be
+	turnings, err := m.turnings(ctx, all, []stretch{{length: m.h.newSize}}, func() []int32 {
+		room = n/8 + 1<<20
+		words = make([]int32, n+room)
+		return words[:n]
+	})
 	if err != nil {
 		return err
+	}
+	if words == nil {
+		words = make([]int32, n)
 	}
 	all = append(all, turned(turnings, 0, m.h.newSize, room, n)...)
 	if err := m.text.load(m.old, all, make([]byte, n+room), words); err != nil {

@@ -34,7 +34,7 @@ func (m *maker) pieces(ctx context.Context) error {
 	if m.h.oldSize > 0 && m.h.oldSize <= m.sorted { // then there is no need to choose
 		left = []stretch{{length: m.h.oldSize}}
 	}
-	turnings, err := m.turnings(ctx, left, m.gaps(), words)
+	turnings, err := m.turnings(ctx, left, m.gaps(), func() []int32 { return words })
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ type text struct {
 	first  []int32   // first[c] is where the suffixes that begin with the prefix c start in array
 	pieces []stretch // of the old image: the first plain of them in the order of their places in it, then turned ones
 	plain  int
-	small  bitmap // for sorting
 }
 
 const prefixBits = 20
@@ -32,10 +31,10 @@ func (s *text) sort(array []int32) {
 	s.array = array[:len(s.data)]
 	if s.first == nil {
 		s.first = make([]int32, 1<<prefixBits+1)
-		s.small = newBitmap(len(array) + len(array)/2 + 256) // for all levels, each of which is at most half as long as the one before
 	}
 	clear(s.first)
-	sortSuffixes(s.data, s.array, make([]int32, 256), s.small)
+	small := newBitmap(len(s.data) + len(s.data)/2 + 1024) // for all levels, which hardly ever have more
+	sortSuffixes(s.data, s.array, make([]int32, 256), small)
 	for i := range s.data {
 		s.first[prefix(s.data[i:min(i+3, len(s.data))])+1]++
 	}
@@ -195,16 +194,23 @@ func (x *inducer[T]) induce() {
 	sa[x.bucket[text[last]]] = int32(last)
 	x.bucket[text[last]]++
 	for i := 0; i < len(sa); i++ {
-		if j := int(sa[i]) - 1; j >= 0 && !x.small.has(j) {
-			sa[x.bucket[text[j]]] = int32(j)
-			x.bucket[text[j]]++
+		if j := int(sa[i]) - 1; j >= 0 {
+			// What is sorted so far are large suffixes, and small ones behind a larger symbol.
+			if c := text[j]; c >= text[j+1] {
+				sa[x.bucket[c]] = int32(j)
+				x.bucket[c]++
+			}
 		}
 	}
 	x.ends()
 	for i := len(sa) - 1; i >= 0; i-- {
-		if j := int(sa[i]) - 1; j >= 0 && x.small.has(j) {
-			x.bucket[text[j]]--
-			sa[x.bucket[text[j]]] = int32(j)
+		if j := int(sa[i]) - 1; j >= 0 {
+			// Before an equal symbol a suffix is small if the one behind it is: that stands where small ones were put.
+			c, next := text[j], text[j+1]
+			if c < next || c == next && i >= int(x.bucket[c]) {
+				x.bucket[c]--
+				sa[x.bucket[c]] = int32(j)
+			}
 		}
 	}
 }

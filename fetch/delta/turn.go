@@ -16,7 +16,9 @@ import (
 // with those of the new one, in bytes that look compressed.
 type turner struct {
 	ctx    context.Context
+	memory func() []int32 // for table, once it is needed
 	table  table
+	size   int64   // of what is looked at of the old image, at most
 	below  uint64  // hashes that are looked at
 	blocks []int64 // where those of the old image begin
 	all    []turning
@@ -34,15 +36,9 @@ const (
 	turnEdge    = 64 // bytes around what was found that may belong to it
 )
 
-// turnings finds runs of the new image's gaps that the old image's left has turned. words are used meanwhile.
-func (m *maker) turnings(ctx context.Context, left, gaps []stretch, words []int32) ([]turning, error) {
-	t := &turner{ctx: ctx, table: table(words[:len(words)&^1])}
-	clear(t.table)
-	bits := 4
-	for min(total(left), denseBlocks*denseBlock)*8>>bits > int64(len(words)/4) {
-		bits++
-	}
-	t.below = 1 << (64 - bits)
+// turnings finds runs of the new image's gaps that the old image's left has turned. It uses memory if anything of the old one looks compressed.
+func (m *maker) turnings(ctx context.Context, left, gaps []stretch, memory func() []int32) ([]turning, error) {
+	t := &turner{ctx: ctx, memory: memory, size: min(total(left), denseBlocks*denseBlock)}
 	if err := t.scan(m.old, left, t.add); err != nil || len(t.blocks) == 0 {
 		return nil, err
 	}
@@ -105,7 +101,22 @@ func (t *turner) each(p []byte, f func(h uint64, bit int64)) {
 	}
 }
 
+// begin makes the table, and chooses so many hashes that it becomes half full.
+func (t *turner) begin() {
+	words := t.memory()
+	t.table = table(words[:len(words)&^1])
+	clear(t.table)
+	bits := 4
+	for t.size*8>>bits > int64(len(words)/4) {
+		bits++
+	}
+	t.below = 1 << (64 - bits)
+}
+
 func (t *turner) add(p []byte, at int64) bool {
+	if len(t.blocks) == 0 {
+		t.begin()
+	}
 	if len(t.blocks) == denseBlocks {
 		return false
 	}
