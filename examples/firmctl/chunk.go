@@ -202,7 +202,7 @@ func extractChunks(ctx context.Context, c *call) error {
 		return err
 	}
 	defer part.Close()
-	seeds, index, done, err := f.openSeeds(part)
+	seeds, index, done, err := f.openSeeds(part, 0)
 	defer done()
 	if err != nil {
 		return err

@@ -27,7 +27,9 @@ import (
 type fetched struct {
 	Result   string `json:"result"`
 	Out      string `json:"out"`
-	Fetched  int64  `json:"bytes_fetched"`
+	Present  bool   `json:"present"`       // it was there, and right, before this run
+	Fetched  int64  `json:"bytes_fetched"` // over the network, chunk digests included
+	Digests  int64  `json:"bytes_digests"` // of them, chunk digests
 	Reused   int64  `json:"bytes_reused"`
 	Requests int64  `json:"requests"`
 	Restarts int    `json:"restarts"`
@@ -112,9 +114,12 @@ func fetchFile(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	out, err := f.run(ctx, c, res)
-	if errors.Is(err, fetch.ErrDigest) && f.built {
-		out, err = f.run(ctx, c, res) // what was there was bad: now from nothing
+	out := fetched{Result: "ok", Out: f.out}
+	if out.Present, err = f.present(res); err == nil && !out.Present {
+		out, err = f.run(ctx, c, res)
+		if wholeIsWrong(err) && f.built {
+			out, err = f.run(ctx, c, res) // what was there was bad: now from nothing
+		}
 	}
 	if err != nil {
 		return err
@@ -122,8 +127,41 @@ func fetchFile(ctx context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, out)
 	}
-	_, err = fmt.Fprintf(c.people, "%s: %d bytes fetched, %d reused, %s, resumed from %d\n", out.Out, out.Fetched, out.Reused, cli.Count(out.Requests, "request"), out.Resumed)
+	if out.Present {
+		_, err = fmt.Fprintf(c.people, "%s: there and right already, nothing fetched\n", out.Out)
+		return err
+	}
+	digests := ""
+	if out.Digests > 0 {
+		digests = fmt.Sprintf(" (%d of them chunk digests)", out.Digests)
+	}
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes fetched%s, %d reused, %s, resumed from %d\n", out.Out, out.Fetched, digests, out.Reused, cli.Count(out.Requests, "request"), out.Resumed)
 	return err
+}
+
+// present reports whether the file is there, and right.
+func (f *fetchFlags) present(res fetch.Resource) (bool, error) {
+	st, err := os.Lstat(f.out)
+	if err != nil || !st.Mode().IsRegular() || st.Size() != res.Size {
+		return false, nil // what that means for a download, openPart says
+	}
+	file, err := os.Open(f.out)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	err = readBack(file, res)
+	if errors.Is(err, fetch.ErrDigest) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// wholeIsWrong reports whether err says that all that is there, taken together, is not the file: then it cannot be built upon. A chunk that stayed wrong
+// was not kept.
+func wholeIsWrong(err error) bool {
+	var bad *fetch.DigestError
+	return errors.As(err, &bad) && bad.Part == "payload"
 }
 
 func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out fetched, err error) {
@@ -140,15 +178,10 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if err != nil {
 		return out, err
 	}
-	seeds, index, done, err := f.openSeeds(part)
+	seeds, index, done, err := f.openSeeds(part, res.Size)
 	defer done()
 	if err != nil {
 		return out, err
-	}
-	if index == nil {
-		index = &chunk.Index{}
-	} else if index.Size() != res.Size {
-		return out, cli.Inputf("%s is for %d bytes, --size is %d", f.index, index.Size(), res.Size)
 	}
 	counted := &counter{Mirrors: source, most: f.most}
 	o := fetch.Options{Source: counted, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", CheckpointEvery: checkpointEvery, MaxRate: f.rate, Parallel: f.parallel}
@@ -156,7 +189,6 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if f.index != "" {
 		reuse = chunk.NewReuse(counted, res.URI, index, seeds...)
 		o.Source = reuse
-		part.kept.Store(agreeing(index, part, seeds)) // the rest of it is a seed
 	}
 	if res.Chunks == nil {
 		o.Source = &prefix{Source: o.Source, uri: res.URI, part: part, size: res.Size}
@@ -178,7 +210,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if err == nil && res.Chunks != nil {
 		err = readBack(part, res)
 	}
-	if errors.Is(err, fetch.ErrDigest) { // what is there cannot be built upon
+	if wholeIsWrong(err) {
 		err = errors.Join(err, fetcher.Forget(res), part.Truncate(0))
 	}
 	if err != nil {
@@ -189,7 +221,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 			return out, err
 		}
 	}
-	out = fetched{"ok", f.out, counted.bytes.Load(), 0, counted.requests.Load(), st.Restarts, st.ResumedFrom}
+	out = fetched{Result: "ok", Out: f.out, Fetched: counted.bytes.Load(), Digests: st.Pages, Requests: counted.requests.Load(), Restarts: st.Restarts, Resumed: st.ResumedFrom}
 	if res.Chunks == nil {
 		out.Resumed = found
 	}
@@ -200,9 +232,9 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 }
 
 // readBack compares the whole file with its digest: a checkpoint only claims what is in it.
-func readBack(part *partFile, res fetch.Resource) error {
+func readBack(file io.ReaderAt, res fetch.Resource) error {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(part, 0, res.Size)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(file, 0, res.Size)); err != nil {
 		return err
 	}
 	got, err := verify.NewDigest(verify.SHA256, h.Sum(nil))
@@ -212,23 +244,9 @@ func readBack(part *partFile, res fetch.Resource) error {
 	return err
 }
 
-// agreeing returns how many bytes at the beginning of the part, which is the first seed, are what the index says.
-func agreeing(index *chunk.Index, part *partFile, seeds []chunk.Seed) (n int64) {
-	if part.kept.Load() == 0 {
-		return 0
-	}
-	for i := range min(index.Chunks(), seeds[0].Index.Chunks()) {
-		_, length, id := index.Chunk(i)
-		if _, l, d := seeds[0].Index.Chunk(i); l != length || d != id {
-			break
-		}
-		n += length
-	}
-	return n
-}
-
-// openSeeds indexes the seeds, and what an earlier run left.
-func (f *fetchFlags) openSeeds(part *partFile) (seeds []chunk.Seed, index *chunk.Index, done func(), err error) {
+// openSeeds indexes the seeds. What an earlier run left in the part is looked at by the index: as far as it agrees it is kept, and what follows is
+// a seed if that is much. A size of 0 is the index's.
+func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, index *chunk.Index, done func(), err error) {
 	var files []*os.File
 	done = func() {
 		for _, f := range files {
@@ -241,12 +259,22 @@ func (f *fetchFlags) openSeeds(part *partFile) (seeds []chunk.Seed, index *chunk
 	if index, err = readIndex(f.index); err != nil {
 		return nil, nil, done, err
 	}
-	if kept := part.kept.Load(); kept > 0 {
-		x, err := chunk.BuildIndex(io.NewSectionReader(part, 0, kept))
+	if size > 0 && index.Size() != size {
+		return nil, nil, done, cli.Inputf("%s is for %d bytes, --size is %d", f.index, index.Size(), size)
+	}
+	kept := part.kept.Load()
+	agreed, err := index.Agreeing(io.NewSectionReader(part, 0, kept))
+	if err != nil {
+		return nil, nil, done, err
+	}
+	seeds = append(seeds, chunk.Seed{Image: part, Index: agreed})
+	part.kept.Store(agreed.Size())
+	if rest := io.NewSectionReader(part, agreed.Size(), kept-agreed.Size()); rest.Size() > checkpointEvery {
+		x, err := chunk.BuildIndex(rest)
 		if err != nil {
 			return nil, nil, done, err
 		}
-		seeds = append(seeds, chunk.Seed{Image: part, Index: x})
+		seeds = append(seeds, chunk.Seed{Image: rest, Index: x})
 	}
 	for _, name := range f.seeds {
 		s, _, err := cli.OpenFile(name, "a seed")
@@ -314,6 +342,9 @@ func (s *prefix) Open(ctx context.Context, uri string, offset int64, validator s
 	kept := min(s.part.kept.Load(), s.size)
 	if uri != s.uri || offset >= kept {
 		return s.Source.Open(ctx, uri, offset, validator)
+	}
+	if offset == 0 { // as the sink stands, too, or is about to
+		s.part.served.Store(kept)
 	}
 	return &fetch.Stream{Body: &prefixBody{ctx: ctx, s: s, from: kept, kept: io.NewSectionReader(s.part, offset, kept-offset)}, Offset: offset, Size: -1}, nil
 }

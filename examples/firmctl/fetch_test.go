@@ -96,8 +96,15 @@ func TestFetchChunkDelta(t *testing.T) {
 	sum := fmt.Sprintf("%x", sha256.Sum256(image))
 	basic := []string{"fetch", "--url", url + "new", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("out")}
 
-	firmctl(t, 0, basic...)
+	if out := firmctl(t, 0, basic...); out["present"] != false || out["bytes_fetched"].(float64) != float64(len(image)) {
+		t.Errorf("first: %v", out)
+	}
 	wantFile(t, in("out"), image)
+	if out := firmctl(t, 0, basic...); out["present"] != true || out["bytes_fetched"].(float64) != 0 || out["requests"].(float64) != 0 {
+		t.Errorf("again: %v", out)
+	}
+	anew := func() { put(t, in("out"), append(bytes.Clone(image[:len(image)-1]), 1)) } // of the right length
+	anew()
 
 	made := firmctl(t, 0, "chunk", "make", in("new"), "--chunk-size", "16384")
 	root := made["root"].(string)
@@ -107,7 +114,7 @@ func TestFetchChunkDelta(t *testing.T) {
 	wantFile(t, in("copy"), image)
 	firmctl(t, 2, "chunk", "extract", in("new.caibx"), "--seed", in("old"), "--out", in("none"))
 
-	// The first mirror is broken, the old image is a seed.
+	// The old image is a seed. What is there is another file.
 	out := firmctl(t, 0, append(basic, "--url", url+"new", "--index", in("new.caibx"), "--seed", in("old"), "--root", root, "--chunk-size", "16384")...)
 	wantFile(t, in("out"), image)
 	if got := out["bytes_fetched"].(float64); got > 200_000 || out["bytes_reused"].(float64) < 900_000 {
@@ -116,6 +123,7 @@ func TestFetchChunkDelta(t *testing.T) {
 	put(t, in("bad"), append(bytes.Clone(image[:len(image)-1]), 1))
 	put(t, in("bad.chunks"), nil)
 	firmctl(t, 1, "fetch", "--url", url+"bad", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("never"))
+	anew()
 	firmctl(t, 3, append(basic, "--max-bytes", "1000")...)
 	for _, wrong := range [][]string{{"--parallel", "2"}, {"--parallel", "9", "--root", root}, {"--max-bytes", "-1"}, {"--rate", "-1"}, {"--url", "file:///new"},
 		{"--root", root, "--chunk-size", "5"}} {
@@ -126,8 +134,11 @@ func TestFetchChunkDelta(t *testing.T) {
 			t.Errorf("%s appeared", name)
 		}
 	}
-	firmctl(t, 0, append(basic, "--root", root, "--chunk-size", "16384", "--url", url+"new")...)
+	out = firmctl(t, 0, append(basic, "--root", root, "--chunk-size", "16384", "--url", url+"new")...)
 	wantFile(t, in("out"), image)
+	if got := out["bytes_fetched"].(float64) - out["bytes_digests"].(float64); got > float64(len(image)) || out["bytes_digests"].(float64) != 4096 {
+		t.Errorf("by chunks: %v", out)
+	}
 
 	patch := firmctl(t, 0, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("patch"), "--memory-limit", "1MiB")
 	if patch["size"].(float64) > 60_000 {

@@ -23,6 +23,7 @@ type partFile struct {
 	name   string // the final one
 	offset int64
 	kept   atomic.Int64 // bytes that are there: from an earlier run, or written in this one
+	served atomic.Int64 // as many of them are read from here and come back: they need not be written again
 }
 
 // openPart opens the part for name.
@@ -57,6 +58,10 @@ func (p *partFile) Write(b []byte) (done int, err error) {
 	for done < len(b) {
 		piece := b[done:min(len(b), done+len(zeros))]
 		n := len(piece)
+		if p.offset+int64(n) <= p.served.Load() {
+			done, p.offset = done+n, p.offset+int64(n)
+			continue
+		}
 		if p.offset >= p.kept.Load() && bytes.Equal(piece, zeros[:n]) {
 			err = p.Truncate(p.offset + int64(n))
 		} else {

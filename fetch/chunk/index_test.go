@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"testing/iotest"
 
 	"github.com/firmament-dev/firmament/fetch/chunk"
 )
@@ -174,5 +175,37 @@ func TestCasyncReadsWhatWeWrite(t *testing.T) {
 	casync(t, dir, "extract", "--store=our.castr", "our.caibx", "out")
 	if got, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || !bytes.Equal(got, image) {
 		t.Errorf("casync extracted other bytes: %v", err)
+	}
+}
+
+// How far a half-written image can be built upon, also by an index of another chunker.
+func TestIndexAgreeing(t *testing.T) {
+	image := random(1, 300_000)
+	x := buildIndex(t, image)
+	inFive, inLast := 0, 0
+	for n := range x.Chunks() {
+		if offset, length, _ := x.Chunk(n); offset+length <= 50_000 {
+			inFive = int(offset + length)
+		} else if offset+length < 300_000 {
+			inLast = int(offset + length)
+		}
+	}
+	for name, test := range map[string]struct {
+		part []byte
+		want int
+	}{
+		"all":            {image, 300_000},
+		"and more":       {append(bytes.Clone(image), 1), 300_000},
+		"nothing":        {nil, 0},
+		"half":           {image[:50_000], inFive},
+		"another":        {random(2, 300_000), 0},
+		"last byte lost": {append(bytes.Clone(image[:299_999]), 0), inLast},
+	} {
+		if got, err := x.Agreeing(bytes.NewReader(test.part)); err != nil || got.Size() != int64(test.want) {
+			t.Errorf("%s: %d, %v, want %d", name, got.Size(), err, test.want)
+		}
+	}
+	if _, err := x.Agreeing(iotest.ErrReader(errors.ErrUnsupported)); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("got %v, want the reader's error", err)
 	}
 }

@@ -14,12 +14,13 @@ import (
 // barWidth is the number of cells of a progress bar.
 const barWidth = 30
 
-// A Bar shows a download: one line that redraws itself on a terminal, a plain line for every tenth elsewhere.
+// A Bar shows a download: one line that redraws itself on a terminal, elsewhere a plain line for every tenth, once.
 type Bar struct {
 	w        io.Writer
 	label    string
 	terminal bool
 	tenth    int64
+	total    int64
 	open     bool
 }
 
@@ -44,10 +45,10 @@ func (b *Bar) SetRate(done, total, rate int64, left time.Duration) {
 	start, end := "\r", ""
 	if !b.terminal {
 		t := done * 10 / total
-		if t == b.tenth {
+		if t <= b.tenth && total == b.total {
 			return
 		}
-		b.tenth, start, end = t, "", "\n"
+		b.tenth, b.total, start, end = t, total, "", "\n"
 	}
 	b.open = b.terminal
 	pace := ""
@@ -66,7 +67,6 @@ func (b *Bar) Done() {
 		fmt.Fprintln(b.w)
 		b.open = false
 	}
-	b.tenth = -1
 }
 
 func cells(done, total int64) string {
