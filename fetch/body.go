@@ -83,7 +83,9 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	if b.waited >= b.o.RateWindow {
 		if float64(b.got) < float64(b.o.MinRate)*b.waited.Seconds() {
-			return n, &StallError{Step: "rate", Bytes: b.got, Over: b.waited}
+			slow := &StallError{Step: "rate", Bytes: b.got, Over: b.waited}
+			b.cancel(slow) // so that the source knows, too
+			return n, slow
 		}
 		b.got, b.waited = 0, 0
 	}

@@ -50,6 +50,8 @@ type lane struct {
 	body *body // of the payload; nil between requests
 	skip int64 // bytes of body that are not wanted again
 	high int64 // the furthest that counted as progress
+
+	failures int // those in a row when the connection was opened
 }
 
 // A block is what a lane tells the job.
@@ -294,6 +296,9 @@ func (l *lane) receive(ctx context.Context) error {
 		l.drop()
 		if err != errAlone {
 			l.hand()
+			if slow := (*StallError)(nil); errors.As(err, &slow) && slow.Step == "rate" {
+				l.budget.failures = l.failures // what came so slowly was no progress
+			}
 			err = l.budget.wait(ctx, err)
 		}
 		if err != nil {
@@ -380,7 +385,7 @@ func (l *lane) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.body, l.skip = b, 0
+	l.body, l.skip, l.failures = b, 0, l.budget.failures
 	if b.Offset == at {
 		return nil
 	}

@@ -69,10 +69,13 @@ func (m *Mirrors) OpenRange(ctx context.Context, uri string, offset, length int6
 			m.served[uri] = n
 			m.mu.Unlock()
 			s.Validator = ""
-			s.Body = &mirrorBody{s.Body, m, n}
+			s.Body = &mirrorBody{ReadCloser: s.Body, m: m, n: n, ctx: ctx}
 			return s, nil
 		}
 		if ctx.Err() != nil {
+			if errors.Is(context.Cause(ctx), ErrStalled) {
+				m.charge(n, blameFailure) // it was given all the time there was
+			}
 			return nil, err
 		}
 		if errors.Is(err, ErrTransport) {
@@ -154,17 +157,28 @@ func (m *Mirrors) charge(n int, blame float64) {
 	m.blame[n], m.since[n] = m.now(n)+blame, time.Now()
 }
 
-// A mirrorBody notes that its connection broke.
+// A mirrorBody notes that its connection broke, or was given up because it was too slow.
 type mirrorBody struct {
 	io.ReadCloser
-	m *Mirrors
-	n int
+	m    *Mirrors
+	n    int
+	ctx  context.Context
+	once sync.Once
 }
 
 func (b *mirrorBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		b.m.charge(b.n, blameFailure)
+		b.failed()
 	}
 	return n, err
 }
+
+func (b *mirrorBody) Close() error {
+	if errors.Is(context.Cause(b.ctx), ErrStalled) {
+		b.failed()
+	}
+	return b.ReadCloser.Close()
+}
+
+func (b *mirrorBody) failed() { b.once.Do(func() { b.m.charge(b.n, blameFailure) }) }
