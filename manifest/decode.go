@@ -57,6 +57,7 @@ func (d *decoder) readAuthentic(p *cborstream.Parser) error {
 // model returns the manifest in an envelope that has been checked with o.
 func model(envelope []byte, o *Options) (Manifest, layers) {
 	d := decoder{o: o, build: true}
+	d.authentic = true
 	if err := d.read(cborstream.New(envelope, envelopeLimits)); err != nil {
 		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
 	}
@@ -94,13 +95,8 @@ func (d *decoder) readManifest(p *cborstream.Parser) error {
 		return fmt.Errorf("manifest: %w", err)
 	}
 	var seen [manifestCommon + 1]bool
-	for members.Next(p) {
-		at := p.Offset()
-		key, err := p.Int()
-		if err == nil {
-			err = d.member(p, at, key)
-		}
-		if err != nil {
+	for key, ok := members.NextInt(p); ok; key, ok = members.NextInt(p) {
+		if err := d.member(p, members.Key(p), key); err != nil {
 			return fmt.Errorf("manifest member %d: %w", key, err)
 		}
 		if 0 < key && key < int64(len(seen)) {
@@ -187,12 +183,7 @@ func (d *decoder) common(p *cborstream.Parser) error {
 	if err != nil {
 		return err
 	}
-	for members.Next(p) {
-		at := p.Offset()
-		key, err := p.Int()
-		if err != nil {
-			return err
-		}
+	for key, ok := members.NextInt(p); ok; key, ok = members.NextInt(p) {
 		switch key {
 		case commonDependencies:
 			err = d.readDependencies(p)
@@ -205,7 +196,7 @@ func (d *decoder) common(p *cborstream.Parser) error {
 			}
 			d.m.Shared, err = d.wrappedSequence(p, top|shared)
 		default:
-			err = p.Refuse(at, ErrUnsupported, "common member %d", key)
+			err = p.Refuse(members.Key(p), ErrUnsupported, "common member %d", key)
 		}
 		if err != nil {
 			return err

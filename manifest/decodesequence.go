@@ -69,7 +69,7 @@ func (d *decoder) wholeSequence(p *cborstream.Parser, where place) (Sequence, er
 		}
 		c.Code, c.Offset = Code(code), at
 		if info.argument == argPolicy {
-			c.Policy, err = decodePolicy(p)
+			err = c.readPolicy(p)
 		} else {
 			err = d.argument(c, info.argument, p, where)
 		}
@@ -132,16 +132,22 @@ func (d *decoder) admit(code Code, at int, p *cborstream.Parser, where place) (*
 // custom is the row of commands that no document has.
 var custom = commandInfo{argument: argCustom}
 
-func decodePolicy(p *cborstream.Parser) (ReportingPolicy, error) {
+// readPolicy reads SUIT_Rep_Policy.
+func (c *Command) readPolicy(p *cborstream.Parser) error {
+	if v, ok := p.Small(uint8(reportingBits)); ok {
+		c.Policy = ReportingPolicy(v)
+		return nil
+	}
+	return noPolicy(p)
+}
+
+func noPolicy(p *cborstream.Parser) error {
 	at := p.Offset()
 	v, err := p.Uint()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if v > uint64(reportingBits) {
-		return 0, p.Refuse(at, ErrMalformed, "reporting policy %d, expected at most %d", v, reportingBits)
-	}
-	return ReportingPolicy(v), nil
+	return p.Refuse(at, ErrMalformed, "reporting policy %d, expected at most %d", v, reportingBits)
 }
 
 // index reads IndexArg = uint / true / [+ uint].

@@ -16,7 +16,7 @@ import (
 // immutable, and is safe for concurrent use.
 type Unverified struct {
 	raw     []byte
-	options Options
+	options *Options // not changed
 	digest  digest
 }
 
@@ -53,8 +53,8 @@ func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 
 // inspect keeps b.
 func (o *Options) inspect(b []byte) (*Unverified, error) {
-	u := &Unverified{raw: b, options: o.clone()}
-	d := decoder{o: &u.options}
+	u := &Unverified{raw: b, options: o.keep()}
+	d := decoder{o: u.options}
 	if err := d.read(cborstream.New(b, envelopeLimits)); err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (o *Options) inspect(b []byte) (*Unverified, error) {
 // that were read.
 func (u *Unverified) Envelope() *Envelope {
 	e := &Envelope{Hash: u.digest.hash, Options: u.options.clone()}
-	m, l := model(u.raw, &u.options)
+	m, l := model(u.raw, u.options)
 	e.Manifest, e.Payloads, e.Untagged = m, l.payloads, l.untagged
 	for i, p := range e.Payloads {
 		e.Payloads[i].Data = slices.Clone(p.Data)

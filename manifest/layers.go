@@ -20,6 +20,7 @@ type layers struct {
 	members        [len(severables)]member // severable ones that the envelope has
 	payloads       []Payload
 	untagged       bool
+	authentic      bool // the envelope has been read before: its digests are right
 }
 
 // severables are the keys of severable members, which stand in the envelope under the
@@ -64,6 +65,9 @@ func (l *layers) encoded(m *member) []byte {
 
 // matches compares a member with its digest.
 func (l *layers) matches(m *member, want digest) error {
+	if l.authentic {
+		return nil
+	}
 	if seen := verify.Sum(want.hash, l.encoded(m)); !seen.Is(want.hash, want.sum) {
 		return fmt.Errorf("%w: expected %v, seen %v", ErrDigest, want.value(), seen)
 	}

@@ -65,8 +65,8 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
 	}
 	p := cborstream.New(b, envelopeLimits)
-	v := &Verified{raw: b, options: o.clone()}
-	d := decoder{o: &v.options}
+	v := &Verified{raw: b, options: o.keep()}
+	d := decoder{o: v.options}
 	if err := d.takeApart(p, o.Compat); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,18 @@ type Options struct {
 	Registry Registry
 }
 
-// clone returns o with lists of its own: what has been read with o is read again with it.
+// keep returns o for something that has been read with it and will be read with it again.
+func (o *Options) keep() *Options {
+	if o.Compat == 0 && o.Registry.Commands == nil && o.Registry.Parameters == nil {
+		return &strict
+	}
+	own := o.clone()
+	return &own
+}
+
+var strict Options // not changed
+
+// clone returns o with lists of its own.
 func (o Options) clone() Options {
 	o.Registry.Commands = slices.Clone(o.Registry.Commands)
 	o.Registry.Parameters = slices.Clone(o.Registry.Parameters)

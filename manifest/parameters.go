@@ -25,12 +25,8 @@ func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, er
 		params = new(Parameters)
 		into = params
 	}
-	for entries.Next(p) {
-		at := p.Offset()
-		key, err := p.Int()
-		if err != nil {
-			return nil, err
-		}
+	for key, ok := entries.NextInt(p); ok; key, ok = entries.NextInt(p) {
+		at := entries.Key(p)
 		if ParameterKey(key) == ParameterSoftFailure && where&top != 0 {
 			return nil, p.Refuse(at, ErrCommand, "soft-failure outside of try-each and run-sequence")
 		}

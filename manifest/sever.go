@@ -145,7 +145,7 @@ func (m *Manifest) Sever(members ...Section) ([][]byte, error) {
 // already; those of Open for what is in it. v does not change.
 func (v *Verified) Attach(member Section, content []byte) (*Verified, error) {
 	m := v.Manifest()
-	if err := m.Attach(member, content, v.options); err != nil {
+	if err := m.Attach(member, content, *v.options); err != nil {
 		return nil, err
 	}
 	if err := checkFlow(&m, v.options.Compat, v.payloads); err != nil {

@@ -15,7 +15,7 @@ import (
 // and is safe for concurrent use.
 type Verified struct {
 	raw      []byte
-	options  Options
+	options  *Options // not changed
 	digest   verify.Digest
 	evidence verify.Evidence
 	payloads []Payload
@@ -32,9 +32,9 @@ type attached struct {
 // Manifest returns the typed manifest, built anew each time: it belongs to the caller, and changing it changes
 // nothing that is verified. It costs about as much as Open without its signatures.
 func (v *Verified) Manifest() Manifest {
-	m, _ := model(v.raw, &v.options)
+	m, _ := model(v.raw, v.options)
 	for _, a := range v.attached {
-		if err := m.attach(a.member, a.content, v.options); err != nil {
+		if err := m.attach(a.member, a.content, *v.options); err != nil {
 			panic(fmt.Sprintf("manifest: what was attached cannot be any more: %v", err))
 		}
 	}

@@ -47,7 +47,11 @@ func decodes(ctx context.Context, r *report) error {
 	if err := refusesFlips(example0, inspect, func(at int) bool { return at >= signatureStart && at < signatureEnd }); err != nil {
 		return err
 	}
-	_, err := r.compare(ctx, "decode example 0", []side{
+	inspected, err := manifest.InspectBytes(example0)
+	if err != nil {
+		return err
+	}
+	timings, err := r.compare(ctx, "decode example 0", []side{
 		{"cbor.Unmarshal: outer map alone, into map[any]any", func() error {
 			var m map[any]any
 			return cbor.Unmarshal(outer, &m)
@@ -59,15 +63,16 @@ func decodes(ctx context.Context, r *report) error {
 			}
 			return nil
 		}},
-		{"manifest.InspectBytes and Envelope: everything in Go structs, too", func() error {
-			u, err := manifest.InspectBytes(example0)
-			if err == nil {
-				u.Envelope()
-			}
-			return err
+		{"Unverified.Envelope: everything in Go structs", func() error {
+			inspected.Envelope()
+			return nil
 		}},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	r.notef("InspectBytes without the SHA-256: %.2f of the first", timings[1].ratio-timings[2].ratio)
+	return nil
 }
 
 // Where example 0 has its parts.

@@ -65,6 +65,26 @@ func (m *Entries) Next(p *Parser) bool {
 	return m.slowNext(p)
 }
 
+// NextInt is Next for a map whose keys are integers. It reads the key; the value is to be read next.
+func (m *Entries) NextInt(p *Parser) (key int64, ok bool) {
+	if at := p.pos; m.left > 0 && at < len(p.data) {
+		if first := int16(p.data[at]); first > m.most && first < 24 { // as most
+			m.left--
+			m.key, m.most = int32(at), first
+			p.pos = at + 1
+			return int64(first), true
+		}
+	}
+	if !m.Next(p) {
+		return 0, false
+	}
+	key, err := p.Int()
+	return key, err == nil
+}
+
+// Key is the place of the current pair, like Offset.
+func (m *Entries) Key(p *Parser) int { return int(m.key) - p.base }
+
 func (m *Entries) slowNext(p *Parser) bool {
 	if p.err != nil {
 		return false

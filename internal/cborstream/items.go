@@ -116,6 +116,15 @@ func (p *Parser) Uint() (uint64, error) {
 	return v, err
 }
 
+// Small reads an unsigned integer if it is at most most, which is less than 24. Otherwise it is to be read some other way.
+func (p *Parser) Small(most uint8) (v uint8, ok bool) {
+	if p.pos < len(p.data) && p.data[p.pos] <= most {
+		v, ok = p.data[p.pos], true
+		p.pos++
+	}
+	return v, ok
+}
+
 // Int reads an integer that fits in 64 bits with its sign.
 func (p *Parser) Int() (int64, error) {
 	if at := p.pos; at < len(p.data) && p.data[at] < 24 { // as most

@@ -48,8 +48,8 @@ func (p *Parser) Known(head string, n, items int) (rest []byte, ok bool) {
 
 // Leave returns to what is around the part that the latest Enter began, unless the part is not Done.
 func (p *Parser) Leave(o Outer) error {
-	if err := p.Done(); err != nil {
-		return err
+	if p.err != nil || p.level != p.floor || p.pos != len(p.data) {
+		return p.notDone()
 	}
 	p.data, p.base, p.floor = p.data[:o.end], int(o.base), int(o.floor)
 	p.parts--
