@@ -190,7 +190,7 @@ func (s *shown) Write(p []byte) (int, error) {
 
 func extractChunks(ctx context.Context, c *call) error {
 	var f fetchFlags
-	c.fs.Var(&f.seeds, "seed", "file that holds chunks; may be repeated")
+	c.fs.Var(&f.seeds, "seed", "file that holds chunks; may be repeated; FILE.caibx beside it is used, too")
 	c.fs.StringVar(&f.out, "out", "", "file to make (required)")
 	store := c.fs.String("store", "", "casync chunk store (.castr) for what no seed holds")
 	if err := c.parse(); err != nil {

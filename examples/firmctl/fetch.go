@@ -101,7 +101,7 @@ func fetchFile(ctx context.Context, c *call) error {
 	c.fs.StringVar(&f.root, "root", "", "signed root of its chunk digests, which are at the URL + .chunks; without it only the whole is verified")
 	c.fs.Int64Var(&f.chunk, "chunk-size", fetch.DefaultChunkSize, "bytes of each chunk under --root")
 	c.fs.StringVar(&f.index, "index", "", "index of the file (.caibx), at hand; it need not be trusted")
-	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated")
+	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated; FILE.caibx beside it is used, too")
 	c.fs.Int64Var(&f.rate, "rate", 0, "bytes per second at most (default: no limit)")
 	c.fs.Int64Var(&f.most, "max-bytes", 0, "bytes to take from the network at most, page file included (default: no limit)")
 	c.fs.IntVar(&f.parallel, "parallel", 1, "ranges to fetch at a time under --root, at most 8")
@@ -245,7 +245,7 @@ func readBack(file io.ReaderAt, res fetch.Resource) error {
 }
 
 // openSeeds indexes the seeds. What an earlier run left in the part is looked at by the index: as far as it agrees it is kept, and what follows is
-// a seed if that is much. A size of 0 is the index's.
+// a seed if that is much. An index beside a seed is of use if another program cut the wanted one, such as casync. A size of 0 is the index's.
 func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, index *chunk.Index, done func(), err error) {
 	var files []*os.File
 	done = func() {
@@ -284,6 +284,13 @@ func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, 
 		files = append(files, s)
 		x, err := chunk.BuildIndex(s)
 		if err != nil {
+			return nil, nil, done, err
+		}
+		seeds = append(seeds, chunk.Seed{Image: s, Index: x})
+		if _, err := os.Stat(name + ".caibx"); err != nil {
+			continue
+		}
+		if x, err = readIndex(name + ".caibx"); err != nil {
 			return nil, nil, done, err
 		}
 		seeds = append(seeds, chunk.Seed{Image: s, Index: x})
