@@ -30,7 +30,8 @@ func StoreName(id [32]byte) string {
 //
 // Errors: ErrChunk if image is not what the index says; those of image and put.
 func WriteStore(x *Index, image io.ReaderAt, have func(name string) bool, put func(name string, packed []byte) error) error {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithSingleSegment(true))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithSingleSegment(true),
+		zstd.WithEncoderCRC(false)) // the chunk's name is a better one
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (d *decoder) direct(n int) int64 {
 func (d *decoder) number(t *number) int64 {
 	n := int(d.tree(t.length[:], 6))
 	if n > maxBits {
-		return 1<<62 - 1 // more than anything that is allowed
+		return 1 << 59 // more than anything that is allowed, and a shift of as many bytes can be told in bits
 	}
 	high := min(n, 2)
 	low := min(n-high, 2)

@@ -136,6 +136,7 @@ func TestNET_12_HostileFrame(t *testing.T) {
 		"huge seek":                frame(t, nil, op{1000, 0, 1 << 43, 0}),
 		"huge seek back":           frame(t, nil, op{1000, 0, -1 << 43, 0}),
 		"seek of more than 43 bit": frame(t, nil, op{1000, 0, 1 << 60, 0}),
+		"too many bits behind":     frame(t, nil, op{100, 0, 400, 0}, op{400, 0, 1 << 60, 0}, op{500, 0, 0, 0}),
 		"seeks that add up":        frame(t, nil, op{1, 0, 900, 0}, op{1, 0, 1800, 0}),
 		"one behind the end":       frame(t, nil, op{1000, 0, 1, 0}),
 		"turned one behind":        frame(t, nil, op{1000, 0, 1, 7}),
