@@ -100,6 +100,9 @@ func (u *Updater) processor(ctx context.Context, o *Offer) (*processor.Processor
 		Identity:      u.o.Identity,
 		Journal:       steps{u.j},
 		SequenceFloor: u.j.state.accepted.Sequence,
+		SequenceJump:  u.o.SequenceJump,
+		Recovery:      u.o.Recovery,
+		CheckURI:      u.o.CheckURI,
 	})
 }
 

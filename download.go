@@ -10,7 +10,6 @@ import (
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
-	"github.com/firmament-dev/firmament/manifest/processor"
 )
 
 // A Download tells how an image came to the device. The zero value says nothing, as for an image that came in its envelope.
@@ -59,7 +58,7 @@ func (c component) help(ctx context.Context) fetch.Help {
 
 // resolveOffered is resolve for a URI that no manifest names: it passes the check that the processor makes of those that one does.
 func (u *Updater) resolveOffered(uri string) (string, error) {
-	if err := processor.CheckURI(uri); err != nil {
+	if err := u.o.CheckURI(uri); err != nil {
 		return "", err
 	}
 	return u.resolve(uri)

@@ -8,7 +8,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -414,17 +416,36 @@ func TestCMD_11_OfferedURIs(t *testing.T) {
 	maps.Copy(f, published)
 	f[inside] = patch.b
 	w := &world{server: &server{files: f}, root: f["metadata/1.root.json"], now: func() time.Time { return start }, plan: plan.Planner{}}
-	w.server.tamper = func(name string, b []byte) []byte {
-		if name == inside {
-			t.Errorf("%s was asked for", name)
-		}
-		return b
+	for name, tt := range map[string]struct {
+		check func(uri string) error
+		want  fetch.Way
+	}{
+		"by default":            {nil, fetch.WayFull},
+		"where all is allowed":  {func(string) error { return nil }, fetch.WayDelta},
+		"where files are, only": {refuseAbsolute, fetch.WayFull},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.adjust = func(o *firmament.Options) { o.CheckURI = tt.check }
+			w.server.tamper = func(name string, b []byte) []byte {
+				if name == inside && tt.want == fetch.WayFull {
+					t.Errorf("%s was asked for", name)
+				}
+				return b
+			}
+			d, err := w.powerOn(newDevice(t, w, v1))
+			must(t, err)
+			defer d.updater.Close()
+			must(t, d.install(ctx))
+			if st, err := d.updater.Status(ctx); err != nil || st.Download.Way != tt.want {
+				t.Errorf("%+v, %v, want %v", st, err, tt.want)
+			}
+		})
 	}
-	d, err := w.powerOn(newDevice(t, w, v1))
-	must(t, err)
-	defer d.updater.Close()
-	must(t, d.install(ctx))
-	if st, err := d.updater.Status(ctx); err != nil || st.Download.Way != fetch.WayFull {
-		t.Errorf("%+v, %v", st, err)
+}
+
+func refuseAbsolute(uri string) error {
+	if strings.Contains(uri, "://") {
+		return fmt.Errorf("%s is not beside the envelope: %w", uri, verify.ErrPolicy)
 	}
+	return nil
 }

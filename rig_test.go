@@ -324,6 +324,7 @@ type world struct {
 	wrap   func(install.Installer) install.Installer
 	plan   firmament.Planner
 	budget func() int64
+	adjust func(*firmament.Options)
 }
 
 // powerOn is a boot: the boot loader picks a slot after verifying it, then the agent starts.
@@ -377,14 +378,18 @@ func (w *world) start(d *device, cacheDir string) error {
 	if w.wrap != nil {
 		inst = w.wrap(inst)
 	}
-	d.updater, err = firmament.New(firmament.Options{
+	o := firmament.Options{
 		Storage: d.sim.FS(), Finder: finder, Keys: keys, Policy: policy, Counter: d.counter,
 		Identity:  processor.Identity{VendorID: vendorID, ClassID: classID},
 		Component: component, Installer: inst, Development: true,
 		Fetch: fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1, Backoff: time.Millisecond},
 		Plan:  w.plan, Budget: w.budget,
 		Events: func(e firmament.Event) { d.events = append(d.events, e) },
-	})
+	}
+	if w.adjust != nil {
+		w.adjust(&o)
+	}
+	d.updater, err = firmament.New(o)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
+	"slices"
 	"sync"
 
 	"github.com/firmament-dev/firmament/fetch"
@@ -71,6 +72,16 @@ type Options struct {
 	Identity  processor.Identity   // what the manifest's vendor, class and device conditions are compared with
 	Component manifest.ComponentID // the component that Installer installs
 	Installer install.Installer
+
+	// SequenceJump bounds how far above the accepted release's sequence number an offered one may be, so that one bad release cannot use
+	// up the numbers there are. Default: processor.DefaultSequenceJump. Beyond it a release is manifest.ErrSequence and verify.ErrPolicy, unless a
+	// key of the group Recovery (verify.Entry.Groups) has signed it, too; "" is no group.
+	SequenceJump uint64
+	Recovery     string
+
+	// CheckURI is asked about every URI of a payload or its chunk index before anything is fetched, as the manifest has it, which is before Base comes
+	// in, and about those that signed metadata offers besides (Plan). Nil returns allow; other errors should wrap verify.ErrPolicy. Default: processor.CheckURI.
+	CheckURI func(uri string) error
 
 	Fetch fetch.Options // Source is required; Storage defaults to Options.Storage
 	Base  string        // absolute URL or path prefix that relative payload URIs are resolved against; optional
@@ -209,6 +220,12 @@ func (o *Options) check() (*url.URL, error) {
 		if e.Key.Published() && !e.Revoked && !o.Development {
 			return nil, fmt.Errorf("%w: %w: %v is a sample key, anybody can sign with it", ErrOptions, verify.ErrPolicy, e.Key)
 		}
+	}
+	if o.Recovery != "" && !slices.ContainsFunc(o.Keys.Lookup(nil), func(e verify.Entry) bool { return e.In(o.Recovery) }) {
+		return nil, fmt.Errorf("%w: no key is in the recovery group %q", ErrOptions, o.Recovery)
+	}
+	if o.CheckURI == nil {
+		o.CheckURI = processor.CheckURI
 	}
 	if o.Target == "" {
 		o.Target = TargetPath(o.Identity.VendorID, o.Identity.ClassID, "stable")
