@@ -24,10 +24,14 @@ type body struct {
 
 	got    int64 // bytes in the current window
 	waited time.Duration
+
+	brought int64         // bytes in all
+	spent   time.Duration // waiting for the answer and for them
 }
 
 // open asks the source for uri from offset on, or for length bytes if length is not zero.
 func open(ctx context.Context, o *Options, uri string, offset, length int64, validator string) (*body, error) {
+	start := time.Now()
 	rctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(o.ResponseTimeout, func() { cancel(&StallError{Step: "answer", Over: o.ResponseTimeout}) })
 	var stream *Stream
@@ -38,7 +42,7 @@ func open(ctx context.Context, o *Options, uri string, offset, length int64, val
 		stream, err = o.Source.Open(rctx, uri, offset, validator)
 	}
 	timer.Stop()
-	b := &body{Stream: stream, o: o, ctx: rctx, cancel: cancel}
+	b := &body{Stream: stream, o: o, ctx: rctx, cancel: cancel, spent: time.Since(start)}
 	if err == nil && (stream == nil || stream.Body == nil) {
 		b.Stream, err = nil, errors.New("source returned no stream")
 	}
@@ -73,8 +77,9 @@ func (b *body) read(p []byte) (int, error) {
 	start := time.Now()
 	n, err := b.Body.Read(p)
 	b.timer.Stop()
-	b.got += int64(n)
-	b.waited += time.Since(start)
+	took := time.Since(start)
+	b.got, b.waited = b.got+int64(n), b.waited+took
+	b.brought, b.spent = b.brought+int64(n), b.spent+took
 	if err != nil {
 		if err == io.EOF {
 			return n, err
@@ -91,6 +96,9 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// slow reports whether the connection brought less than MinRate, however it is going to end.
+func (b *body) slow() bool { return float64(b.brought) < float64(b.o.MinRate)*b.spent.Seconds() }
 
 func (b *body) close() {
 	b.cancel(nil)

@@ -121,6 +121,9 @@ type DigestError struct {
 
 // Error tells the part and both digests.
 func (e *DigestError) Error() string {
+	if e.Part == "payload" {
+		return fmt.Sprintf("fetch: payload is %v, signed is %v", e.Got, e.Want)
+	}
 	return fmt.Sprintf("fetch: %s %d at offset %d is %v, signed is %v", e.Part, e.Number, e.Offset, e.Got, e.Want)
 }
 

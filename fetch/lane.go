@@ -51,7 +51,8 @@ type lane struct {
 	skip int64 // bytes of body that are not wanted again
 	high int64 // the furthest that counted as progress
 
-	failures int // those in a row when the connection was opened
+	failures int  // those in a row when the last connection was opened
+	slow     bool // it has ended, and what it brought was no progress
 }
 
 // A block is what a lane tells the job.
@@ -296,8 +297,8 @@ func (l *lane) receive(ctx context.Context) error {
 		l.drop()
 		if err != errAlone {
 			l.hand()
-			if slow := (*StallError)(nil); errors.As(err, &slow) && slow.Step == "rate" {
-				l.budget.failures = l.failures // what came so slowly was no progress
+			if l.slow {
+				l.budget.failures, l.slow = l.failures, false
 			}
 			err = l.budget.wait(ctx, err)
 		}
@@ -359,7 +360,7 @@ func (l *lane) more(ctx context.Context) error {
 
 // advance fills the budget up again when the lane got further than ever by a smallest chunk, or to a chunk's end.
 // Less does not count: a server must not be able to keep a device busy for a byte per connection, nor by beginning
-// again and again.
+// again and again. What a connection brought is taken back when it ends and was slower than MinRate.
 func (l *lane) advance() {
 	at := l.off + int64(l.fill)
 	if at >= l.high+MinChunkSize || at > l.high && l.fill == l.need() {
@@ -385,7 +386,7 @@ func (l *lane) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.body, l.skip, l.failures = b, 0, l.budget.failures
+	l.body, l.skip, l.failures, l.slow = b, 0, l.budget.failures, false
 	if b.Offset == at {
 		return nil
 	}
@@ -418,6 +419,7 @@ func (l *lane) rewind() {
 func (l *lane) drop() {
 	l.gone = nil
 	if l.body != nil {
+		l.slow = l.body.slow()
 		l.body.close()
 		l.body = nil
 	}

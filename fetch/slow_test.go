@@ -60,6 +60,45 @@ func TestNET_07_DripIsNoProgress(t *testing.T) {
 	}
 }
 
+// Nor does one that brings as little by falling silent, or by answering late and breaking off.
+func TestNET_07_LittleByLittleIsNoProgress(t *testing.T) {
+	for name, test := range map[string]struct {
+		late time.Duration
+		body func(ctx context.Context, rest []byte) io.Reader
+	}{
+		"falls silent": {0, func(ctx context.Context, rest []byte) io.Reader {
+			return io.MultiReader(bytes.NewReader(rest[:min(len(rest), step+step/2)]), silent{ctx})
+		}},
+		"answers late": {29 * time.Second, func(_ context.Context, rest []byte) io.Reader {
+			return broken(rest[:min(len(rest), step+step/2)], errCut)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRelease(t, noise(1, 128*step))
+				src, sink := newServer(r), &recorder{}
+				src.open = func(_ int, q request) error {
+					if q.uri == uri {
+						time.Sleep(test.late)
+					}
+					return nil
+				}
+				src.body = func(ctx context.Context, _ int, q request, rest []byte) io.Reader {
+					if q.uri != uri {
+						return nil
+					}
+					return test.body(ctx, rest)
+				}
+				began := time.Now()
+				_, err := newFetcher(t, fetch.Options{Source: src, Retries: 4}).Fetch(t.Context(), r.res, sink)
+				if took := time.Since(began); !errors.Is(err, fetch.ErrTransport) || took > 5*time.Minute {
+					t.Errorf("got %v after %v, want to give up after five attempts", err, took)
+				}
+			})
+		})
+	}
+}
+
 // A place that does not answer, falls silent or drips is left for another one after one deadline.
 func TestNET_13_OnePlaceIsSlow(t *testing.T) {
 	for name, body := range map[string]func(ctx context.Context, rest []byte) io.Reader{

@@ -109,7 +109,7 @@ func fetchFile(ctx context.Context, c *call) error {
 	if err := c.parse(); err != nil {
 		return err
 	}
-	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Trouble, Next: "allow more with --max-bytes; what arrived is kept"})
+	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Trouble, Next: "allow more with --max-bytes, or none to have no limit, and run it again: it goes on from there"})
 	res, err := f.resource()
 	if err != nil {
 		return err
@@ -212,6 +212,9 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	if wholeIsWrong(err) {
 		err = errors.Join(err, fetcher.Forget(res), part.Truncate(0))
+	}
+	if errors.Is(err, fetch.ErrBudget) {
+		err = fmt.Errorf("%w; %d of %d bytes are there", err, part.offset, res.Size)
 	}
 	if err != nil {
 		return out, err
