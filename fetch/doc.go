@@ -38,8 +38,11 @@
 //
 // Every request has a deadline for its answer, an idle timeout and a minimum rate over a window. Failures are
 // retried with exponential back-off and jitter; the budget of consecutive failures is filled up again by progress
-// only, and not by that of a connection slower than the minimum rate, however it ended; and what is thrown away is bounded whatever the progress, by one payload for each retry. A chunk or page with a wrong digest is asked for three times in all. Memory is at most eight chunks and 2 MiB (one chunk, if
-// chunks exceed 1 MiB), and one page per level of the page tree (at most eight) for each range in flight, whatever the payload's size.
+// only, and not by that of a connection slower than the minimum rate, however it ended. What is fetched and thrown away is bounded
+// whatever the progress, by one payload for each retry. A chunk or page with a wrong digest is asked for three times in all.
+//
+// Memory is at most eight chunks and 2 MiB (one chunk, if chunks exceed 1 MiB), and one page per level of the page tree (at most
+// eight) for each range in flight, whatever the payload's size.
 // Options.MaxRate, MaxBytes and Schedule keep a call below what the connection may cost, and out of the hours when it must not be
 // used; a sink that is a [Reserver] is asked for room before the first request. A deadline for the whole is the context's: what was
 // verified by then is kept.
