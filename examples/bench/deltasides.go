@@ -90,7 +90,7 @@ func deltaApply(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return writeOut(args[2], func(sink fetch.Sink) error { return p.Apply(ctx, images[0], sink, delta.ApplyOptions{}) })
+	return writeOut(args[2], func(sink *outSink) error { return p.Apply(ctx, images[0], sink, delta.ApplyOptions{}) })
 }
 
 // An outSink is a fetch.Sink that syncs nothing: no other side does.
@@ -107,7 +107,7 @@ func (s *outSink) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func writeOut(name string, fill func(fetch.Sink) error) error {
+func writeOut(name string, fill func(*outSink) error) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
@@ -188,12 +188,14 @@ func chunkApply(ctx context.Context, args []string) error {
 		return err
 	}
 	res.Size = x.Size()
-	reuse := chunk.NewReuse(chunk.NewStore(source, args[1]+"patch.castr", res.URI, x), res.URI, x, chunk.Seed{Image: images[0], Index: seed})
-	if fetcher, err = fetch.New(fetch.Options{Source: reuse}); err != nil {
-		return err
-	}
-	return writeOut(args[2], func(sink fetch.Sink) error {
-		_, err := fetcher.Fetch(ctx, res, sink)
+	return writeOut(args[2], func(sink *outSink) error {
+		store := chunk.NewStore(source, args[1]+"patch.castr", res.URI, x)
+		reuse := chunk.NewReuse(store, res.URI, x, chunk.Seed{Image: images[0], Index: seed}, chunk.Seed{Image: sink})
+		fetcher, err := fetch.New(fetch.Options{Source: reuse})
+		if err != nil {
+			return err
+		}
+		_, err = fetcher.Fetch(ctx, res, sink)
 		return err
 	})
 }

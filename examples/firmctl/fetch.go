@@ -298,6 +298,7 @@ func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, 
 		}
 		seeds = append(seeds, chunk.Seed{Image: s, Index: x})
 	}
+	seeds = append(seeds, chunk.Seed{Image: part}) // for what comes again
 	return seeds, index, done, nil
 }
 

@@ -19,7 +19,9 @@ import (
 // chunk that turned bad is fetched like one that was never there.
 type Seed struct {
 	Image io.ReaderAt
-	Index *Index // by the same chunker as the wanted index, see BuildIndex
+	// Index is made by the same chunker as the wanted index, see BuildIndex. Nil says that Image is where the payload itself is being
+	// written: what comes again in it, and no other seed has, is read from there.
+	Index *Index
 }
 
 // Reuse is a fetch.Source that serves one payload from seeds as far as they go, and the rest from the origin, a range for
@@ -54,9 +56,14 @@ func NewReuse(origin fetch.Source, uri string, index *Index, seeds ...Seed) *Reu
 		order[n] = int32(n)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return bytes.Compare(index.ids[a][:], index.ids[b][:]) })
+	again := Seed{}
 	seen := make([]bool, index.Chunks()) // by the first place in order with a name: images are full of zeros, and each of those chunks in one is each of those in the other
 	for i := range r.seeds {
 		s := &r.seeds[i]
+		if s.Index == nil {
+			again = *s
+			continue
+		}
 		for n := range s.Index.Chunks() {
 			offset, length, id := s.Index.Chunk(n)
 			at, found := slices.BinarySearchFunc(order, id, func(n int32, id [32]byte) int { return bytes.Compare(index.ids[n][:], id[:]) })
@@ -72,7 +79,28 @@ func NewReuse(origin fetch.Source, uri string, index *Index, seeds ...Seed) *Reu
 			}
 		}
 	}
+	if again.Image != nil {
+		r.repeats(&again, order)
+	}
 	return r
+}
+
+// repeats finds for chunks that no seed has the first place in the payload itself that does. order has the chunks by their names.
+func (r *Reuse) repeats(s *Seed, order []int32) {
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && r.index.ids[order[n]] == r.index.ids[order[0]] {
+			n++
+		}
+		first := slices.Min(order[:n])
+		offset, length, _ := r.index.Chunk(int(first))
+		for _, again := range order[:n] {
+			if _, l, _ := r.index.Chunk(int(again)); again != first && l == length && !r.claimed(int(again)) {
+				r.where[again] = place{s, offset}
+			}
+		}
+		order = order[n:]
+	}
 }
 
 // ReuseStats tells where the payload's bytes came from.

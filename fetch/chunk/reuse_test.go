@@ -10,6 +10,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -252,5 +254,57 @@ func TestNET_12_ReuseOfOneChunk(t *testing.T) {
 	x := indexOf(t, size, slices.Repeat([][32]byte{id}, chunks))
 	if missing := chunk.NewReuse(nil, "u", x, chunk.Seed{Index: x}, chunk.Seed{Index: x}).Missing(); missing != 0 {
 		t.Errorf("%d bytes missing", missing)
+	}
+}
+
+// fileSink is a sink that can be read while it is written.
+type fileSink struct {
+	*os.File
+	at int64
+}
+
+func (s *fileSink) Offset() int64 { return s.at }
+func (s *fileSink) Write(p []byte) (int, error) {
+	n, err := s.WriteAt(p, s.at)
+	s.at += int64(n)
+	return n, err
+}
+
+// What comes again in a payload comes from where it was written, once it is there, and else from the origin.
+func TestReuseOfThePayloadItself(t *testing.T) {
+	again, between := random(1, 300_000), random(2, 8<<20)
+	image := bytes.Join([][]byte{again, again, between, again}, nil)
+	pages, root, err := chunk.Build(bytes.NewReader(image), int64(len(image)), 16<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &origin{files: map[string][]byte{imageURI: image, imageURI + ".chunks": pages}}
+	f, err := os.Create(filepath.Join(t.TempDir(), "slot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := chunk.NewReuse(o, imageURI, buildIndex(t, image), chunk.Seed{Image: f}, seedOf(t, between[:1<<20]))
+	fetcher, err := fetch.New(fetch.Options{Source: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fetcher.Fetch(t.Context(), fetch.Resource{
+		URI: imageURI, Size: int64(len(image)), Digest: verify.Sum(verify.SHA256, image), Chunks: &fetch.Chunks{Root: root, Size: 16 << 10},
+	}, &fileSink{File: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(f.Name()); err != nil || !bytes.Equal(got, image) {
+		t.Fatalf("the file holds other bytes: %v", err)
+	}
+	// The third time costs nothing but the chunks at its edges, the second may.
+	if st := r.Stats(); st.Fetched > int64(2*len(again)+len(between)-1<<20+4*64<<10) || st.Fetched < int64(len(again)) {
+		t.Errorf("%+v for %d bytes", st, len(image))
+	}
+	// A place that says what is not there costs its chunk, not more.
+	r = chunk.NewReuse(o, imageURI, buildIndex(t, image), chunk.Seed{Image: bytes.NewReader(random(3, len(image)))})
+	if got := readAll(t, r); !bytes.Equal(got, image) || r.Stats().Fetched != int64(len(image)) {
+		t.Errorf("%+v, or other bytes", r.Stats())
 	}
 }
