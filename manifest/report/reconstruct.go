@@ -46,9 +46,9 @@ func Reconstruct(v *manifest.Verified, r *Report, sections ...manifest.Section) 
 }
 
 // ReconstructWith tells what a device did when it ran sections of m, in order: m is the manifest that
-// r.Digest names, which the caller has checked, as by manifest.Open. Conditions that are
-// not in the report have held; one whose failure the author has asked not to
-// report makes the walk go wrong, which is found only where later records do not fit. What
+// r.Digest names, which the caller has checked, as by manifest.Open. A command that is not in the report has
+// succeeded, unless its policy asks for a record of that: then it is a condition that has failed. One that the author has asked not to
+// report at all makes the walk go wrong if it fails, which is found only where later records do not fit. What
 // dependencies did is walked where they are processed; the records of those that are not at hand are passed over.
 //
 // Error: ErrMismatch if the report has a record of what cannot have been run, or if
@@ -261,6 +261,13 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 	if d := w.dependency; d != nil && len(w.records) == 0 && cmd.Code == manifest.DirectiveProcessDependency && d.Component == c && slices.Equal(d.Manifest, w.walk) {
 		w.step(cmd, c, Ended, nil)
 		return errEnded
+	}
+	if cmd.Policy&manifest.RecordOnSuccess != 0 { // there is no such record
+		w.step(cmd, c, Failed, nil)
+		if !cmd.Code.IsCondition() {
+			return fmt.Errorf("%w: no record of %v at %v, which its policy asks for, and the run went on", ErrMismatch, cmd.Code, w.path)
+		}
+		return errFailed
 	}
 	w.step(cmd, c, Succeeded, nil)
 	return nil

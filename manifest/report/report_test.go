@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -340,4 +341,51 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("read %x, wrote %x, %v", b, again, err)
 		}
 	})
+}
+
+// A condition of which the author wants to hear when it holds, as the slot's in the draft's A/B example, has failed if the report has
+// nothing of it; a directive cannot have.
+func TestReconstructWhatIsNotReported(t *testing.T) {
+	success := manifest.RecordOnSuccess | manifest.SysinfoOnSuccess
+	in := func(n uint64, uri string) manifest.Sequence {
+		return manifest.Sequence{slot(n), {Code: manifest.ConditionComponentSlot, Policy: success}, image(uri)}
+	}
+	m := manifest.Manifest{SequenceNumber: 1, Components: []manifest.ComponentID{{{0}}}}
+	m.Shared = manifest.Sequence{override(manifest.Parameters{VendorID: &vendor, ClassID: &class}), do(manifest.ConditionVendorID), do(manifest.ConditionClassID)}
+	m.Install.Sequence = manifest.Sequence{{Code: manifest.DirectiveTryEach, Sequences: []manifest.Sequence{in(0, "a"), in(1, "b")}},
+		{Code: manifest.DirectiveFetch, Policy: success}}
+	_, v := signed(t, m)
+	var recorder report.Recorder
+	p, err := processor.New(t.Context(), v, processor.Options{Platform: &device{slot: 1},
+		Identity: processor.Identity{VendorID: vendor, ClassID: class}, OnEvent: recorder.Event})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := recorder.Report(v, p.Run(t.Context(), manifest.SectionInstall))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := report.Reconstruct(v, r, manifest.SectionInstall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var slots []report.Outcome
+	for _, s := range steps {
+		if s.Command == manifest.ConditionComponentSlot {
+			slots = append(slots, s.Outcome)
+		}
+	}
+	if !slices.Equal(slots, []report.Outcome{report.Failed, report.Succeeded}) {
+		t.Errorf("slots %v", slots)
+	}
+	for i, e := range r.Records {
+		if e.Record == nil {
+			continue
+		}
+		less := *r
+		less.Records = slices.Delete(slices.Clone(r.Records), i, i+1)
+		if _, err := report.Reconstruct(v, &less, manifest.SectionInstall); !errors.Is(err, report.ErrMismatch) {
+			t.Errorf("without the record of byte %d: %v, want %v", e.Record.Offset, err, report.ErrMismatch)
+		}
+	}
 }
