@@ -326,7 +326,10 @@ func TestBudget(t *testing.T) {
 // deltaWorld is crashWorld with releases of which the second comes as a delta.
 func deltaWorld(ctx context.Context) (*crashWorld, error) {
 	w, v1, v2, err := newKin(ctx)
-	return &crashWorld{world: *w, v1: v1, v2: v2, slotSize: int64(len(v2.image)) + chunkSize}, err
+	if err != nil {
+		return nil, err
+	}
+	return between(*w, v1, v2, int64(len(v2.image))+chunkSize), nil
 }
 
 // TestM1_Delta cuts the power at every operation of an update that comes as a delta, in every class of fault, and during the recoveries.

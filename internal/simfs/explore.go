@@ -34,7 +34,7 @@ type Workload struct {
 	Recover func(*Sim) error
 
 	// Cycle, if not nil, runs after each Recover: a full clean cycle that must
-	// succeed (S5), not itself subject to faults.
+	// succeed (S5), not itself subject to faults. From equal states it runs once.
 	Cycle func(*Sim) error
 }
 
@@ -151,6 +151,7 @@ type explorer struct {
 	table    *Table
 	seen     map[digest]bool // images
 	states   map[digest]bool // what recoveries saw
+	cycled   sync.Map        // digest of a state: Cycle succeeds from there
 }
 
 // prepare runs Setup and, recorded, Run.
@@ -178,6 +179,22 @@ func guarded(f func(*Sim) error, s *Sim) (err error) {
 		}
 	}()
 	return f(s)
+}
+
+// cycle runs Cycle, unless it has succeeded from the state that s is in. What a
+// clean cycle does depends on nothing else: what is pending matters to cuts.
+func (x *explorer) cycle(s *Sim) error {
+	state, settled := s.state()
+	if settled {
+		if _, ok := x.cycled.Load(state); ok {
+			return nil
+		}
+	}
+	err := guarded(x.w.Cycle, s)
+	if err == nil && settled {
+		x.cycled.Store(state, true)
+	}
+	return err
 }
 
 // countFirst walks the first level once, only to share out the second.

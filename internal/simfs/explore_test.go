@@ -6,9 +6,11 @@ package simfs_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/firmament-dev/firmament/internal/simfs"
@@ -57,8 +59,8 @@ func replace(s *simfs.Sim, sync string) error {
 	return nil
 }
 
-func read(s *simfs.Sim) (string, error) {
-	f, err := s.FS().OpenFile("f", os.O_RDONLY)
+func read(s *simfs.Sim, name string) (string, error) {
+	f, err := s.FS().OpenFile(name, os.O_RDONLY)
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +85,7 @@ func replacing(sync string) simfs.Workload {
 		},
 		Run: func(s *simfs.Sim) error { return replace(s, sync) },
 		Recover: func(s *simfs.Sim) error {
-			switch got, err := read(s); {
+			switch got, err := read(s, "f"); {
 			case err != nil:
 				return err
 			case got != oldText && got != newText:
@@ -264,4 +266,49 @@ func BenchmarkImages(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "images/s")
+}
+
+// The clean cycle runs from each state that a recovery ended in, and once: what one of them finds out, another would.
+func TestExploreCyclesFromEachState(t *testing.T) {
+	var mu sync.Mutex
+	ends, begins := map[string]int{}, map[string]int{}
+	count := func(m map[string]int, s *simfs.Sim) error {
+		old, err := read(s, "f")
+		if err != nil {
+			return err
+		}
+		temp, err := read(s, "t")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		m[fmt.Sprintf("%q %q %v %v", old, temp, err, s.Acked("replaced"))]++
+		return nil
+	}
+	w := replacing("fd")
+	w.Recover = func(s *simfs.Sim) error { return count(ends, s) } // leaves what it finds
+	w.Cycle = func(s *simfs.Sim) error { return count(begins, s) }
+	tb := &recorder{name: "TestX"}
+	table := simfs.Explore(tb, w, simfs.ExploreOptions{Workers: 1})
+	for state, n := range begins {
+		if n != 1 {
+			t.Errorf("%d cycles from %s", n, state)
+		}
+	}
+	if len(begins) != len(ends) || len(begins) < 3 || table.Images[0]+table.Images[1] <= len(begins) || len(tb.errors) > 0 || tb.fatal != "" {
+		t.Errorf("%d recoveries ended in %d states, cycles began in %d: %v %s", table.Images, len(ends), len(begins), tb.errors, tb.fatal)
+	}
+
+	// One bad state among good ones is found.
+	w.Cycle = func(s *simfs.Sim) error {
+		if got, _ := read(s, "f"); got == newText && s.Acked("replaced") == nil {
+			return errors.New("stuck")
+		}
+		return nil
+	}
+	tb = &recorder{name: "TestX"}
+	if simfs.Explore(tb, w, simfs.ExploreOptions{}); len(tb.errors) != 1 || !strings.HasPrefix(tb.errors[0], "S5 violated: clean cycle: stuck") {
+		t.Errorf("want the cycle's failure, got %v", tb.errors)
+	}
 }

@@ -37,13 +37,15 @@ func (im *Image) Boot() *Sim {
 
 // Sum identifies the image: all that can be read from it and all that was
 // acknowledged before it.
-func (im *Image) Sum() [32]byte {
+func (im *Image) Sum() [32]byte { return sumOf(im.tree, im.told) }
+
+func sumOf(t *tree, told map[string]any) digest {
 	h := sha256.New()
-	sum := im.tree.digest()
+	sum := t.digest()
 	h.Write(sum[:])
-	for _, key := range slices.Sorted(maps.Keys(im.told)) {
+	for _, key := range slices.Sorted(maps.Keys(told)) {
 		hashString(h, key)
-		hashString(h, fmt.Sprint(im.told[key]))
+		hashString(h, fmt.Sprint(told[key]))
 	}
 	return digest(h.Sum(nil))
 }

@@ -27,6 +27,7 @@ type job struct {
 	x     *explorer
 	at    point
 	image *Image // nil for an error class
+	start *Sim   // for an error class, once it is known: after the restart
 	only  *point // replay: the only second fault
 
 	counts  map[point]int // second faults by kind and class
@@ -165,12 +166,19 @@ func (j *job) bootSecond(e *enumeration, p point) (*Sim, *Image, error) {
 	return im.Boot(), im, nil
 }
 
-// boot returns the machine at the start of the first recovery.
+// boot returns the machine at the start of the first recovery, each time another one.
 func (j *job) boot() (*Sim, error) {
 	if j.image != nil {
 		return j.image.Boot(), nil
 	}
-	return restarted(j.x.recorded.fork(), j.at, j.x.w.Run)
+	if j.start == nil {
+		s, err := restarted(j.x.recorded.fork(), j.at, j.x.w.Run)
+		if err != nil {
+			return s, err
+		}
+		j.start = s
+	}
+	return j.start.twin(), nil
 }
 
 // restarted runs work on s with one failing operation and restarts the process.
@@ -197,7 +205,7 @@ func (j *job) recover(s *Sim, second *point, im *Image) (ops, reads int, ok bool
 	ops, reads = s.Ops(), s.reads
 	j.states = append(j.states, s.ReadHash())
 	if err == nil && j.x.w.Cycle != nil {
-		if err = guarded(j.x.w.Cycle, s); err != nil {
+		if err = j.x.cycle(s); err != nil {
 			err = fmt.Errorf("clean cycle: %w", err)
 		}
 	}

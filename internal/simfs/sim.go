@@ -147,6 +147,13 @@ func (s *Sim) fork() *Sim {
 	return bootSim(s.opt, s.base.clone(), s.told, s.next)
 }
 
+// twin returns a machine in the state in which s is, which has recorded nothing yet.
+func (s *Sim) twin() *Sim {
+	t := bootSim(s.opt, s.base.clone(), s.told, s.next)
+	t.live, t.freed = s.live.clone(), s.freed // as in Restart
+	return t
+}
+
 // Ops is the number of operations recorded, not counting reads.
 func (s *Sim) Ops() int {
 	s.mu.Lock()
@@ -211,6 +218,18 @@ func (s *Sim) ReadHash() [32]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return digest(s.observed.Sum(nil))
+}
+
+// state identifies all that a process can find out about the machine as long as
+// nothing fails. settled is false while that is not all: a lock is held, or a
+// fault waits.
+func (s *Sim) state() (sum digest, settled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone != nil || len(s.locks) > 0 || s.faults[onChange].n > 0 || s.faults[onRead].n > 0 {
+		return sum, false
+	}
+	return sumOf(s.live, s.acked(len(s.log)+1)), true
 }
 
 // begin is called, locked, before operation o. It returns the error that the
