@@ -57,6 +57,55 @@ func newKin(ctx context.Context) (w *world, v1, v2 release, err error) {
 	return &world{server: &server{files: f}, root: f["metadata/1.root.json"], now: func() time.Time { return start }, plan: plan.Planner{}}, v1, v2, nil
 }
 
+// newPacked is a world with a shop that offers release 2 packed, and nothing that release 1 is of use for.
+func newPacked(ctx context.Context) (w *world, v1, v2 release, err error) {
+	s, err := newShop(ctx)
+	if err != nil {
+		return nil, v1, v2, err
+	}
+	v1, v2 = loose()
+	f, err := s.publishOver(ctx, v2, nothing)
+	if err != nil {
+		return nil, v1, v2, err
+	}
+	return &world{server: &server{files: f}, root: f["metadata/1.root.json"], now: func() time.Time { return start }, plan: plan.Planner{}}, v1, v2, nil
+}
+
+// nothing is the release that packed payloads are patches from.
+var nothing = release{}
+
+// loose are two releases that have nothing in common. Half of the second goes away when it is packed.
+func loose() (v1, v2 release) {
+	v1, v2 = newRelease(1, noisy(1, 9*chunkSize+100)), newRelease(2, noisy(7, 11*chunkSize+500))
+	for i := range v2.image {
+		if i/5000%2 == 1 {
+			v2.image[i] = byte(i >> 10)
+		}
+	}
+	return v1, v2
+}
+
+// A packed payload comes to a device that has nothing to make the image out of.
+func TestPacked(t *testing.T) {
+	ctx := t.Context()
+	w, v1, v2, err := newPacked(ctx)
+	must(t, err)
+	d, err := w.powerOn(newDevice(t, w, v1))
+	must(t, err)
+	defer d.updater.Close()
+	must(t, d.install(ctx))
+	want := firmament.Download{Way: fetch.WayPacked,
+		Network: int64(len(w.server.files[v2.payload()+".from0"]) + len(w.server.files[v2.payload()+".chunks"]))}
+	st, err := d.updater.Status(ctx)
+	if err != nil || st.State != install.Staged || st.Download != want || w.server.sent.Load() != want.Network || want.Network > v2.img().Size*2/3 {
+		t.Errorf("%+v, %v, the server sent %d; want %+v", st, err, w.server.sent.Load(), want)
+	}
+	b := make([]byte, len(v2.image))
+	if _, err := d.slots[1].ReadAt(b, 0); err != nil || !bytes.Equal(b, v2.image) {
+		t.Errorf("slot B does not hold release 2, %v", err)
+	}
+}
+
 // A delta takes its own bytes and the chunk digests, and what it did is in the event, in the status across reboots, and in the report.
 func TestDelta(t *testing.T) {
 	ctx := t.Context()
@@ -172,20 +221,13 @@ func TestDownloadIsOfItsRelease(t *testing.T) {
 //
 // covers: NET-12
 func TestM3_LyingDelta(t *testing.T) {
-	ctx := t.Context()
 	v1, v2 := kin()
 	wrongImage := bytes.Clone(v2.image)
 	wrongImage[len(wrongImage)/2] ^= 1
 	otherBase := bytes.Clone(v1.image)
 	otherBase[50] ^= 1
-	for _, c := range []struct {
-		name  string
-		lie   func(t *testing.T, w *world, s *shop, f files) files
-		want  error
-		then  fetch.Way
-		stays bool // the lie is in what the server sends
-	}{
-		{"no patch", func(_ *testing.T, _ *world, _ *shop, f files) files { delete(f, v2.payload()+".from1"); return f }, fetch.ErrRefused, fetch.WayChunks, true},
+	lies(t, v1, v2, v1, []lie{
+		{"no patch", func(_ *testing.T, _ *world, _ *shop, f files) files { delete(f, v2.payload()+".from1"); return f }, fetch.ErrRefused, fetch.WayChunks},
 		{"tampered patch", func(_ *testing.T, w *world, _ *shop, f files) files {
 			w.server.tamper = func(name string, b []byte) []byte {
 				if name == v2.payload()+".from1" {
@@ -194,7 +236,7 @@ func TestM3_LyingDelta(t *testing.T) {
 				return b
 			}
 			return f
-		}, fetch.ErrDigest, fetch.WayChunks, true},
+		}, fetch.ErrDigest, fetch.WayChunks},
 		{"tampered patch, index and payload", func(_ *testing.T, w *world, _ *shop, f files) files {
 			w.server.tamper = func(name string, b []byte) []byte {
 				if name == v2.payload()+".from1" || name == v2.payload()+".caibx" {
@@ -203,23 +245,65 @@ func TestM3_LyingDelta(t *testing.T) {
 				return b
 			}
 			return f
-		}, fetch.ErrDigest, fetch.WayFull, true},
+		}, fetch.ErrDigest, fetch.WayFull},
 		{"patch that makes wrong bytes", func(t *testing.T, _ *world, s *shop, _ files) files {
 			return relabel(t, s, v1, v2, v1.image, wrongImage)
-		}, fetch.ErrDigest, fetch.WayChunks, false},
+		}, fetch.ErrDigest, fetch.WayChunks},
 		{"patch for another base", func(t *testing.T, _ *world, s *shop, _ files) files {
 			return relabel(t, s, v1, v2, otherBase, v2.image)
-		}, delta.ErrBase, fetch.WayChunks, false},
-	} {
+		}, delta.ErrBase, fetch.WayChunks},
+	})
+}
+
+// TestM3_LyingPacked: a server that lies about a packed payload.
+//
+// covers: NET-11 NET-12
+func TestM3_LyingPacked(t *testing.T) {
+	v1, v2 := loose()
+	patch := v2.payload() + ".from0"
+	wrongImage := bytes.Clone(v2.image)
+	wrongImage[len(wrongImage)/2] ^= 1
+	lies(t, v1, v2, nothing, []lie{
+		{"not there", func(_ *testing.T, _ *world, _ *shop, f files) files { delete(f, patch); return f }, fetch.ErrRefused, fetch.WayFull},
+		{"tampered", func(_ *testing.T, w *world, _ *shop, f files) files {
+			w.server.tamper = func(name string, b []byte) []byte {
+				if name == patch {
+					b[len(b)-10] ^= 1
+				}
+				return b
+			}
+			return f
+		}, fetch.ErrDigest, fetch.WayFull},
+		{"unpacks to wrong bytes", func(t *testing.T, _ *world, s *shop, _ files) files {
+			return relabel(t, s, nothing, v2, nil, wrongImage)
+		}, fetch.ErrDigest, fetch.WayFull},
+		{"unpacks to more", func(t *testing.T, _ *world, s *shop, _ files) files {
+			return relabel(t, s, nothing, v2, nil, append(bytes.Clone(v2.image), make([]byte, 1<<20)...))
+		}, fetch.ErrDigest, fetch.WayFull},
+	})
+}
+
+// A lie is told after release 2 was published; the image comes all the same, by the way then, since the first one was left for want.
+type lie struct {
+	name string
+	tell func(t *testing.T, w *world, s *shop, f files) files
+	want error
+	then fetch.Way
+}
+
+// lies tells each to a device that runs v1, and is offered v2 and a patch from the release from.
+func lies(t *testing.T, v1, v2, from release, all []lie) {
+	ctx := t.Context()
+	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := newShop(ctx)
 			must(t, err)
-			f, err := s.publishOver(ctx, v2, v1)
+			f, err := s.publishOver(ctx, v2, from)
 			must(t, err)
 			got := map[int64][]byte{}
 			w := &world{server: &server{}, root: f["metadata/1.root.json"], now: func() time.Time { return start }, plan: plan.Planner{},
 				wrap: func(i install.Installer) install.Installer { return &recorder{i.(*slot.Installer), got} }}
-			w.server.files = c.lie(t, w, s, f)
+			w.server.files = c.tell(t, w, s, f)
 			sim := newDevice(t, w, v1)
 			d, err := w.powerOn(sim)
 			must(t, err)
@@ -251,16 +335,12 @@ func TestM3_LyingDelta(t *testing.T) {
 // relabel publishes v2 with a patch that says that it leads from v1 to v2, and was made for other images.
 func relabel(t *testing.T, s *shop, v1, v2 release, old, image []byte) files {
 	t.Helper()
-	from := v1
-	from.image = old
-	to := v2
-	to.image = image
 	var patch patchFile
 	_, err := delta.Make(t.Context(), bytes.NewReader(old), bytes.NewReader(image), &patch, delta.Options{FrameSize: delta.MinFrameSize})
 	must(t, err)
 	copy(patch.b[64:], v2.img().Digest.Bytes()) // of the new image
 	p := plan.Payload{Digest: v2.img().Digest, Size: v2.img().Size, Deltas: []plan.Delta{{
-		From: v1.oldImage(), URI: v2.payload() + ".from1", Size: int64(len(patch.b)), Digest: verify.Sum(verify.SHA256, patch.b[:128]), Memory: 1 << 20,
+		From: v1.oldImage(), URI: fmt.Sprintf("%s.from%d", v2.payload(), v1.seq), Size: int64(len(patch.b)), Digest: verify.Sum(verify.SHA256, patch.b[:128]), Memory: 1 << 20,
 	}}}
 	f, err := s.publishOver(t.Context(), v2, v1)
 	must(t, err)
@@ -272,7 +352,7 @@ func relabel(t *testing.T, s *shop, v1, v2 release, old, image []byte) files {
 	for name, b := range again {
 		f[name] = b
 	}
-	f[v2.payload()+".from1"] = patch.b
+	f[p.Deltas[0].URI] = patch.b
 	return f
 }
 
@@ -346,6 +426,23 @@ func TestM1_Delta(t *testing.T) {
 	t.Logf("power cuts and failures during one update by a delta\n%s", table)
 	if n := table.Distinct; n < 300 && !testing.Short() {
 		t.Errorf("%d distinct states, want at least 300", n)
+	}
+}
+
+// TestM1_Packed cuts the power at every operation of an update that comes packed.
+//
+// covers: NET-11 STO-01
+func TestM1_Packed(t *testing.T) {
+	w, v1, v2, err := newPacked(t.Context())
+	must(t, err)
+	o := simfs.ExploreOptions{Seed: 4, Variants: 2, SecondTotal: 1000}
+	if testing.Short() {
+		o = simfs.ExploreOptions{Seed: 4, Variants: 1, SecondTotal: 100}
+	}
+	table := simfs.Explore(t, between(*w, v1, v2, int64(len(v2.image))+chunkSize).workload(t.Context()), o)
+	t.Logf("power cuts and failures during one update by a packed payload\n%s", table)
+	if n := table.Distinct; n < 250 && !testing.Short() {
+		t.Errorf("%d distinct states, want at least 250", n)
 	}
 }
 

@@ -137,7 +137,7 @@ func (r *record) parseField(p *cborstream.Parser, key uint64) (err error) {
 	case recordWay:
 		v, err = p.Uint()
 		r.Way = fetch.Way(v)
-		if v > uint64(fetch.WayDelta) {
+		if v > uint64(fetch.WayPacked) {
 			err = fmt.Errorf("way %d is not known to this version", v)
 		}
 	case recordNetwork:

@@ -17,9 +17,10 @@ const (
 	WayFull   Way = 1 // all of them from the server
 	WayChunks Way = 2 // chunks out of images at hand, the others from the server
 	WayDelta  Way = 3 // out of an image at hand and a patch from the server
+	WayPacked Way = 4 // all of them, packed, from the server
 )
 
-var wayNames = [...]string{WayNone: "none", WayFull: "full", WayChunks: "chunks", WayDelta: "delta"}
+var wayNames = [...]string{WayNone: "none", WayFull: "full", WayChunks: "chunks", WayDelta: "delta", WayPacked: "packed"}
 
 // String returns a lower-case word, such as "delta".
 func (w Way) String() string {
@@ -34,7 +35,8 @@ func (w Way) String() string {
 type Help struct {
 	// Offers is what signed metadata lists for the release, in the form that package fetch/plan specifies; nil: nothing.
 	Offers []byte
-	// Running is an image at hand that does not change meanwhile, such as the slot that runs; nil: there is none. Behind the image may be anything.
+	// Running is an image at hand that does not change meanwhile, such as the slot that runs; nil: there is none. Behind the image may be anything, but the
+	// shorter it is, the less is read.
 	Running *io.SectionReader
 	// Seeds are other places that may hold parts of the payload, the place that is being written among them.
 	Seeds []*io.SectionReader

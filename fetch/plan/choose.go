@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -84,7 +85,7 @@ func (r *run) offered(ctx context.Context, at int64) error {
 	if p == nil {
 		return nil
 	}
-	running, err := r.identify(ctx, p)
+	old, err := r.identify(ctx, p)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -92,7 +93,7 @@ func (r *run) offered(ctx context.Context, at int64) error {
 		r.leave(fetch.WayDelta, err)
 	}
 	for _, d := range p.Deltas {
-		if d.From != running || running == (Old{}) {
+		if !slices.Contains(old, d.From) {
 			continue
 		}
 		if err := r.delta(d); err != nil {
@@ -100,32 +101,32 @@ func (r *run) offered(ctx context.Context, at int64) error {
 		}
 	}
 	if p.Index != nil && (r.help.Running != nil || len(r.help.Seeds) > 0) {
-		if err := r.chunks(*p.Index, running, at); err != nil {
+		if err := r.chunks(*p.Index, old, at); err != nil {
 			r.leave(fetch.WayChunks, err)
 		}
 	}
 	return nil
 }
 
-// delta adds a delta from the image that runs.
+// delta adds a delta from an image at hand.
 func (r *run) delta(d Delta) (err error) {
 	if d.Memory > r.p.MaxMemory {
 		return fmt.Errorf("%d bytes, at most %d allowed: %w", d.Memory, r.p.MaxMemory, delta.ErrMemory)
 	}
 	if d.URI, err = r.resolve(d.URI); err == nil {
-		r.ways = append(r.ways, &deltaWay{r: r, d: d})
+		r.ways = append(r.ways, &deltaWay{r: r, d: d, old: r.running()})
 	}
 	return err
 }
 
 // chunks adds the way by chunks. If the offer does not say what the image that runs has, an index is tried that takes little.
-func (r *run) chunks(x Index, running Old, at int64) (err error) {
+func (r *run) chunks(x Index, old []Old, at int64) (err error) {
 	if x.Size > r.p.MaxIndex {
 		return fmt.Errorf("index of %d bytes, at most %d allowed: %w", x.Size, r.p.MaxIndex, delta.ErrMemory)
 	}
 	w := &chunksWay{r: r, x: x, missing: -1}
 	for _, f := range x.From {
-		if f.From == running {
+		if slices.Contains(old, f.From) && (w.missing < 0 || f.Bytes < w.missing) {
 			w.missing = min(f.Bytes, r.res.Size)
 		}
 	}
@@ -145,42 +146,54 @@ func (r *run) resolve(uri string) (string, error) {
 	return r.help.Resolve(uri)
 }
 
-// identify says which of the old images that p names is the one that runs: it is read once, as far as the largest of them reaches. delta.ErrBase if it is none.
-func (r *run) identify(ctx context.Context, p *Payload) (Old, error) {
-	var old []Old
+// running is the image that runs, the empty one if nobody knows it.
+func (r *run) running() *io.SectionReader {
+	if r.help.Running == nil {
+		return io.NewSectionReader(bytes.NewReader(nil), 0, 0)
+	}
+	return r.help.Running
+}
+
+// identify returns those of the old images that p names with which the running one begins, byte for byte: all of them, since it may begin with one and be another, and
+// what is offered from each applies. The empty image is one that everybody has. The running one is read once, as far as the largest that fits into it reaches.
+//
+// delta.ErrBase if something is offered from others only.
+func (r *run) identify(ctx context.Context, p *Payload) ([]Old, error) {
+	var named []Old
 	for _, d := range p.Deltas {
-		old = append(old, d.From)
+		named = append(named, d.From)
 	}
 	if p.Index != nil {
 		for _, f := range p.Index.From {
-			old = append(old, f.From)
+			named = append(named, f.From)
 		}
 	}
-	if len(old) == 0 || r.help.Running == nil {
-		return Old{}, nil
-	}
-	slices.SortFunc(old, func(a, b Old) int { return cmp.Compare(a.Size, b.Size) })
+	slices.SortFunc(named, func(a, b Old) int { return cmp.Compare(a.Size, b.Size) })
+	running := r.running()
+	var found []Old
 	h, at, buf := sha256.New(), int64(0), make([]byte, 64<<10)
-	for _, o := range old {
-		if o.Size > r.help.Running.Size() {
+	for _, o := range named {
+		if o.Size > running.Size() {
 			break
 		}
 		for at < o.Size {
 			if err := ctx.Err(); err != nil {
-				return Old{}, err
+				return nil, err
 			}
-			n, err := r.help.Running.ReadAt(buf[:min(int64(len(buf)), o.Size-at)], at)
+			n, err := running.ReadAt(buf[:min(int64(len(buf)), o.Size-at)], at)
 			h.Write(buf[:n])
 			if at += int64(n); n == 0 {
-				return Old{}, fmt.Errorf("read the running image at %d: %w", at, cmp.Or(err, io.ErrNoProgress))
+				return found, fmt.Errorf("read the running image at %d: %w", at, cmp.Or(err, io.ErrNoProgress))
 			}
 		}
-		got, err := verify.NewDigest(verify.SHA256, h.Sum(nil))
-		if err != nil || got == o.Digest {
-			return o, err
+		if o.Digest.Hash() == verify.SHA256 && bytes.Equal(o.Digest.Bytes(), h.Sum(nil)) {
+			found = append(found, o)
 		}
 	}
-	return Old{}, fmt.Errorf("the running image is none of the %d that something is offered from: %w", len(old), delta.ErrBase)
+	if n := len(named); r.help.Running != nil && n > 0 && named[n-1].Size > 0 && (len(found) == 0 || found[len(found)-1].Size == 0) {
+		return found, fmt.Errorf("the running image is none of those that something is offered from: %w", delta.ErrBase)
+	}
+	return found, nil
 }
 
 // fullWay is the payload itself.

@@ -19,21 +19,27 @@ import (
 // repairs is how often a part of a patch with a wrong digest is asked for again.
 const repairs = 2
 
-// deltaWay is a fetch.Source that makes the payload out of the image that runs, which was compared with its digest, and a patch that it reads as it goes. All other
-// files come from the network. A part of the patch that was damaged on the way is asked for again; anything else that is wrong ends the way.
+// deltaWay is a fetch.Source that makes the payload out of an image at hand, which was compared with its digest, and a patch that it reads as it goes. All other
+// files come from the network. A packed payload is a patch to the empty image. Anything that is wrong with the patch ends the way, but see again.
 type deltaWay struct {
-	r *run
-	d Delta
+	r   *run
+	d   Delta
+	old io.ReaderAt
 
 	file    *remoteFile
-	patch   *delta.Patch // nil until its header was read
-	repairs int
-	broken  error // why the way ended
-	damaged error // the last part of the patch that was not what was signed
-	trouble error // the last failure of the connection to the patch
+	patch   *delta.Patch       // nil until its header was read
+	damaged *fetch.DigestError // the last part of the patch that was not what was signed
+	tries   int                // how often it was asked for again
+	broken  error              // why the way ended
+	trouble error              // the last failure of the connection to the patch
 }
 
-func (w *deltaWay) way() fetch.Way { return fetch.WayDelta }
+func (w *deltaWay) way() fetch.Way {
+	if w.d.From.Size == 0 {
+		return fetch.WayPacked
+	}
+	return fetch.WayDelta
+}
 
 // cost is in proportion to what is left; the table and the frames' lengths are not known yet.
 func (w *deltaWay) cost(at int64) int64 { return share(w.d.Size, w.r.res.Size-at, w.r.res.Size) }
@@ -45,7 +51,12 @@ func (w *deltaWay) prepare(context.Context) (fetch.Source, error) {
 	return w, nil
 }
 
-func (w *deltaWay) reused(made int64) int64 { return made }
+func (w *deltaWay) reused(made int64) int64 {
+	if w.way() == fetch.WayPacked {
+		return 0
+	}
+	return made
+}
 
 // left says why the way is to be left after err. When the connection failed it stays the cheapest, unless the server answered, or serves everything else.
 func (w *deltaWay) left(ctx context.Context, err error) error {
@@ -54,8 +65,6 @@ func (w *deltaWay) left(ctx context.Context, err error) error {
 	switch {
 	case w.broken != nil:
 		return w.broken
-	case w.damaged != nil && errors.Is(err, w.damaged):
-		return w.damaged // the writer's patience ended first
 	case w.trouble == nil || !errors.Is(err, w.trouble):
 		return nil
 	case errors.As(err, &status), w.file.got == 0 && w.r.net.total() > 0, w.served(ctx):
@@ -88,14 +97,18 @@ func (w *deltaWay) Open(ctx context.Context, uri string, offset int64, validator
 	}
 	w.file.close()
 	w.file.ctx = ctx
-	if err := w.open(); err != nil {
-		return nil, w.note(err)
+	err := w.open()
+	for err != nil && w.again(err) {
+		err = w.open()
 	}
-	r, err := w.patch.Reader(ctx, w.r.help.Running, offset)
 	if err != nil {
 		return nil, w.note(err)
 	}
-	return &fetch.Stream{Body: &deltaBody{w, r}, Offset: offset, Size: w.r.res.Size}, nil
+	r, err := w.patch.Reader(ctx, w.old, offset)
+	if err != nil {
+		return nil, w.note(err)
+	}
+	return &fetch.Stream{Body: &deltaBody{w, r, offset}, Offset: offset, Size: w.r.res.Size}, nil
 }
 
 // OpenRange implements fetch.RangeSource.
@@ -111,7 +124,7 @@ func (w *deltaWay) Reject(uri string, offset, length int64) {
 	if uri != w.r.res.URI {
 		w.r.net.Reject(uri, offset, length)
 	} else if w.broken == nil {
-		w.broken = fmt.Errorf("the patch makes wrong bytes at %d: %w", offset, fetch.ErrDigest)
+		w.broken = fmt.Errorf("patch makes wrong bytes at %d: %w", offset, fetch.ErrDigest)
 	}
 }
 
@@ -125,18 +138,36 @@ func (w *deltaWay) open() error {
 		return err
 	}
 	if p.OldSize() != w.d.From.Size || p.OldDigest() != w.d.From.Digest {
-		return fmt.Errorf("patch from %d bytes with %v, offered from %d with %v: %w", p.OldSize(), p.OldDigest(), w.d.From.Size, w.d.From.Digest, delta.ErrBase)
+		return fmt.Errorf("from %d bytes with %v, offered from %d with %v: %w", p.OldSize(), p.OldDigest(), w.d.From.Size, w.d.From.Digest, delta.ErrBase)
 	}
 	if want := w.r.res; p.NewSize() != want.Size || want.Digest.Hash() == verify.SHA256 && p.NewDigest() != want.Digest {
-		return fmt.Errorf("patch to %d bytes with %v, want %d with %v: %w", p.NewSize(), p.NewDigest(), want.Size, want.Digest, fetch.ErrDigest)
+		return fmt.Errorf("to %d bytes with %v, want %d with %v: %w", p.NewSize(), p.NewDigest(), want.Size, want.Digest, fetch.ErrDigest)
 	}
 	w.patch = p
 	return nil
 }
 
+// again reports whether a part of the patch that is not what was signed is to be asked for once more, at once: it may have been damaged on the way, or one of
+// several servers may have a wrong one. The same wrong bytes a second time are what the only server has.
+func (w *deltaWay) again(err error) bool {
+	var bad *fetch.DigestError
+	if !errors.As(err, &bad) || bad.Part == "delta block" { // that follows from what was signed
+		return false
+	}
+	if last := w.damaged; last == nil || last.Part != bad.Part || last.Offset != bad.Offset {
+		w.tries = 0
+	} else if w.tries == repairs || last.Got == bad.Got && !w.r.net.elsewhere() {
+		return false
+	}
+	w.damaged = bad
+	w.tries++
+	w.file.close()
+	w.r.net.Reject(w.d.URI, bad.Offset, 1)
+	return true
+}
+
 // note keeps err as what it means for the way, and returns what the writer is to make of it.
 func (w *deltaWay) note(err error) error {
-	var bad *fetch.DigestError
 	switch {
 	case w.file.ctx.Err() != nil:
 		w.trouble = context.Cause(w.file.ctx)
@@ -146,15 +177,8 @@ func (w *deltaWay) note(err error) error {
 	case errors.Is(err, fetch.ErrTransport):
 		w.trouble = err
 		return err
-	case errors.As(err, &bad) && bad.Part != "delta block" && w.repairs < repairs:
-		// Damaged on the way, maybe by this server alone.
-		w.repairs++
-		w.file.close()
-		w.r.net.Reject(w.d.URI, bad.Offset, 1)
-		w.damaged = err
-		return err
 	}
-	w.broken = err
+	w.broken = fmt.Errorf("patch: %w", err)
 	return w.ended()
 }
 
@@ -162,16 +186,36 @@ func (w *deltaWay) note(err error) error {
 func (w *deltaWay) ended() error { return fmt.Errorf("%w: %w", fetch.ErrRefused, w.broken) }
 
 type deltaBody struct {
-	w *deltaWay
-	r *delta.Reader
+	w  *deltaWay
+	r  *delta.Reader
+	at int64 // of the next byte of the payload
 }
 
 func (b *deltaBody) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if err != nil && err != io.EOF {
-		err = b.w.note(err)
+	for {
+		n, err := b.r.Read(p)
+		b.at += int64(n)
+		if err == nil || err == io.EOF {
+			return n, err
+		}
+		if n > 0 || !b.w.again(err) {
+			return n, b.w.note(err)
+		}
+		if err := b.begin(); err != nil {
+			return 0, b.w.note(err)
+		}
 	}
-	return n, err
+}
+
+// begin makes the frame anew.
+func (b *deltaBody) begin() error {
+	r, err := b.w.patch.Reader(b.w.file.ctx, b.w.old, b.at)
+	if err != nil {
+		return err
+	}
+	err = b.r.Close()
+	b.r = r
+	return err
 }
 
 func (b *deltaBody) Close() error {

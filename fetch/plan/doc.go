@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package plan brings a payload to a device with the fewest bytes over the network: made out of the image that runs and a patch (package fetch/delta),
-// put together from chunks that the device has (package fetch/chunk), or whole.
+// put together from chunks that the device has (package fetch/chunk), packed, or whole.
 //
 // # Trust
 //
@@ -14,10 +14,17 @@
 //
 // # Which way
 //
-// The cheapest by the sizes in signed metadata, for what is left of the payload: a delta from the very image that runs (its digest is compared before the first
-// byte is fetched), the index and what it says is missing, or the rest of the payload. A way is left for the next cheapest one when a part of it is not there, is not what
-// was signed, makes wrong bytes, or needs more memory than the device allows; [fetch.Stats].Fallbacks tells why. When the connection fails, the way stays: the next call goes on
+// The cheapest by the sizes in signed metadata, for what is left of the payload: a delta from an image that the running one begins with (its digest is compared before
+// the first byte is fetched), the index and what it says is missing, the packed payload, or the rest of the payload. A way is left for the next cheapest one when a part of it is not
+// there, is not what was signed, makes wrong bytes, or needs more memory than the device allows; [fetch.Stats].Fallbacks tells why. A part of a patch that is not what was signed is
+// asked for once more, and the third time only of a [fetch.Rejecter], which may have it from somewhere else. When the connection fails, the way stays: the next call goes on
 // with it. Only a server that serves everything but the patch makes for another way.
+//
+// # Packed payloads
+//
+// A packed payload is a patch from the empty image, of which there is nothing to copy: its frames are zstd, each with its digest, and can be unpacked from any
+// of them on. So it needs no reader of its own, takes no more memory than its header says, unpacks to no byte more than the payload has, and is resumed after a power cut like
+// any delta. A stream that is packed as a whole (package fetch/packed) would begin again.
 //
 // # One budget
 //
@@ -43,7 +50,7 @@
 //	      "size": 272176,                             in bytes, 1..2^40
 //	      "deltas": [                                 optional; at most 32
 //	        {
-//	          "from": {"digest": "sha256:b47c…", "size": 271888},    of the old image: SHA-256, bytes 0..2^40
+//	          "from": {"digest": "sha256:b47c…", "size": 271888},    of the old image: SHA-256, bytes 0..2^40; 0 is a packed payload
 //	          "uri": "payloads/626f….b47c….delta",    1..1024 bytes; resolved as the payload's
 //	          "size": 72707,                          of the patch, 1..2^40
 //	          "digest": "sha256:9ec2…",               of the patch's header: what package fetch/delta has signed

@@ -50,6 +50,12 @@ func (m *meter) Reject(uri string, offset, length int64) {
 	}
 }
 
+// elsewhere reports whether the source may have what was rejected from somewhere else.
+func (m *meter) elsewhere() bool {
+	_, ok := m.Source.(fetch.Rejecter)
+	return ok
+}
+
 func (m *meter) asked() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

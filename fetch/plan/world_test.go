@@ -46,17 +46,20 @@ type world struct {
 	planner     plan.Planner
 	maxBytes    int64
 	way         []fetch.Way // as progress told it
+	retries     []fetch.Retry
 	lastNetwork int64
 }
 
-// usual is the patch of newWorld: it takes a while to make.
+// usual is the patch of newWorld, packed what it has as a packed payload: they take a while to make.
 var (
-	once  sync.Once
-	usual struct {
-		patch []byte
-		info  delta.Info
-	}
+	once, packedOnce sync.Once
+	usual, packed    made
 )
+
+type made struct {
+	patch []byte
+	info  delta.Info
+}
 
 // newWorld has a new image that is the old one with a few bytes changed here and there, and 40 KB of its own in the middle.
 func newWorld(t *testing.T) *world {
@@ -87,6 +90,28 @@ func newWorld(t *testing.T) *world {
 		Index:  &plan.Index{URI: "index", Size: int64(index.Len()), Digest: verify.Sum(verify.SHA256, index.Bytes())},
 	}}
 	w.source = &source{files: w.files}
+	return w
+}
+
+// emptyImage is what packed payloads are patches to.
+var emptyImage = plan.Old{Digest: verify.Sum(verify.SHA256, nil)}
+
+// newPackedWorld has a new image of which a third goes away when it is packed, and which is offered in no other way.
+func newPackedWorld(t *testing.T) *world {
+	w := newWorld(t)
+	for i := range w.image {
+		if i/step%3 == 1 {
+			w.image[i] = byte(i >> 9)
+		}
+	}
+	pages, root, err := chunk.Build(bytes.NewReader(w.image), w.res.Size, step)
+	must(t, err)
+	w.res.Digest, w.res.Chunks.Root = verify.Sum(verify.SHA256, w.image), root
+	w.files["payloads/new.chunks"] = pages
+	packedOnce.Do(func() { packed.patch, packed.info = makePatch(t, nil, w.image) })
+	w.files["payloads/patch"] = bytes.Clone(packed.patch)
+	w.offers.Payloads = []plan.Payload{{Digest: w.res.Digest, Size: w.res.Size,
+		Deltas: []plan.Delta{{From: emptyImage, URI: "patch", Size: packed.info.Size, Digest: packed.info.Digest, Memory: packed.info.Memory}}}}
 	return w
 }
 
@@ -124,7 +149,7 @@ func (w *world) fetchWith(ctx context.Context, custom []byte) (fetch.Stats, erro
 		help.Running = nil
 	}
 	return w.planner.Fetch(ctx, fetch.Options{Source: w.source, Storage: w.storage, Retries: 2, CheckpointEvery: 2 * step, Backoff: time.Millisecond, MaxBackoff: time.Millisecond,
-		MaxBytes: w.maxBytes, OnProgress: func(p fetch.Progress) {
+		MaxBytes: w.maxBytes, OnRetry: func(r fetch.Retry) { w.retries = append(w.retries, r) }, OnProgress: func(p fetch.Progress) {
 			if n := len(w.way); n == 0 || w.way[n-1] != p.Way {
 				w.way = append(w.way, p.Way)
 			}

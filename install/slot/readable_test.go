@@ -62,3 +62,32 @@ func TestReadable(t *testing.T) {
 	}
 	want("accepted", "b", "a")
 }
+
+// What runs ends where its image does, if the boot control knows that.
+func TestRunningEndsWithTheImage(t *testing.T) {
+	ctx := t.Context()
+	sim := simfs.NewSim(simfs.Options{})
+	a, b := sim.Device("a", slotSize), sim.Device("b", slotSize)
+	img := install.Image{Size: slotSize - 100, Digest: verify.Sum(verify.SHA256, make([]byte, slotSize-100))}
+	rec, err := slot.CreateBootRecord(sim.FS(), "boot", 0, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := slot.CreateBootRecord(sim.FS(), "empty", 0, install.Image{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		boot install.BootControl
+		want int64
+	}{
+		{"known", rec, img.Size},
+		{"nothing recorded", empty, slotSize},
+		{"a boot control that cannot say", struct{ install.BootControl }{rec}, slotSize},
+	} {
+		if r, err := slot.New(a, b, c.boot).Running(ctx); err != nil || r.Size() != c.want {
+			t.Errorf("%s: %v, %v; want %d bytes", c.name, r, err, c.want)
+		}
+	}
+}

@@ -46,13 +46,28 @@ func (i *Installer) Slot(ctx context.Context) (uint64, error) {
 	return uint64(other(b.Confirmed)), nil
 }
 
-// Running implements [install.Readable].
+// Running implements [install.Readable]. It ends with the image if the boot control has, as a [BootRecord] has, a method Image that knows its size.
 func (i *Installer) Running(ctx context.Context) (*io.SectionReader, error) {
 	b, err := i.boot.Boot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return i.reader(b.Current)
+	r, err := i.reader(b.Current)
+	if err != nil {
+		return nil, err
+	}
+	known, ok := i.boot.(interface {
+		Image(slot int) (install.Image, error)
+	})
+	if !ok {
+		return r, nil
+	}
+	if img, err := known.Image(b.Current); err != nil {
+		return nil, err
+	} else if img.Size > 0 && img.Size < r.Size() {
+		return io.NewSectionReader(r, 0, img.Size), nil
+	}
+	return r, nil
 }
 
 // Target implements [install.Readable].

@@ -136,6 +136,7 @@ func downloadText(d firmament.Download, size int64) string {
 	how := map[fetch.Way]string{
 		fetch.WayDelta:  "a delta from the image that runs",
 		fetch.WayChunks: "the other chunks were on the device",
+		fetch.WayPacked: "packed",
 		fetch.WayFull:   "the whole image",
 	}[d.Way]
 	instead := ""
