@@ -12,7 +12,8 @@ import (
 	"github.com/firmament-dev/firmament/manifest/processor"
 )
 
-// An Offer is a verified release that this device may install.
+// An Offer is a verified release that this device may install. Apply compares it with the device's state once more, and does not ask the Finder again: it is as
+// fresh as its Check. It belongs to the Updater that made it, and is not changed by Apply.
 type Offer struct {
 	Release  Release // of Manifest; Apply goes by the manifest itself
 	verified *manifest.Verified
@@ -30,7 +31,7 @@ func (o *Offer) Manifest() *manifest.Verified { return o.verified }
 // another manifest under the same sequence number; ErrGivenUp; manifest.ErrNotApplicable if it is for other devices; and the errors of the
 // Finder and of manifest.Open.
 //
-// Check writes nothing itself; the Finder may persist what it verified.
+// Check writes nothing itself, and downloads no payload; the Finder may persist what it verified. It may be called in any state, and again and again.
 func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 	if err := u.use(); err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (u *Updater) Check(ctx context.Context) (*Offer, error) {
 
 // find asks for the custom object only if somebody reads it.
 func (u *Updater) find(ctx context.Context) (envelope, custom []byte, err error) {
-	if f, ok := u.o.Finder.(CustomFinder); ok && u.o.Plan != nil {
+	if f, ok := u.o.Finder.(CustomFinder); ok && u.o.Planner != nil {
 		return f.FindCustom(ctx, u.o.Target)
 	}
 	envelope, err = u.o.Finder.Find(ctx, u.o.Target)
@@ -110,7 +111,7 @@ func (u *Updater) processor(ctx context.Context, o *Offer) (*processor.Processor
 // when it suits. An Apply that was cut short, by power or by an error, goes on where it was when it is called with
 // the same release again.
 //
-// The payload comes in the cheapest way that Options.Plan finds, within Options.Budget; Status tells which. Its bytes reach the Installer only after their chunk digest, signed by the author, was found right. On
+// The payload comes in the cheapest way that Options.Planner finds, within Options.Budget; Status tells which. Its bytes reach the Installer only after their chunk digest, signed by the author, was found right. On
 // any error the running image, the confirmed one, and the anti-rollback counter are what they were before; an older release
 // that was staged may have lost its place. A cut leaves the states Writing, Candidate or Staged, or that older release.
 func (u *Updater) Apply(ctx context.Context, o *Offer) error {

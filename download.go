@@ -15,7 +15,7 @@ import (
 // A Download tells how an image came to the device. The zero value says nothing, as for an image that came in its envelope.
 type Download struct {
 	Way      fetch.Way
-	Network  int64  // bytes that came over the network for it, since the process that finished it was started
+	Network  int64  // bytes that came over the network for it, chunk digests and what was tried in vain included, since the process that finished it was started
 	Reused   int64  // bytes of the image that were made from what the device had, likewise
 	Fallback string // why cheaper ways were not taken; at most 512 bytes, for people
 }
@@ -28,8 +28,8 @@ func (c component) download(ctx context.Context, res fetch.Resource, w install.W
 			o.MaxBytes, o.Source = 0, noSource{}
 		}
 	}
-	if c.u.o.Plan != nil {
-		return c.u.o.Plan.Fetch(ctx, o, res, c.help(ctx), w)
+	if c.u.o.Planner != nil {
+		return c.u.o.Planner.Fetch(ctx, o, res, c.help(ctx), w)
 	}
 	f, err := fetch.New(o)
 	if err != nil {

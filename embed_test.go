@@ -43,7 +43,7 @@ func update(ctx context.Context, state install.Storage, cache client.Storage, a,
 	u, err := firmament.New(firmament.Options{
 		Storage: state, Finder: finder, Keys: keys, Policy: policy, Counter: counter, Identity: id,
 		Component: manifest.ComponentID{{0}}, Installer: slot.New(a, b, boot), Fetch: download, Base: server,
-		Plan: plan.Planner{}, // deltas and chunks that the device has; without it, whole images
+		Planner: plan.Planner{}, // deltas, chunks that the device has, packed images; without it, whole images
 	})
 	if err != nil {
 		return false, err

@@ -25,7 +25,8 @@ type Report struct {
 	Download Download // how its image came
 }
 
-// Reports returns the reports that are not delivered yet, oldest first; at most 64, the oldest are dropped beyond.
+// Reports returns the reports that are not delivered yet, oldest first; at most 64, the oldest are dropped beyond. Send them, in order, and call Delivered for each
+// that has arrived: a report may arrive twice, with the same ID, if power fails in between.
 func (u *Updater) Reports() []Report {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -382,8 +382,8 @@ func (w *world) start(d *device, cacheDir string) error {
 		Storage: d.sim.FS(), Finder: finder, Keys: keys, Policy: policy, Counter: d.counter,
 		Identity:  processor.Identity{VendorID: vendorID, ClassID: classID},
 		Component: component, Installer: inst, Development: true,
-		Fetch: fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1, Backoff: time.Millisecond},
-		Plan:  w.plan, Budget: w.budget,
+		Fetch:   fetch.Options{Source: w.server, CheckpointEvery: 3 * chunkSize, Retries: 1, Backoff: time.Millisecond},
+		Planner: w.plan, Budget: w.budget,
 		Events: func(e firmament.Event) { d.events = append(d.events, e) },
 	}
 	if w.adjust != nil {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/firmament-dev/firmament/fetch"
@@ -35,14 +36,15 @@ var (
 )
 
 // A Finder finds the envelope that is aimed at this device now. A tuf/client is one; so is anything that fetches bytes,
-// since the envelope carries its author's signature.
+// since the envelope carries its author's signature. An Updater does not call it twice at once.
 type Finder interface {
-	// Find returns the content of the named target, at most manifest.MaxEnvelopeSize bytes.
+	// Find returns the content of the named target, at most manifest.MaxEnvelopeSize bytes: it reads no more from whoever
+	// sends them. It returns soon after ctx is done. Its errors come out of Check, wrapped.
 	Find(ctx context.Context, target string) ([]byte, error)
 }
 
 // A CustomFinder is a Finder that can say, too, what signed metadata says of the target besides: its custom JSON object, nil if there is none. A tuf/client is one.
-// Deltas and chunk indexes are listed there, see Options.Plan.
+// Deltas, chunk indexes and packed payloads are listed there, see Options.Planner.
 type CustomFinder interface {
 	Finder
 	FindCustom(ctx context.Context, target string) (envelope, custom []byte, err error)
@@ -80,14 +82,15 @@ type Options struct {
 	Recovery     string
 
 	// CheckURI is asked about every URI of a payload or its chunk index before anything is fetched, as the manifest has it, which is before Base comes
-	// in, and about those that signed metadata offers besides (Plan). Nil returns allow; other errors should wrap verify.ErrPolicy. Default: processor.CheckURI.
+	// in, and about those that signed metadata offers besides (Planner). Nil returns allow; other errors should wrap verify.ErrPolicy. Default: processor.CheckURI.
 	CheckURI func(uri string) error
 
 	Fetch fetch.Options // Source is required; Storage defaults to Options.Storage
-	Base  string        // absolute URL or path prefix that relative payload URIs are resolved against; optional
+	Base  string        // absolute URL or path of the folder that relative payload URIs lead on from, without a query; optional
 
-	// Plan makes downloads smaller than the image: with deltas and chunks that the device has, if the Finder is a CustomFinder and the Installer is Readable. Optional.
-	Plan Planner
+	// Planner makes downloads smaller than the image: packed, if the Finder is a CustomFinder; with deltas and chunks that the device has, if the Installer is Readable,
+	// too. Optional; without it images come whole.
+	Planner Planner
 	// Budget is asked before each download how many bytes it may take, whatever the way, chunk digests included: nothing if it is 0 or less. A download beyond it is
 	// fetch.ErrBudget; what was verified is kept. Optional; without it Fetch.MaxBytes is the budget, and 0 there is no limit.
 	Budget func() int64
@@ -95,7 +98,8 @@ type Options struct {
 	// Development accepts sample keys among Keys, whose secret halves are published (verify.Key.Published). For tests only.
 	Development bool
 
-	Events func(Event) // progress; called from the goroutine that does the work, must not block; optional
+	// Events is told what happens. It is called from the goroutine that does the work, which waits for it, and must not call the Updater. Optional.
+	Events func(Event)
 }
 
 // A Release names one signed manifest.
@@ -110,8 +114,8 @@ func (r Release) known() bool { return !r.Manifest.IsZero() }
 // [Updater.Check] and [Updater.Apply], a reboot, and [Updater.Accept] or [Updater.Reject] by the new image.
 //
 // All durable state is one journal, the boot loader's, and a counter. Power may fail at any time; what each method leaves
-// behind is said there. Methods may be called from several goroutines and wait for each other; one process at a time
-// holds the storage directory.
+// behind is said there. Methods may be called from several goroutines and wait for each other, so that Status waits for as long as an
+// Apply downloads: show Options.Events meanwhile, and end the Apply by its context. One process at a time holds the storage directory.
 type Updater struct {
 	o    Options
 	base *url.URL
@@ -127,8 +131,8 @@ type Updater struct {
 }
 
 // New opens the updater in o.Storage. ErrOptions if o lacks something, and with it verify.ErrPolicy if o trusts a sample key;
-// ErrJournal if the journal cannot be trusted; an error that wraps the storage's ErrBusy while another process holds the
-// directory. Close it when done.
+// ErrJournal if the journal cannot be trusted; install.ErrBusy while another process holds the directory. It makes no request, and asks neither
+// Finder nor Installer. Close it when done.
 func New(o Options) (*Updater, error) {
 	base, err := o.check()
 	if err != nil {
@@ -232,7 +236,14 @@ func (o *Options) check() (*url.URL, error) {
 	}
 	base, err := url.Parse(o.Base)
 	if err != nil {
-		return nil, fmt.Errorf("base URL: %v: %w", err, ErrOptions)
+		return nil, fmt.Errorf("Base: %v: %w", err, ErrOptions)
+	}
+	if base.RawQuery != "" || base.Fragment != "" || o.Base != "" && !base.IsAbs() && !strings.HasPrefix(base.Path, "/") {
+		return nil, fmt.Errorf("Base %s, want an absolute URL or path without query and fragment: %w", fetch.RedactURI(o.Base), ErrOptions)
+	}
+	// A folder, whether or not its slash was written: without it, the last part of its path would be lost.
+	if base.Path != "" && !strings.HasSuffix(base.Path, "/") {
+		base = base.JoinPath("/")
 	}
 	return base, nil
 }
@@ -259,9 +270,9 @@ func (u *Updater) Provision(v *manifest.Verified) error {
 // Status is the device's state in the words of [install.State].
 type Status struct {
 	State    install.State
-	Reboot   bool     // the next boot brings up another image than the one that runs
+	Reboot   bool     // the next boot brings up another image than the one that runs: time to reboot, when it suits
 	Current  Release  // whose image State is about; zero if none was ever written
-	Accepted Release  // what runs confirmed, or did before the trial
+	Accepted Release  // what runs confirmed, or did before the trial; zero if nobody has said, see Provision
 	Download Download // how Current's image came, once it is a Candidate
 }
 

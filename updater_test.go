@@ -5,6 +5,7 @@ package firmament_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -256,7 +257,7 @@ func TestSTO_15_TwoAgents(t *testing.T) {
 	b := newBench(t)
 	d, err := b.switchOn(b.sim)
 	must(t, err)
-	wantError(t, b.start(d, "tuf"), simfs.ErrBusy)
+	wantError(t, b.start(d, "tuf"), install.ErrBusy)
 }
 
 // A journal from a newer version is refused, not guessed at (STO-14); so is a damaged one.
@@ -320,5 +321,44 @@ func TestSTO_11_ManyAttempts(t *testing.T) {
 	}
 	if per := (b.sim.Ops() - before) / attempts; per > 40 {
 		t.Errorf("%d storage operations for each failed attempt", per)
+	}
+}
+
+// Base is a folder, whether or not its slash was written; what is no part of a folder's address is refused.
+func TestBase(t *testing.T) {
+	for base, want := range map[string]string{
+		"https://updates.example":              "https://updates.example/payloads/v2",
+		"https://updates.example/widget":       "https://updates.example/widget/payloads/v2",
+		"https://updates.example/widget/":      "https://updates.example/widget/payloads/v2",
+		"https://updates.example/a%20b/widget": "https://updates.example/a%20b/widget/payloads/v2",
+		"/media/stick/updates":                 "/media/stick/updates/payloads/v2",
+		"":                                     "payloads/v2",
+		"https://updates.example/widget?v=1":   "",
+		"https://updates.example/widget#v1":    "",
+		"stick/updates":                        "",
+		"://":                                  "",
+	} {
+		b := newBench(t)
+		b.publish(2)
+		f := files{}
+		for name, content := range b.server.files {
+			f[name] = content
+			if rest, ok := strings.CutPrefix(name, "payloads/v2"); ok {
+				delete(f, name)
+				f[want+rest] = content
+			}
+		}
+		b.server.files, b.adjust = f, func(o *firmament.Options) { o.Base = base }
+		must(t, b.d.updater.Close())
+		d, err := b.powerOn(b.sim)
+		if want == "" {
+			wantError(t, err, firmament.ErrOptions)
+			b.d = nil
+			continue
+		}
+		must(t, err)
+		if b.d = d; b.install() != nil {
+			t.Errorf("base %q: the payload was not asked for as %s", base, want)
+		}
 	}
 }

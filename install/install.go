@@ -37,6 +37,8 @@ var (
 	ErrUnconfirmed = errors.New("install: running image is not confirmed")
 	// ErrNoBootable says that no slot holds an image that may boot.
 	ErrNoBootable = errors.New("install: no bootable slot")
+	// ErrBusy says that another process holds a Storage, or this one does already.
+	ErrBusy = simfs.ErrBusy
 )
 
 // Storage is where durable state lives: a directory, opened with OpenDir, or the simulated one of package installtest. It

@@ -70,6 +70,7 @@ var rules = []Rule{
 	{fetch.ErrSize, "fetch.ErrSize", Refused, "the payload does not have the signed size: restore it on the server, or where it came from"},
 	{fetch.ErrRedirect, "fetch.ErrRedirect", Refused, "serve the payload without that redirect"},
 
+	{install.ErrBusy, "install.ErrBusy", Trouble, "another agent works on this device: wait for it, or stop it"},
 	{install.ErrVerifyAfterWrite, "install.ErrVerifyAfterWrite", Trouble, "the slot's medium is failing: replace it"},
 	{install.ErrBounds, "install.ErrBounds", Refused, "the image does not fit the slot: make it smaller or the slot larger"},
 	{install.ErrNoBootable, "install.ErrNoBootable", Refused, "no slot holds what the boot record says: re-provision the device"},
@@ -92,7 +93,7 @@ var rules = []Rule{
 	{fetch.ErrRefused, "fetch.ErrRefused", Trouble, "does the server have that file? publish a release, or correct the server's address"},
 	{fetch.ErrEncoding, "fetch.ErrEncoding", Trouble, "have the server send files as they are, without compression"},
 	{fetch.ErrResource, "fetch.ErrResource", Refused, "sign the release again with a usable address and chunk size"},
-	{fetch.ErrBudget, "fetch.ErrBudget", Trouble, "allow more bytes, or wait for a connection that costs less; what was verified is kept"},
+	{fetch.ErrBudget, "fetch.ErrBudget", Trouble, "allow as many bytes as that takes, or wait for a connection that costs less; what was verified is kept"},
 	{fetch.ErrStalled, "fetch.ErrStalled", Trouble, "try again later or from another network; what was verified is kept"},
 	{fetch.ErrRange, "fetch.ErrRange", Trouble, "the server answers ranges wrongly: use another"},
 	{fetch.ErrTransport, "fetch.ErrTransport", Trouble, "is the server running and reachable? what was verified is kept; try again"},

@@ -103,7 +103,7 @@ func (d *Device) open(dir string, state install.Storage, o Options) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, ConfigName), err)
 	}
-	keys, policy, err := c.keys(dir)
+	keys, policy, err := c.Keys(dir)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (d *Device) open(dir string, state install.Storage, o Options) error {
 		Installer: slot.New(d.Slots[0], d.Slots[1], d.Boot),
 		Fetch:     f,
 		Base:      base,
-		Plan:      newPlanner(),
+		Planner:   newPlanner(),
 		Events:    o.Events,
 	})
 	return err
