@@ -6,6 +6,7 @@ package examples_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 // TestScripts runs the stories in testdata/script. Beside testscript's own commands they have:
 //
 //	random FILE SIZE SEED   write random bytes
+//	digits FILE SIZE SEED   write random hexadecimal digits, of which half goes away when they are packed
 //	serve DIR               firmctl serve in the background; sets $URL
 //	flip FILE OFFSET        change one byte
 //	set FILE KEY JSON       set a member of a JSON object
@@ -32,6 +34,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"random": scriptRandom,
+			"digits": scriptDigits,
 			"serve":  scriptServe,
 			"flip":   scriptFlip,
 			"set":    scriptSet,
@@ -56,6 +59,12 @@ func number(ts *testscript.TestScript, s string) int64 {
 func scriptRandom(ts *testscript.TestScript, neg bool, a []string) {
 	args(ts, neg, a, 3)
 	ts.Check(os.WriteFile(ts.MkAbs(a[0]), random(uint64(number(ts, a[2])), number(ts, a[1])), 0o644))
+}
+
+func scriptDigits(ts *testscript.TestScript, neg bool, a []string) {
+	args(ts, neg, a, 3)
+	digits := hex.AppendEncode(nil, random(uint64(number(ts, a[2])), number(ts, a[1])/2))
+	ts.Check(os.WriteFile(ts.MkAbs(a[0]), digits, 0o644))
 }
 
 func scriptServe(ts *testscript.TestScript, neg bool, a []string) {

@@ -53,13 +53,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a.fs.BoolVar(&a.once, "once", false, "one cycle, then exit")
 	a.fs.BoolVar(&a.status, "status", false, "print the state and exit; changes nothing")
 	a.fs.StringVar(&a.server, "server", "", "URL of the repository, instead of the one in device.json")
-	a.fs.Int64Var(&a.maxBytes, "max-bytes", 0, "bytes that one cycle may download for an image, instead of what device.json says; 0 is no limit")
+	a.fs.Int64Var(&a.maxBytes, "max-bytes", 0, "bytes that one cycle may download for an image, chunk digests included, instead of what device.json says; 0 is no limit. The cheapest way, such as a delta, has to fit as a whole: what does not is not begun")
 	a.fs.DurationVar(&a.every, "every", 10*time.Minute, "time between cycles, without --once")
+	a.fs.Bool("version", false, "say what was built, and exit")
 	a.fs.Bool("json", false, "print one line of JSON on standard output; lines for people go to standard error")
 	if a.json {
 		a.people = stderr
 	}
-	return cli.Main(ctx, stdout, stderr, a.json, func(ctx context.Context) error { return a.run(ctx, args) })
+	return cli.Main(ctx, stdout, stderr, a.json, func(ctx context.Context) error {
+		if cli.WantsVersion(args) {
+			return cli.PrintVersion(stdout, "agent", a.json)
+		}
+		return a.run(ctx, args)
+	})
 }
 
 // An agent is one command line.
@@ -101,9 +107,11 @@ func (a *agent) run(ctx context.Context, args []string) error {
 		}
 		return a.show(res)
 	}
+	last := ""
 	for {
 		res, err := device.Cycle(ctx, folder, device.Options{Server: a.server, MaxBytes: a.maxBytes}, a.people)
-		if err == nil {
+		if err == nil && (a.json || res.Line() != last) { // people need not read every ten minutes that nothing has changed
+			last = res.Line()
 			err = a.show(res)
 		}
 		if a.once || errors.Is(err, cli.ErrUsage) || errors.Is(err, cli.ErrInput) {
@@ -126,7 +134,7 @@ func (a *agent) show(res device.Outcome) error {
 	if a.json {
 		return cli.PrintJSON(a.stdout, res)
 	}
-	_, err := fmt.Fprintf(a.people, "%s: slot %s runs, %s, state %s\n", res.Result, res.Slot, res.AcceptedText(), res.State)
+	_, err := fmt.Fprintln(a.people, res.Line())
 	if err == nil && a.status && res.Way != "" {
 		_, err = fmt.Fprintf(a.people, "release %d was downloaded: %s (%s)\n", res.Sequence, cli.Bytes(res.Network), res.Way)
 	}

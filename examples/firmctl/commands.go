@@ -112,6 +112,7 @@ func openImage(name string, limit int64) (*os.File, int64, error) {
 func release(ctx context.Context, c *call) error {
 	version := c.fs.String("version", "", "version for people, such as 1.1 (required); devices compare the sequence number, which is the last one plus one")
 	deltas := c.fs.Int("deltas", product.DefaultDeltas, "from how many of the last releases devices get a delta, 0 for none; of a large image each takes a while")
+	pack := c.fs.Bool("pack", true, "publish the image packed (zstd) beside the image itself, for devices that no delta fits; --pack=false does not")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func release(ctx context.Context, c *call) error {
 		return err
 	}
 	defer f.Close()
-	p.Deltas = *deltas
+	p.Deltas, p.Pack = *deltas, *pack
 	out, err := p.Release(ctx, f, size, *version)
 	if err != nil {
 		return err
@@ -146,11 +147,15 @@ func release(ctx context.Context, c *call) error {
 			Payload  string          `json:"payload"`
 			Chunks   int64           `json:"chunks"`
 			Envelope int             `json:"envelope_bytes"`
+			Packed   *product.Packed `json:"packed,omitempty"`
 			Deltas   []product.Delta `json:"deltas,omitempty"`
-		}{"ok", out.Release, out.Target, out.Payload, out.Chunks, len(out.Envelope), out.Deltas})
+		}{"ok", out.Release, out.Target, out.Payload, out.Chunks, len(out.Envelope), out.Packed, out.Deltas})
 	}
 	fmt.Fprintf(c.people, "release %d (%s): %d bytes, %s, %s\n  manifest %s\n  target   %s\n",
 		out.Sequence, out.Version, out.Size, out.Digest, cli.Count(out.Chunks, "chunk"), out.Manifest, out.Target)
+	if out.Packed != nil {
+		fmt.Fprintf(c.people, "  packed   %d bytes\n", out.Packed.Size)
+	}
 	for _, d := range out.Deltas {
 		fmt.Fprintf(c.people, "  delta    %d bytes, for devices that run release %d (%s)\n", d.Size, d.From, d.Version)
 	}

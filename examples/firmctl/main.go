@@ -34,6 +34,7 @@ import (
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/examples/internal/device"
+	"github.com/firmament-dev/firmament/examples/internal/product"
 )
 
 func main() {
@@ -88,6 +89,12 @@ func deltaCommands() []command {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(device.TUFRules()...)
+	cli.AddRules(cli.Rule{Err: product.ErrUntrusted, Name: "product.ErrUntrusted", Exit: cli.Refused,
+		Next: "put the author's key back that devices were given, or give them the new one first"})
+	if cli.WantsVersion(args) {
+		asJSON := cli.WantsJSON(args)
+		return cli.Main(ctx, stdout, stderr, asJSON, func(context.Context) error { return cli.PrintVersion(stdout, "firmctl", asJSON) })
+	}
 	if len(args) > 0 && args[0] == "manifest" {
 		return manifestMain(ctx, args[1:], stdout, stderr)
 	}
@@ -128,7 +135,7 @@ func usage(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  %-13s %-10s %s\n", "manifest", "COMMAND", "make, look into, verify and run SUIT envelopes: see firmctl manifest -h")
 	fmt.Fprintf(w, "  %-13s %-10s %s\n", "repo", "COMMAND", "publish, delegate, rotate keys, sign by several people: see firmctl repo -h")
-	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags")
+	fmt.Fprintln(w, "firmctl COMMAND -h shows a command's flags, firmctl --version what was built")
 	fmt.Fprintln(w, exitCodes)
 }
 

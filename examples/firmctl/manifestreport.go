@@ -6,6 +6,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -188,10 +190,15 @@ func seenNodes(p *manifest.Parameters) []node {
 	return parameterNodes(p)
 }
 
+// claims are what the device says of its system: with each record again, so that only what differs is kept.
 func claims(r *report.Report) (out []claim) {
 	for _, e := range r.Records {
-		if e.Claims != nil {
-			out = append(out, claim{e.Claims.Component.String(), parameterNodes(&e.Claims.Properties)})
+		if e.Claims == nil {
+			continue
+		}
+		one := claim{e.Claims.Component.String(), parameterNodes(&e.Claims.Properties)}
+		if !slices.ContainsFunc(out, func(known claim) bool { return reflect.DeepEqual(known, one) }) {
+			out = append(out, one)
 		}
 	}
 	return out

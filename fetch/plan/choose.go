@@ -49,7 +49,7 @@ func (r *run) affords(w way, at int64) error {
 		needed += r.pages(at)
 	}
 	if needed > left {
-		return &BudgetError{w.way(), needed, left}
+		return &BudgetError{w.way(), needed, left, r.net.most}
 	}
 	return nil
 }

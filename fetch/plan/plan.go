@@ -24,13 +24,14 @@ type Planner struct {
 // A BudgetError says that no way that is left fits in what is left of Options.MaxBytes. It is fetch.ErrBudget. What was verified is kept.
 type BudgetError struct {
 	Way    fetch.Way // the cheapest
-	Needed int64     // bytes that it would take
+	Needed int64     // bytes that it would take, chunk digests included
 	Left   int64
+	Budget int64 // Options.MaxBytes
 }
 
 // Error tells what is needed and what is left.
 func (e *BudgetError) Error() string {
-	return fmt.Sprintf("plan: the cheapest way (%v) takes %d bytes, %d are left of the budget", e.Way, e.Needed, e.Left)
+	return fmt.Sprintf("plan: the cheapest way (%v) takes %d bytes, %d are left of a budget of %d", e.Way, e.Needed, e.Left, e.Budget)
 }
 
 // Unwrap returns fetch.ErrBudget.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // OpenFile opens a regular file that the user named, and returns its size. want says what it is for, such as "an image".
@@ -15,6 +16,9 @@ import (
 func OpenFile(path, want string) (*os.File, int64, error) {
 	st, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if dir := filepath.Dir(path); !exists(dir) {
+			return nil, 0, Inputf("%s: no such folder, want one with %s: %s", dir, filepath.Base(path), want)
+		}
 		return nil, 0, Inputf("%s: no such file, want %s", path, want)
 	}
 	if err != nil {
@@ -31,6 +35,11 @@ func OpenFile(path, want string) (*os.File, int64, error) {
 		return nil, 0, Inputf("want %s: %w", want, err)
 	}
 	return f, st.Size(), nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // ReadFile is OpenFile for a small file: its content, from 1 to limit bytes.

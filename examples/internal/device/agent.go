@@ -20,7 +20,7 @@ import (
 
 // Outcome is what one cycle of the agent came to, as --json prints it.
 type Outcome struct {
-	Result   string            `json:"result"`            // status, up-to-date, staged, accepted, reverted
+	Result   string            `json:"result"`            // status, up-to-date, staged, accepted, reverted, given-up
 	State    string            `json:"state"`             // PSA state
 	Slot     string            `json:"slot"`              // the running slot
 	Sequence uint64            `json:"sequence"`          // of the release that State is about
@@ -30,7 +30,7 @@ type Outcome struct {
 	Health   string            `json:"health,omitempty"`  // evidence
 	Version  string            `json:"version,omitempty"` // for people, of the release that was found
 	Way      string            `json:"way,omitempty"`     // how the image that State is about came: delta, chunks or full
-	Network  int64             `json:"network,omitempty"` // bytes that came over the network for it, in the process that finished it
+	Network  int64             `json:"network,omitempty"` // bytes that came over the network for it, in the process that finished it, chunk digests and what else was needed included
 	Reused   int64             `json:"reused,omitempty"`  // payload bytes that came from what the device had
 	Fallback string            `json:"fallback,omitempty"`
 	Fetched  int64             `json:"fetched,omitempty"` // payload bytes that were verified in this process
@@ -56,6 +56,15 @@ func (o Outcome) AcceptedText() string {
 	return fmt.Sprintf("release %d is confirmed", o.Accepted)
 }
 
+// Line is the outcome for people.
+func (o Outcome) Line() string {
+	line := fmt.Sprintf("%s: slot %s runs, %s, state %s", o.Result, o.Slot, o.AcceptedText(), o.State)
+	if o.Result == "given-up" {
+		line += fmt.Sprintf("; release %d is not tried again, a newer one is", o.Sequence)
+	}
+	return line
+}
+
 // ErrUnhealthy says that the image on trial failed its health check and was rejected.
 var ErrUnhealthy = errors.New("unhealthy")
 
@@ -64,6 +73,7 @@ var ErrUnhealthy = errors.New("unhealthy")
 func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outcome, err error) {
 	bar := cli.NewBar(out, "fetching")
 	var first, last fetch.Progress
+	reverted := false // in this cycle
 	events := o.Events
 	o.Events = func(e firmament.Event) {
 		switch e.Kind {
@@ -80,6 +90,8 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 				fmt.Fprintf(out, "not by %v: %v\n", f.Way, f.Err)
 			}
 			fmt.Fprintln(out, downloadText(e.Download, last.Total))
+		case firmament.EventReverted:
+			reverted = true
 		}
 		if events != nil {
 			events(e)
@@ -94,10 +106,10 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 		return res, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.simulateBoot(out); err != nil {
+	if reverted, err = d.simulateBoot(ctx, out); err != nil {
 		return res, err
 	}
-	err = d.step(ctx, dir, &res, out)
+	err = d.step(ctx, dir, &res, &reverted, out)
 	bar.Done()
 	res.Kept, res.Fetched, res.Image = first.Done, last.Done-first.Done, last.Total
 	if res.Way == "" && last.Way != fetch.WayNone { // it did not arrive
@@ -110,17 +122,21 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 	return res, err
 }
 
-// simulateBoot plays the boot loader: the start of the process stands for power coming on.
-func (d *Device) simulateBoot(out io.Writer) error {
+// simulateBoot plays the boot loader: the start of the process stands for power coming on. It reports whether another slot was started than the time before.
+func (d *Device) simulateBoot(ctx context.Context, out io.Writer) (switched bool, err error) {
 	if !d.Config.Simulated {
-		return nil
+		return false, nil
+	}
+	before, err := d.Boot.Boot(ctx)
+	if err != nil {
+		return false, err
 	}
 	n, _, err := d.Boot.Next(CheckSlot(d.Slots))
 	if err != nil {
-		return err
+		return false, err
 	}
 	fmt.Fprintf(out, "simulated boot loader: started slot %s\n", slot.Name(n))
-	return nil
+	return n != before.Current, nil
 }
 
 // wayText is "" for an image of which it is not known how it came.
@@ -133,23 +149,21 @@ func wayText(w fetch.Way) string {
 
 // downloadText says what a download took.
 func downloadText(d firmament.Download, size int64) string {
-	how := map[fetch.Way]string{
-		fetch.WayDelta:  "a delta from the image that runs",
-		fetch.WayChunks: "the other chunks were on the device",
-		fetch.WayPacked: "packed",
-		fetch.WayFull:   "the whole image",
-	}[d.Way]
-	instead := ""
-	if d.Way != fetch.WayFull {
-		instead = " instead of " + cli.Bytes(size)
-	} else if d.Network < size { // the rest came before, in another process
-		how = "what was missing of the whole image"
+	switch {
+	case d.Way == fetch.WayDelta:
+		return fmt.Sprintf("downloaded: %s instead of %s, a delta from the image that runs", cli.Bytes(d.Network), cli.Bytes(size))
+	case d.Way == fetch.WayChunks:
+		return fmt.Sprintf("downloaded: %s instead of %s, the other chunks were on the device", cli.Bytes(d.Network), cli.Bytes(size))
+	case d.Way == fetch.WayPacked:
+		return fmt.Sprintf("downloaded: %s instead of %s, the image packed", cli.Bytes(d.Network), cli.Bytes(size))
+	case d.Network < size: // the rest came before, in another process
+		return fmt.Sprintf("downloaded: %s, what was missing of the image's %s", cli.Bytes(d.Network), cli.Bytes(size))
 	}
-	return fmt.Sprintf("downloaded: %s%s, %s", cli.Bytes(d.Network), instead, how)
+	return fmt.Sprintf("downloaded: %s, the image's %s and %s of chunk digests and what was tried before", cli.Bytes(d.Network), cli.Bytes(size), cli.Bytes(d.Network-size))
 }
 
-// step does what is due, and says in res what it was.
-func (d *Device) step(ctx context.Context, dir string, res *Outcome, out io.Writer) error {
+// step does what is due, and says in res what it was. reverted becomes true when the Updater finds that the boot loader went back.
+func (d *Device) step(ctx context.Context, dir string, res *Outcome, reverted *bool, out io.Writer) error {
 	st, err := d.Updater.Resume(ctx)
 	if err != nil {
 		return err
@@ -157,10 +171,10 @@ func (d *Device) step(ctx context.Context, dir string, res *Outcome, out io.Writ
 	if st.State == install.Trial {
 		return d.decide(ctx, dir, st, res, out)
 	}
-	switch st.State {
-	case install.Failed:
+	switch { // said once: from then on it is in the state
+	case st.State == install.Failed && *reverted:
 		fmt.Fprintf(out, "reverted: release %d did not come up, the boot loader went back to %s\n", st.Current.Sequence, before(st))
-	case install.Rejected:
+	case st.State == install.Rejected && *reverted:
 		fmt.Fprintf(out, "reverted: release %d was rejected, back to %s\n", st.Current.Sequence, before(st))
 	}
 	offer, err := d.Updater.Check(ctx)
@@ -171,7 +185,9 @@ func (d *Device) step(ctx context.Context, dir string, res *Outcome, out io.Writ
 		return nil
 	}
 	if errors.Is(err, firmament.ErrGivenUp) && (st.State == install.Failed || st.State == install.Rejected) {
-		res.Result = "reverted"
+		if res.Result = "given-up"; *reverted {
+			res.Result = "reverted"
+		}
 		return nil
 	}
 	if err != nil {

@@ -76,7 +76,7 @@ func ReadConfig(dir string) (Config, error) {
 	var c Config
 	name := filepath.Join(dir, ConfigName)
 	if err := cli.ReadJSON(name, maxConfig, "a configuration as firmctl init writes it", &c); err != nil {
-		return c, err
+		return c, fmt.Errorf("%w (to make one: %s init DIR)", err, cli.Command("firmctl"))
 	}
 	switch {
 	case c.Channel == "" || strings.ContainsAny(c.Channel, "/\\"):
@@ -137,8 +137,8 @@ func ParseComponent(s string) (manifest.ComponentID, error) {
 	return id, nil
 }
 
-// keys reads the authors' public keys and the policy over them.
-func (c Config) keys(dir string) (*verify.KeySet, verify.Policy, error) {
+// Keys reads the authors' public keys and the policy over them.
+func (c Config) Keys(dir string) (*verify.KeySet, verify.Policy, error) {
 	var entries []verify.Entry
 	for _, name := range c.Authors {
 		name = filepath.Join(dir, name)

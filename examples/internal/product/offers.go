@@ -31,8 +31,14 @@ type Delta struct {
 	Patch   string `json:"patch"` // path below the repository folder
 }
 
-// offer makes what devices can use instead of the whole payload, which is published already, puts it beside the payload, and returns how it is to be listed: the chunk index, and
-// a delta from each of the last releases whose image is still there, if it is smaller than nine tenths of the image.
+// Packed is the payload as it was published packed.
+type Packed struct {
+	Size int64  `json:"size"`
+	File string `json:"file"` // path below the repository folder
+}
+
+// offer makes what devices can use instead of the whole payload, which is published already, puts it beside the payload, and returns how it is to be listed: the chunk index, the
+// packed payload, and a delta from each of the last releases whose image is still there; of the last two what is smaller than nine tenths of the image.
 func (p *Product) offer(ctx context.Context, out *Published) (*plan.Offers, error) {
 	image, err := p.openPayload(out.Release)
 	if err != nil {
@@ -51,6 +57,9 @@ func (p *Product) offer(ctx context.Context, out *Published) (*plan.Offers, erro
 		Index: &plan.Index{URI: out.Payload + ".caibx", Size: int64(index.Len()), Digest: verify.Sum(verify.SHA256, index.Bytes())}}
 	if err := p.Repo.PutPayload(ctx, filepath.Base(offered.Index.URI), bytes.NewReader(index.Bytes())); err != nil {
 		return nil, fmt.Errorf("chunk index: %w", err)
+	}
+	if err := p.offerPacked(ctx, out, image, &offered); err != nil {
+		return nil, fmt.Errorf("packed: %w", err)
 	}
 	for _, r := range p.bases(out) {
 		if err := p.offerFrom(ctx, out, r, image, x, &offered); err != nil {
@@ -78,7 +87,7 @@ func (p *Product) bases(out *Published) []Release {
 	return bases
 }
 
-// offerFrom adds what is offered to devices that run r. A patch's name is its digest: the same patch made again is the same file.
+// offerFrom adds what is offered to devices that run r.
 func (p *Product) offerFrom(ctx context.Context, out *Published, r Release, image *payload, x *chunk.Index, offered *plan.Payload) (err error) {
 	old, err := p.openPayload(r)
 	if err != nil {
@@ -93,27 +102,49 @@ func (p *Product) offerFrom(ctx context.Context, out *Published, r Release, imag
 	if missing := chunk.NewReuse(nil, out.Payload, x, chunk.Seed{Image: old, Index: seed}).Missing(); missing < out.Size {
 		offered.Index.From = append(offered.Index.From, plan.Missing{From: from, Bytes: missing})
 	}
-	patch, err := os.CreateTemp(p.Dir, ".delta-*")
-	if err != nil {
+	info, uri, err := p.putPatch(ctx, old.reader(), image.reader(), ".delta")
+	if err != nil || uri == "" {
 		return err
+	}
+	offered.Deltas = append(offered.Deltas, plan.Delta{From: from, URI: uri, Size: info.Size, Digest: info.Digest, Memory: info.Memory})
+	out.Deltas = append(out.Deltas, Delta{r.Sequence, r.Version, info.Size, uri})
+	return nil
+}
+
+// offerPacked adds the payload packed: a patch from the empty image.
+func (p *Product) offerPacked(ctx context.Context, out *Published, image *payload, offered *plan.Payload) error {
+	if !p.Pack {
+		return nil
+	}
+	info, uri, err := p.putPatch(ctx, bytes.NewReader(nil), image.reader(), ".packed")
+	if err != nil || uri == "" {
+		return err
+	}
+	empty := plan.Old{Digest: verify.Sum(verify.SHA256, nil)}
+	offered.Deltas = append(offered.Deltas, plan.Delta{From: empty, URI: uri, Size: info.Size, Digest: info.Digest, Memory: info.Memory})
+	out.Packed = &Packed{info.Size, uri}
+	return nil
+}
+
+// putPatch makes the patch from old to image and puts it beside the payloads. Its name is its digest: the same patch made again is the same file. uri is
+// "" if it is not worth it.
+func (p *Product) putPatch(ctx context.Context, old, image delta.Image, suffix string) (info delta.Info, uri string, err error) {
+	patch, err := os.CreateTemp(p.Dir, ".patch-*")
+	if err != nil {
+		return info, "", err
 	}
 	defer func() { err = errors.Join(err, patch.Close(), os.Remove(patch.Name())) }()
 	// Small frames: of a small image a cut costs less, and the patch is hardly larger.
 	frame := int64(delta.DefaultFrameSize)
-	if out.Size < 16*frame {
+	if image.Size() < 16*frame {
 		frame = delta.MinFrameSize
 	}
-	info, err := delta.Make(ctx, old.reader(), image.reader(), patch, delta.Options{FrameSize: frame})
-	if err != nil || info.Size >= out.Size/10*9 {
-		return err
+	info, err = delta.Make(ctx, old, image, patch, delta.Options{FrameSize: frame})
+	if err != nil || info.Size >= image.Size()/10*9 {
+		return info, "", err
 	}
-	d := plan.Delta{From: from, URI: "payloads/" + hex.EncodeToString(info.Digest.Bytes()) + ".delta", Size: info.Size, Digest: info.Digest, Memory: info.Memory}
-	if err := p.Repo.PutPayload(ctx, filepath.Base(d.URI), io.NewSectionReader(patch, 0, info.Size)); err != nil {
-		return err
-	}
-	offered.Deltas = append(offered.Deltas, d)
-	out.Deltas = append(out.Deltas, Delta{r.Sequence, r.Version, d.Size, d.URI})
-	return nil
+	name := hex.EncodeToString(info.Digest.Bytes()) + suffix
+	return info, "payloads/" + name, p.Repo.PutPayload(ctx, name, io.NewSectionReader(patch, 0, info.Size))
 }
 
 // A payload is the published image of a release.

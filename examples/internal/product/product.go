@@ -71,7 +71,8 @@ type Product struct {
 	Dir    string
 	Config Config
 	Repo   *repository.Repository
-	Deltas int // from how many of the last releases the next one gets a delta
+	Deltas int  // from how many of the last releases the next one gets a delta
+	Pack   bool // the next one is published packed, too
 	author verify.Signer
 }
 
@@ -141,7 +142,7 @@ func Init(ctx context.Context, dir string, o Options) (p *Product, err error) {
 			return nil, err
 		}
 	}
-	p = &Product{Dir: dir, Deltas: DefaultDeltas, Config: Config{
+	p = &Product{Dir: dir, Deltas: DefaultDeltas, Pack: true, Config: Config{
 		Name:      o.Name,
 		Vendor:    author.VendorID("firmctl.invalid").String(),
 		Class:     author.ClassID(author.VendorID("firmctl.invalid"), o.Name).String(),
@@ -205,7 +206,7 @@ func ValidName(s string) bool {
 
 // OpenPublic opens a folder that Init made without its keys: what is public can be served, and nothing published.
 func OpenPublic(dir string) (*Product, error) {
-	p := &Product{Dir: dir, Deltas: DefaultDeltas}
+	p := &Product{Dir: dir, Deltas: DefaultDeltas, Pack: true}
 	name := filepath.Join(dir, configName)
 	if err := cli.ReadJSON(name, maxConfig, "a product as firmctl init makes it", &p.Config); err != nil {
 		return nil, fmt.Errorf("%w (to make one: %s init DIR)", err, cli.Command("firmctl"))

@@ -8,14 +8,18 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/firmament-dev/firmament"
 	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/examples/internal/device"
 	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/author"
@@ -23,12 +27,16 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
+// ErrUntrusted says that devices would refuse the release. Nothing was published.
+var ErrUntrusted = errors.New("nothing was published, since devices would refuse it")
+
 // Published is what Release did.
 type Published struct {
 	Release
-	Target   string // name in the TUF repository
-	Payload  string // path of the image below the repository folder
-	Chunks   int64  // number of chunks
+	Target   string  // name in the TUF repository
+	Payload  string  // path of the image below the repository folder
+	Chunks   int64   // number of chunks
+	Packed   *Packed // nil: that would not be smaller
 	Deltas   []Delta
 	Envelope []byte
 }
@@ -88,7 +96,7 @@ func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, 
 	if out.Envelope, err = author.Sign(ctx, env, p.author); err != nil {
 		return out, err
 	}
-	v, err := p.open(out.Envelope)
+	v, err := p.openAsDevice(out.Envelope)
 	if err != nil {
 		return out, err
 	}
@@ -114,7 +122,29 @@ func (p *Product) release(ctx context.Context, image io.ReadSeeker, size int64, 
 	return out, p.save()
 }
 
-// open reads an envelope as the product's devices do.
+// openAsDevice reads an envelope with the keys and the policy that the first device was given: what it refuses is not published.
+func (p *Product) openAsDevice(envelope []byte) (*manifest.Verified, error) {
+	dir := p.DeviceDir()
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return p.open(envelope)
+	}
+	c, err := device.ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	keys, policy, err := c.Keys(dir)
+	if err != nil {
+		return nil, err
+	}
+	v, err := manifest.OpenBytes(envelope, keys, policy)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s signs, and %s wants %d of %s: %w",
+			ErrUntrusted, keyFile(p.Dir, "author"), filepath.Join(dir, device.ConfigName), c.Threshold, strings.Join(c.Authors, ", "), err)
+	}
+	return v, nil
+}
+
+// open reads an envelope with the author's own key.
 func (p *Product) open(envelope []byte) (*manifest.Verified, error) {
 	keys, err := verify.NewKeySet(verify.Entry{Key: p.author.Public(), Groups: []string{"author"}})
 	if err != nil {
