@@ -62,12 +62,12 @@ func (s *story) tampered(ctx context.Context) error {
 	if err := os.CopyFS(s.beforeV4(), os.DirFS(s.product.RepositoryDir())); err != nil {
 		return err
 	}
-	s.product.Deltas = 0 // this is about the image
+	s.product.Deltas, s.product.Pack = 0, false // this is about the image
 	out, err := s.release(ctx, s.pair.old, "4")
 	if err != nil {
 		return err
 	}
-	s.product.Deltas = product.DefaultDeltas
+	s.product.Deltas, s.product.Pack = product.DefaultDeltas, true
 	slotA := filepath.Join(s.product.DeviceDir(), "slot-a.img")
 	before, err := os.ReadFile(slotA)
 	if err != nil {
@@ -169,6 +169,7 @@ func (s *story) recovered(ctx context.Context) error {
 	if s.product, err = product.Open(ctx, s.product.Dir, time.Now); err != nil {
 		return err
 	}
+	s.product.Pack = false // so that chunks are the next way, whatever the images are
 	out, err := s.release(ctx, append(bytes.Clone(s.pair.new), "fixed"...), "fixed")
 	if err != nil {
 		return err

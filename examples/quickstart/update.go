@@ -17,17 +17,17 @@ import (
 	"github.com/firmament-dev/firmament/fetch/delta"
 )
 
-// update publishes v2 and installs it over a connection that is cut, by a process that is killed. What is downloaded is the delta, if there is one: images of your own may
-// have nothing in common.
+// update publishes v2 and installs it over a connection that is cut, by a process that is killed. What is downloaded is the delta, or the packed image: images of your own may
+// have nothing in common, and be packed already.
 func (s *story) update(ctx context.Context) error {
 	if len(s.pair.new) < 3*delta.MinFrameSize {
-		s.product.Deltas = 0 // too small to be cut twice
+		s.product.Deltas, s.product.Pack = 0, false // too small to be cut twice
 	}
 	out, err := s.release(ctx, s.pair.new, "2")
 	if err != nil {
 		return err
 	}
-	s.product.Deltas = product.DefaultDeltas
+	s.product.Deltas, s.product.Pack = product.DefaultDeltas, true
 	s.say("v2 published", "release %d: envelope of %d bytes, %d chunks signed; %s", out.Sequence, len(out.Envelope), out.Chunks, offered(out))
 	t, err := s.trouble(out)
 	if err != nil {
@@ -91,14 +91,21 @@ type trouble struct {
 	written         int64 // what the slot holds when it hangs, at least: the server is ahead of the agent by what the sockets hold
 }
 
-// trouble chooses the delta, if there is one: its first frame is whole before the cut, its second before the kill. Package fetch/delta has the format.
+// trouble chooses what the agent will choose. Of a delta and of a packed image the first frame is whole before the cut, the second before the kill. Package fetch/delta has the
+// format of both.
 func (s *story) trouble(out product.Published) (trouble, error) {
 	t := trouble{file: out.Payload, what: "image", size: out.Size, cut: out.Size / 3, hang: out.Size * 2 / 3}
 	t.written = t.hang/chunkSize*chunkSize - chunkSize
-	if len(out.Deltas) == 0 {
+	if out.Packed != nil {
+		t.file, t.what, t.size = out.Packed.File, "packed image", out.Packed.Size
+	}
+	if len(out.Deltas) > 0 && out.Deltas[0].Size < t.size {
+		t.file, t.what, t.size = out.Deltas[0].Patch, "delta", out.Deltas[0].Size
+	}
+	if t.file == out.Payload {
 		return t, nil
 	}
-	patch, err := os.ReadFile(filepath.Join(s.product.RepositoryDir(), filepath.FromSlash(out.Deltas[0].Patch)))
+	patch, err := os.ReadFile(filepath.Join(s.product.RepositoryDir(), filepath.FromSlash(t.file)))
 	if err != nil {
 		return t, err
 	}
@@ -107,7 +114,7 @@ func (s *story) trouble(out product.Published) (trouble, error) {
 	frames := (out.Size-1)/frame + 1
 	length := func(n int64) int64 { return int64(binary.BigEndian.Uint32(patch[header+entry*n:])) }
 	first := header + entry*frames + link*((frames-1)/page)
-	t = trouble{file: out.Deltas[0].Patch, what: "delta", size: out.Deltas[0].Size, written: 2 * frame}
+	t.written = 2 * frame
 	t.cut = first + length(0) + length(1)/2
 	t.hang = first + length(0) + length(1) + length(2)/2
 	return t, nil
@@ -115,10 +122,14 @@ func (s *story) trouble(out product.Published) (trouble, error) {
 
 // offered says what a device can download instead of the image.
 func offered(out product.Published) string {
-	if len(out.Deltas) == 0 {
-		return "no delta: the images have too little in common"
+	text := "no delta: the images have too little in common"
+	if len(out.Deltas) > 0 {
+		text = fmt.Sprintf("a delta of %d bytes for devices that run release %d", out.Deltas[0].Size, out.Deltas[0].From)
 	}
-	return fmt.Sprintf("a delta of %d bytes for devices that run release %d", out.Deltas[0].Size, out.Deltas[0].From)
+	if out.Packed != nil {
+		text += fmt.Sprintf("; packed, the image has %d bytes", out.Packed.Size)
+	}
+	return text
 }
 
 // cost says what a download took, cuts included.
