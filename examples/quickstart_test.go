@@ -19,7 +19,7 @@ import (
 var steps = []struct{ name, evidence string }{
 	{"keys and repository", `^author P-256, TUF root, targets, snapshot, timestamp Ed25519; [0-9a-f-]{36}$`},
 	{"v1 provisioned", `^slot A, release 1, sha256:[0-9a-f]{16}; boots: ".+"$`},
-	{"v2 published", `^release 2: envelope of [0-9]+ bytes, [0-9]+ chunks signed; (a delta of [0-9]+ bytes for devices that run release 1|no delta: .*)$`},
+	{"v2 published", `^release 2: envelope of [0-9]+ bytes, [0-9]+ chunks signed; (a delta of [0-9]+ bytes for devices that run release 1|no delta: .*?)(; packed, the image has [0-9]+ bytes)?$`},
 	{"download cut", `^at [0-9]+ of [0-9]+ bytes of the (delta|image); resumed in the same process, [1-9][0-9]* bytes not fetched twice$`},
 	{"killed with SIGKILL", `^at [0-9]+ of [0-9]+ bytes of the (delta|image); a new process went on, [1-9][0-9]* bytes not fetched twice$`},
 	{"installed", `^downloaded [0-9]+ KB( instead of [0-9]+)?, cuts included; slot B holds sha256:[0-9a-f]{16}, read back from the file; state Staged, not confirmed$`},
