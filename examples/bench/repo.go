@@ -44,7 +44,7 @@ func repoSuite(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	var rows [][]string
-	for _, step := range []string{"publish", "publish", "withdraw", "refresh", "expires", "gc"} {
+	for _, step := range []string{"publish", "publish", "withdraw", "refresh", "publish", "refresh", "expires", "gc"} {
 		c, err := repoRun(ctx, repo, step)
 		if err != nil {
 			return fmt.Errorf("%s: %w", step, err)

@@ -198,19 +198,21 @@ func delegateRole(ctx context.Context, c *call) error {
 	ch, who := changeFlags(c), newDelegateFlags(c.fs)
 	var paths list
 	c.fs.Var(&paths, "path", "target paths that the role is trusted with, with * and ? in an element; may be given several times")
+	var prefixes list
+	c.fs.Var(&prefixes, "hash-prefix", "instead of paths: beginning of the SHA-256, in hexadecimal, of the target paths; may be given several times")
 	terminating := c.fs.Bool("terminating", false, "no later delegation is asked for these paths")
 	if err := c.parse(); err != nil {
 		return err
 	}
-	if len(paths) == 0 {
-		return cli.Usagef("--path is missing, want a pattern such as acme/*")
+	if (len(paths) == 0) == (len(prefixes) == 0) {
+		return cli.Usagef("either --path, a pattern such as acme/*, or --hash-prefix expected")
 	}
 	keys, err := who.read()
 	if err != nil {
 		return err
 	}
-	d := repository.Delegation{Role: tuf.Role(c.args[1]), Keys: keys, Threshold: *who.threshold, Paths: paths, Terminating: *terminating}
-	return ch.publish(ctx, c, "delegated "+strings.Join(paths, " ")+" to "+c.args[1], repository.Change{Delegate: []repository.Delegation{d}}, nil)
+	d := repository.Delegation{Role: tuf.Role(c.args[1]), Keys: keys, Threshold: *who.threshold, Paths: paths, PathHashPrefixes: prefixes, Terminating: *terminating}
+	return ch.publish(ctx, c, "delegated "+strings.Join(slices.Concat(paths, prefixes), " ")+" to "+c.args[1], repository.Change{Delegate: []repository.Delegation{d}}, nil)
 }
 
 func revokeRole(ctx context.Context, c *call) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
@@ -67,6 +68,16 @@ func setDelegation(d *metadata.Delegations, want Delegation) error {
 	}
 	if (want.Paths == nil) == (want.PathHashPrefixes == nil) {
 		return fmt.Errorf("%w: %s: either paths or prefixes expected", tuf.ErrDelegation, want.Role)
+	}
+	for _, pattern := range want.Paths {
+		if err := tuf.CheckPath(pattern); err != nil {
+			return fmt.Errorf("%w: %s: a pattern that no target path matches: %w", tuf.ErrDelegation, want.Role, err)
+		}
+	}
+	for _, prefix := range want.PathHashPrefixes {
+		if prefix == "" || len(prefix) > 64 || strings.Trim(prefix, "0123456789abcdef") != "" {
+			return fmt.Errorf("%w: %s: prefix %.80q: 1 to 64 digits 0-9a-f expected", tuf.ErrDelegation, want.Role, prefix)
+		}
 	}
 	ids, threshold, err := listKeys(d, want.Role, want.Keys, want.Threshold)
 	if err != nil {

@@ -115,7 +115,11 @@ func TestDelegationRefused(t *testing.T) {
 	}{
 		"root": {[]repository.Change{to("root", "*")}, tuf.ErrDelegation}, "path": {[]repository.Change{to("../x", "*")}, tuf.ErrDelegation},
 		"dot": {[]repository.Change{to(".x", "*")}, tuf.ErrDelegation}, "space": {[]repository.Change{to("a b", "*")}, tuf.ErrDelegation},
-		"empty": {[]repository.Change{to("", "*")}, tuf.ErrDelegation}, "no paths": {[]repository.Change{to("a")}, tuf.ErrDelegation},
+		"no path":       {[]repository.Change{to("a", "b/*", "../*")}, tuf.ErrDelegation},
+		"empty pattern": {[]repository.Change{to("a", "")}, tuf.ErrDelegation},
+		"prefix":        {[]repository.Change{{Delegate: []repository.Delegation{{Role: "a", Keys: keys, PathHashPrefixes: []string{"0f", "F0"}}}}}, tuf.ErrDelegation},
+		"empty prefix":  {[]repository.Change{{Delegate: []repository.Delegation{{Role: "a", Keys: keys, PathHashPrefixes: []string{""}}}}}, tuf.ErrDelegation},
+		"empty":         {[]repository.Change{to("", "*")}, tuf.ErrDelegation}, "no paths": {[]repository.Change{to("a")}, tuf.ErrDelegation},
 		"case":    {[]repository.Change{to("acme", "a/*"), to("Acme", "b/*")}, tuf.ErrDelegation},
 		"no keys": {[]repository.Change{{Delegate: []repository.Delegation{{Role: "a", Paths: []string{"*"}}}}}, repository.ErrIncomplete},
 		"0 bits":  {[]repository.Change{bins(0)}, tuf.ErrDelegation}, "17 bits": {[]repository.Change{bins(17)}, tuf.ErrDelegation},
