@@ -63,6 +63,7 @@ func repoMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		rule(repository.ErrExists, "repository.ErrExists", "choose another name or folder"),
 		rule(repository.ErrConflict, "repository.ErrConflict", "run it again"),
 		rule(tuf.ErrTargetUnknown, "tuf.ErrTargetUnknown", "see firmctl repo list"),
+		rule(repository.ErrVersions, "repository.ErrVersions", "somebody had the role's key: replace it, and those of timestamp or snapshot, with firmctl repo rotate"),
 		rule(repository.ErrFileMissing, "repository.ErrFileMissing", "hand in the file with the metadata, as PATH=FILE"),
 		rule(tuf.ErrDelegation, "tuf.ErrDelegation", roleNames),
 	)

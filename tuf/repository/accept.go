@@ -23,7 +23,7 @@ var ErrFileMissing = errors.New("target file missing")
 // it lists as the version before did is taken to be there. After an error nothing is published, and the delegate can hand in the same version, corrected.
 //
 // Errors: what a client would refuse; tuf.ErrRollback for an older version; tuf.ErrLength and tuf.ErrHash for a file that is not as listed;
-// ErrFileMissing and tuf.ErrPath for one that clients could not get; tuf.ErrTargetUnknown for one that is not listed.
+// ErrVersions for a version after which there is none; ErrFileMissing and tuf.ErrPath for one that clients could not get; tuf.ErrTargetUnknown for one that is not listed.
 func (r *Repository) Accept(ctx context.Context, role tuf.Role, data []byte, targets map[string][]byte) error {
 	return r.edit(ctx, "accept "+string(role), func(e *edit) error {
 		if err := checkRole(role); err != nil {
@@ -125,6 +125,9 @@ func (e *edit) checkNewer(ctx context.Context, role tuf.Role, version int64, dat
 	is := int64(0)
 	if listed, err := e.p.set.DelegatedMeta(string(role)); err == nil {
 		is = listed.Version
+	}
+	if version >= maxVersion {
+		return fmt.Errorf("%w: version %d leaves none to follow it", ErrVersions, version)
 	}
 	if version <= is {
 		return fmt.Errorf("%w: version %d is there, %d seen", tuf.ErrRollback, is, version)

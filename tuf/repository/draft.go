@@ -51,6 +51,9 @@ func (r *Repository) newDraft(ctx context.Context, p *published) (*draft, error)
 	if p != nil {
 		d.targets, d.snapshot, d.timestamp, d.data = p.targets, p.snapshot, p.timestamp, maps.Clone(p.data)
 		d.next[tuf.RoleTimestamp] = p.set.Timestamp().Version() + 1
+		if d.next[tuf.RoleTimestamp] > maxVersion || d.next[tuf.RoleTimestamp] < 1 {
+			d.next[tuf.RoleTimestamp] = last[tuf.RoleTimestamp] + 1
+		}
 		held := p.client()
 		d.signers, d.roots = among(d.signers, held.Root()), []*metadata.RootType{&p.root.Signed}
 	}
@@ -62,6 +65,11 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 	first := slices.Index(roles, from)
 	if d.base != nil && d.base.broken != "" { // a rotation was cut off: what its root does not accept is signed anew, too
 		first = min(first, slices.Index(roles, d.base.broken))
+		for _, role := range []tuf.Role{tuf.RoleSnapshot, tuf.RoleTargets} {
+			if d.base.version(role) >= maxVersion {
+				first = min(first, slices.Index(roles, role))
+			}
+		}
 	}
 	if first <= slices.Index(roles, tuf.RoleTargets) {
 		d.targets.Signed.Version, d.targets.Signed.Expires = d.next[tuf.RoleTargets], d.o.expires(tuf.RoleTargets)

@@ -256,6 +256,9 @@ func (e *edit) finish(ctx context.Context) error {
 
 // publish signs the given role and those that list it, looks at all as a client does and writes it.
 func (e *edit) publish(ctx context.Context, from tuf.Role) error {
+	if err := e.p.exhausted(); err != nil {
+		return err
+	}
 	if err := e.d.build(ctx, from); err != nil {
 		return err
 	}

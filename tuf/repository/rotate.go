@@ -28,9 +28,10 @@ type RootChange struct {
 // new signers.
 //
 // Where the old signers of targets, snapshot or timestamp are gone or must not be used any more, leave them out of
-// Options.Signers: the new root is then written first, and between the two writes clients refuse to update.
+// Options.Signers: the new root is then written first, and between the two writes clients refuse to update. So it is where whoever stole them
+// has used up the version numbers.
 //
-// Errors: ErrIncomplete; what a Signer or the storage returns. After an error call RotateRoot again: a client sees the old root with
+// Errors: ErrIncomplete; ErrVersions; what a Signer or the storage returns. After an error call RotateRoot again: a client sees the old root with
 // metadata that is good for it, or the new one.
 func (r *Repository) RotateRoot(ctx context.Context, change RootChange) error {
 	next, err := Options{Signers: change.Signers}.complete()
@@ -77,8 +78,12 @@ func (e *edit) install(ctx context.Context, data []byte, signers map[tuf.Role][]
 	if err != nil {
 		return err
 	}
+	exhausted := e.p.exhausted()
+	if exhausted != nil && !forgotten(old.Root(), after.Root()) {
+		return exhausted
+	}
 	from := e.p.firstBroken(&after)
-	if from != "" {
+	if from != "" && exhausted == nil {
 		e.d.signers, e.d.roots = among(signers, old.Root(), after.Root()), roots
 		if err := e.d.build(ctx, from); err != nil {
 			return err
@@ -99,7 +104,7 @@ func (e *edit) install(ctx context.Context, data []byte, signers map[tuf.Role][]
 	if err := e.p.s.create(ctx, name, data); err != nil {
 		return err
 	}
-	if from == "" && (sameKeys(old.Root(), after.Root()) || enough(after.Root(), tuf.RoleTimestamp, signers[tuf.RoleTimestamp]) != nil) {
+	if from == "" && exhausted == nil && (sameKeys(old.Root(), after.Root()) || enough(after.Root(), tuf.RoleTimestamp, signers[tuf.RoleTimestamp]) != nil) {
 		return nil
 	}
 	return e.r.again(ctx, func(e *edit) error {

@@ -58,7 +58,8 @@ func (s store) create(ctx context.Context, name string, data []byte) error {
 	return rerr
 }
 
-// versions is the highest version of each role for which there is a file, referred to or left behind by a cut.
+// versions is the highest version of each role for which there is a file, referred to or left behind by a cut. What nobody but a thief of keys can have
+// made does not count.
 func (s store) versions(ctx context.Context) (map[tuf.Role]int64, error) {
 	names, err := s.List(ctx, "metadata")
 	if err != nil {
@@ -66,7 +67,7 @@ func (s store) versions(ctx context.Context) (map[tuf.Role]int64, error) {
 	}
 	last := make(map[tuf.Role]int64)
 	for _, name := range names {
-		if role, version, ok := parseVersion(name); ok {
+		if role, version, ok := parseVersion(name); ok && version < maxVersion {
 			last[role] = max(last[role], version)
 		}
 	}
