@@ -145,9 +145,13 @@ func writePayload(ctx context.Context, c *call) error {
 
 // stageRole stages the next version of a role as it is, for another time of validity.
 func stageRole(ctx context.Context, c *call) error {
+	replace := c.fs.Bool("replace", false, "instead of what is staged for the role, with the signatures that it has")
 	r, err := c.repoWithKeys(ctx)
 	if err != nil {
 		return err
+	}
+	if _, err := r.SigningPayload(ctx, tuf.Role(c.args[1])); err == nil && !*replace {
+		return cli.Inputf("role %s is staged already: see firmctl repo missing, or --replace it", c.args[1])
 	}
 	switch role := tuf.Role(c.args[1]); role {
 	case tuf.RoleSnapshot, tuf.RoleTimestamp:

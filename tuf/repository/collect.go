@@ -27,9 +27,10 @@ type CollectOptions struct {
 	// them can finish it. So Keep publications and refreshes should take longer than an update does.
 	Keep int
 
-	// Payloads returns the names, as PutPayload has them, of the payloads that a target refers to. Without it payloads are left alone. A payload that no
-	// target has referred to yet is never collected, nor is one to which only targets of delegates referred whom nobody trusts with a target of
-	// the payload's name: let the payloads of who is trusted with acme/* be called acme/something. data is nil if the target's file is gone already.
+	// Payloads returns the names, as PutPayload has them, of the payloads that a target refers to; data is nil if the target's file is gone already.
+	// Without it payloads are left alone. A payload that no target has referred to yet is never collected. Nor is one that only a delegate's targets
+	// referred to, unless the delegate is trusted with a target path like the payload's name: whoever has acme/* should call its payloads acme/….
+	// Roles that divide paths by their hash share the payloads of who delegates to them.
 	Payloads func(target tuf.TargetFile, data []byte) ([]string, error)
 
 	// DryRun only says what would be deleted.

@@ -16,7 +16,10 @@ import (
 func FuzzCollect(f *testing.F) {
 	for _, seed := range []string{"", "{}", "null", `{"signed":{"targets":{"fw/a":{"length":3,"hashes":{"sha256":"7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"}}}}}`,
 		`{"signed":{"targets":{"../a":{"hashes":{"sha256":"00","sha512":""}}}}}`, `{"signed":{"version":1,"meta":{"snapshot.json":{"version":1},"targets.json":{"version":3}}}}`,
-		`{"signed":{"version":-1,"meta":{"snapshot.json":{"version":99999999999999999999}}}}`, `{"state":"deleting","delete":["metadata/timestamp.json"]}`} {
+		`{"signed":{"version":-1,"meta":{"snapshot.json":{"version":99999999999999999999}}}}`, `{"state":"deleting","delete":["metadata/timestamp.json"]}`,
+		`{"signed":{"targets":{},"delegations":{"keys":{},"roles":[{"name":"other","paths":["*/*"]},{"name":"targets","path_hash_prefixes":["","0f"]}]}}}`,
+		`{"signed":{"targets":{},"delegations":{"succinct_roles":{"name_prefix":"bin","bit_length":32}}}}`,
+		`{"signed":{"targets":{},"delegations":{"roles":null,"succinct_roles":{"bit_length":-1}}}}`} {
 		f.Add([]byte(seed), uint8(0))
 		f.Add([]byte(seed), uint8(3))
 	}
