@@ -24,8 +24,9 @@ func TestKilled(t *testing.T) {
 	)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	var left, sent atomic.Int64
+	began := make(chan struct{}, 1) // bytes of the payload are on their way
 	f := newFeed(t, 3, size, feedOptions{checkpoint: chunkSize, disturb: func(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
-		return &meteredWriter{w, r, &left, &sent}
+		return &meteredWriter{w, r, &left, &sent, began}
 	}})
 	agent := func() (*exec.Cmd, <-chan error) {
 		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "agent"), "--dir", f.dir, "--once", "--json")
@@ -33,7 +34,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
+		go func() { done <- cmd.Wait(); close(done) }()
 		return cmd, done
 	}
 	kill := func(cmd *exec.Cmd, done <-chan error, after time.Duration) {
@@ -49,10 +50,20 @@ func TestKilled(t *testing.T) {
 	var byBytes int
 	for n := range kills {
 		// The server sends no more than that, so that the end is not reached, and then nothing.
-		left.Store(rnd.Int64N(most))
+		left.Store(1 + rnd.Int64N(most-1))
 		after := time.Duration(rnd.Int64N(int64(500 * time.Millisecond)))
 		before := sent.Load()
+		select {
+		case <-began: // of the one before
+		default:
+		}
 		cmd, done := agent()
+		if n%2 == 1 { // while it fetches, however long it takes to start; the others whenever it is
+			select {
+			case <-began:
+			case <-done:
+			}
+		}
 		kill(cmd, done, after)
 		if sent.Load() > before {
 			byBytes++
@@ -95,6 +106,7 @@ type meteredWriter struct {
 	http.ResponseWriter
 	r          *http.Request
 	left, sent *atomic.Int64
+	began      chan<- struct{}
 }
 
 func (w *meteredWriter) Write(p []byte) (int, error) {
@@ -104,6 +116,12 @@ func (w *meteredWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.sent.Add(int64(n))
+	if n > 0 {
+		select {
+		case w.began <- struct{}{}:
+		default:
+		}
+	}
 	if now >= 0 || err != nil {
 		return n, err
 	}

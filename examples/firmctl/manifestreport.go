@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"reflect"
@@ -215,11 +216,13 @@ func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool)
 	if s := endedBefore(r); s != "" {
 		fmt.Fprintf(c.people, "ended before the first command, ahead of %s: %v\n", s, r.Result.Reason)
 	}
+	// A value is shown once: the same condition sees it before each section, and the device reports it with each record.
+	told := map[string]bool{}
 	for _, s := range steps {
-		printSeen(c, s.Command.String()+" on "+s.ID.String()+" saw", seenNodes(s.Seen))
+		printSeen(c, told, s.ID.String(), s.Command.String()+" on "+s.ID.String()+" saw", seenNodes(s.Seen))
 	}
 	for _, one := range claims(r) {
-		printSeen(c, "system of "+one.Component+" as reported:", one.Properties)
+		printSeen(c, told, one.Component, "system of "+one.Component+" as reported:", one.Properties)
 	}
 	if k := r.Capabilities; k != nil {
 		fmt.Fprintf(c.people, "capable of commands %s\n", strings.Trim(fmt.Sprint(k.Commands), "[]"))
@@ -228,9 +231,18 @@ func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool)
 	return nil
 }
 
-func printSeen(c *call, what string, seen []node) {
-	if len(seen) > 0 {
-		fmt.Fprintf(c.people, "%s\n", what)
-		printTree(c.people, seen, "  ")
+// printSeen prints what of seen was not told of that component, and notes it in told.
+func printSeen(c *call, told map[string]bool, component, what string, seen []node) {
+	var fresh bytes.Buffer
+	for _, n := range seen {
+		var b bytes.Buffer
+		printTree(&b, []node{n}, "  ")
+		if key := component + ": " + b.String(); !told[key] {
+			told[key] = true
+			fresh.Write(b.Bytes())
+		}
+	}
+	if fresh.Len() > 0 {
+		fmt.Fprintf(c.people, "%s\n%s", what, fresh.String())
 	}
 }
