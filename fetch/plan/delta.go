@@ -16,7 +16,7 @@ import (
 	"github.com/firmament-dev/firmament/verify"
 )
 
-// repairs is how often a part of a patch with a wrong digest is asked for again.
+// repairs is how often parts of a patch with a wrong digest are asked for again before more of the payload has come of it.
 const repairs = 2
 
 // deltaWay is a fetch.Source that makes the payload out of an image at hand, which was compared with its digest, and a patch that it reads as it goes. All other
@@ -29,7 +29,9 @@ type deltaWay struct {
 	file    *remoteFile
 	patch   *delta.Patch       // nil until its header was read
 	damaged *fetch.DigestError // the last part of the patch that was not what was signed
-	tries   int                // how often it was asked for again
+	tries   int                // how often parts were asked for again since made
+	made    int64              // how far the payload was made when the first of them was
+	reached int64              // how far it was made
 	broken  error              // why the way ended
 	trouble error              // the last failure of the connection to the patch
 }
@@ -154,9 +156,12 @@ func (w *deltaWay) again(err error) bool {
 	if !errors.As(err, &bad) || bad.Part == "delta block" { // that follows from what was signed
 		return false
 	}
-	if last := w.damaged; last == nil || last.Part != bad.Part || last.Offset != bad.Offset {
-		w.tries = 0
-	} else if w.tries == repairs || last.Got == bad.Got && !w.r.net.elsewhere() {
+	if w.reached > w.made { // not by the part: a server that damages two in turn would be asked for ever
+		w.made, w.tries = w.reached, 0
+	}
+	last := w.damaged
+	same := last != nil && last.Part == bad.Part && last.Offset == bad.Offset && last.Got == bad.Got
+	if w.tries == repairs || same && !w.r.net.elsewhere() {
 		return false
 	}
 	w.damaged = bad
@@ -195,6 +200,7 @@ func (b *deltaBody) Read(p []byte) (int, error) {
 	for {
 		n, err := b.r.Read(p)
 		b.at += int64(n)
+		b.w.reached = max(b.w.reached, b.at)
 		if err == nil || err == io.EOF {
 			return n, err
 		}

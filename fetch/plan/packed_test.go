@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/fetch/delta"
 	"github.com/firmament-dev/firmament/fetch/plan"
 	"github.com/firmament-dev/firmament/verify"
@@ -178,5 +179,42 @@ func TestImageThatBeginsWithAnother(t *testing.T) {
 	must(t, err)
 	if w.check(true); s.Way != fetch.WayDelta || slices.Contains(w.source.asked, "payloads/patch") || len(s.Fallbacks) > 0 {
 		t.Errorf("by %v, asked for %q, fallbacks %v", s.Way, firstUses(w.source.asked), s.Fallbacks)
+	}
+}
+
+// A server that damages one page of a patch's table and then another, in turn, is left: that it is never the same page twice is no progress.
+func TestPackedDamagedInTurn(t *testing.T) {
+	w := newPackedWorld(t)
+	w.image = bytes.Repeat([]byte("0123456789abcdef"), 70*delta.MinFrameSize/16) // a page of the table has 64 frames
+	pages, root, err := chunk.Build(bytes.NewReader(w.image), int64(len(w.image)), step)
+	must(t, err)
+	w.res = fetch.Resource{URI: "payloads/new", Size: int64(len(w.image)), Digest: verify.Sum(verify.SHA256, w.image), Chunks: &fetch.Chunks{Root: root, Size: step}}
+	patch, info := makePatch(t, nil, w.image)
+	w.files["payloads/new"], w.files["payloads/new.chunks"], w.files["payloads/patch"] = w.image, pages, patch
+	w.offers.Payloads = []plan.Payload{{Digest: w.res.Digest, Size: w.res.Size,
+		Deltas: []plan.Delta{{From: emptyImage, URI: "patch", Size: info.Size, Digest: info.Digest, Memory: info.Memory}}}}
+	const first, second = 128, 128 + 64*68 + 32 // where the pages begin
+	asked, turn := 0, 0
+	w.source.body = func(uri string, offset int64, rest []byte) io.Reader {
+		if uri != "payloads/patch" {
+			return nil
+		}
+		asked++
+		at := int64(second + 5)
+		if offset == first {
+			if turn++; turn%2 == 1 {
+				at = first + 5
+			}
+		}
+		damaged := bytes.Clone(rest)
+		if at >= offset {
+			damaged[at-offset] ^= 1
+		}
+		return bytes.NewReader(damaged)
+	}
+	s, err := w.fetch()
+	must(t, err)
+	if w.check(true); asked > 8 || s.Way != fetch.WayFull {
+		t.Errorf("by %v; the patch was asked for %d times", s.Way, asked)
 	}
 }
