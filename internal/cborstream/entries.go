@@ -89,11 +89,8 @@ func (m *Entries) slowNext(p *Parser) bool {
 	if p.err != nil {
 		return false
 	}
-	if m.most == unchecked {
-		if !m.sorted(p) {
-			return false
-		}
-		m.most = int16(p.data[m.key])
+	if m.most == unchecked && !m.sorted(p, p.encoded(m.key)) {
+		return false
 	}
 	if m.left <= 0 {
 		if m.left == 0 {
@@ -107,16 +104,26 @@ func (m *Entries) slowNext(p *Parser) bool {
 	return true
 }
 
+// keyRead compares the key that ends here with the one before it at once, so that it is not read again for that: an array as key may hold maps with such keys
+// of their own, and each level would double the work.
+func (m *Entries) keyRead(p *Parser) error {
+	if m.most == unchecked {
+		m.sorted(p, p.data[m.key:p.pos])
+	}
+	return p.err
+}
+
 // sorted compares the latest key with the one before it. No encoding is the beginning of another, so that it does not matter where
 // the one before ends.
-func (m *Entries) sorted(p *Parser) bool {
-	key, last := p.encoded(m.key), p.data[m.last:m.key]
+func (m *Entries) sorted(p *Parser, key []byte) bool {
+	last := p.data[m.last:m.key]
 	switch bytes.Compare(last[:min(len(last), len(key))], key) {
 	case 0:
 		p.fail(int(m.key), ErrMalformed, "map key repeated")
 	case 1:
 		p.fail(int(m.key), ErrNotCanonical, "map keys not sorted")
 	}
+	m.most = int16(p.data[m.key])
 	return p.err == nil
 }
 

@@ -666,3 +666,24 @@ func TestShort(t *testing.T) {
 		}
 	}
 }
+
+// Keys that are skipped are compared where they end, not when the next pair begins: for that they would be read again, with the maps in them, whose
+// keys would be read again in turn. It shows in which of two faults is told.
+func TestRawComparesKeysAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		data string
+		want error
+		text string
+	}{
+		{"a28100008100", ErrMalformed, "map key repeated"},    // {[0]: 0, [0]: and nothing
+		{"a28101008100", ErrNotCanonical, "not sorted"},       // {[1]: 0, [0]: and nothing
+		{"a281000081a2810000", ErrMalformed, ""},              // a key within a key ends early
+		{"a2810000820000ff", ErrMalformed, ""},                // sorted; the value is none
+		{"a28100008200a28100000018", ErrMalformed, ""},        // likewise, deeper
+		{"a2810000820000a2810100810000", ErrNotCanonical, ""}, // and the keys of a value
+	} {
+		if err := whole(unhex(t, c.data), roomy); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v, want %v %s", c.data, err, c.want, c.text)
+		}
+	}
+}

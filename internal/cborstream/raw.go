@@ -77,6 +77,9 @@ func (p *Parser) anyMap() error {
 		if err := p.anyKey(false); err != nil {
 			return err
 		}
+		if err := m.keyRead(p); err != nil {
+			return err
+		}
 		if err := p.any(false); err != nil {
 			return err
 		}
