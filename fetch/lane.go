@@ -239,6 +239,9 @@ func (l *lane) checkWhole() error {
 	got, err := verify.NewDigest(l.j.res.Digest.Hash(), l.sum.Sum(nil))
 	if err == nil && got != l.j.res.Digest {
 		err = &DigestError{Part: "payload", Want: l.j.res.Digest, Got: got}
+		if r, ok := l.j.o.Source.(Rejecter); ok {
+			r.Reject(l.j.res.URI, 0, l.j.res.Size) // the next call may be served better
+		}
 	}
 	return err
 }
@@ -298,7 +301,7 @@ func (l *lane) receive(ctx context.Context) error {
 		if err != errAlone {
 			l.hand()
 			if l.slow {
-				l.budget.failures, l.slow = l.failures, false
+				l.budget.failures, l.slow = max(l.budget.failures, l.failures), false
 			}
 			err = l.budget.wait(ctx, err)
 		}

@@ -86,6 +86,30 @@ func TestNET_13_OnePlacePoisons(t *testing.T) {
 	}
 }
 
+// A place that has another version, or a page to log in, has a file of another size. That is for the next place to put right; if all have it, it is ErrSize.
+func TestNET_13_OnePlaceHasAnotherSize(t *testing.T) {
+	r := newRelease(t, noise(1, 8*step))
+	s, m := places(t, r)
+	s.files[uri] = file{r.data[1:], ""}
+	s.files[pagesURI] = file{[]byte("<html>log in</html>"), ""}
+	var sink recorder
+	st, err := newFetcher(t, fetch.Options{Source: m}).Fetch(t.Context(), r.res, &sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink.holds(t, r.data)
+	balanced(t, st, r.res.Size)
+	if len(s.requests) > 4 {
+		t.Errorf("%d requests, want two for the pages and at most two for the payload", len(s.requests))
+	}
+
+	s.files[strings.Replace(uri, first, second, 1)] = file{r.data[1:], ""}
+	s.requests = nil
+	if _, err := newFetcher(t, fetch.Options{Source: m}).Fetch(t.Context(), r.res, &recorder{}); !errors.Is(err, fetch.ErrSize) || len(s.requests) > 6 {
+		t.Errorf("everywhere: error %v after %d requests, want ErrSize after a few", err, len(s.requests))
+	}
+}
+
 // The place named first is asked again when what it did is long ago.
 func TestMirrorsRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -24,8 +24,19 @@ type remoteFile struct {
 }
 
 // open asks for the file from offset on, or for length bytes if length is not zero. The body begins at offset or,
-// if the server would not or must not resume, at 0.
+// if the server would not or must not resume, at 0. A file of another size is rejected like wrong bytes, for another place may have the right one.
 func (f *remoteFile) open(ctx context.Context, offset, length int64) (*body, error) {
+	for try := 0; ; try++ {
+		b, err := f.try(ctx, offset, length)
+		r, ok := f.o.Source.(Rejecter)
+		if !ok || try == repairs || !errors.Is(err, ErrSize) {
+			return b, err
+		}
+		r.Reject(f.uri, offset, length)
+	}
+}
+
+func (f *remoteFile) try(ctx context.Context, offset, length int64) (*body, error) {
 	validator := f.validator
 	if f.noRanges {
 		offset, length = 0, 0

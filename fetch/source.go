@@ -32,7 +32,8 @@ type RangeSource interface {
 }
 
 // A Rejecter is a Source that wants to know that bytes it served were not what was signed, so that it can take them from
-// elsewhere. Fetch calls Reject before it asks for them again, by range.
+// elsewhere. Fetch calls Reject before it asks for them again, by range; a payload without chunk digests that turned out wrong as a whole, and a file of another
+// size, are rejected, too.
 type Rejecter interface {
 	Source
 	Reject(uri string, offset, length int64)

@@ -48,7 +48,8 @@ type fetchFlags struct {
 	rate, most   int64
 	parallel     int
 
-	built bool // on what an earlier run left
+	counted *counter
+	built   bool // on what an earlier run left
 }
 
 func (f *fetchFlags) resource() (fetch.Resource, error) {
@@ -116,9 +117,14 @@ func fetchFile(ctx context.Context, c *call) error {
 	}
 	out := fetched{Result: "ok", Out: f.out}
 	if out.Present, err = f.present(res); err == nil && !out.Present {
+		mirrors, err2 := fetch.NewMirrors(httpsource.New(nil), f.urls...)
+		if err2 != nil {
+			return err2
+		}
+		f.counted = &counter{Mirrors: mirrors, most: f.most}
 		out, err = f.run(ctx, c, res)
-		if wholeIsWrong(err) && f.built {
-			out, err = f.run(ctx, c, res) // what was there was bad: now from nothing
+		for again := 1; wholeIsWrong(err) && (f.built || again < len(f.urls)); again++ {
+			out, err = f.run(ctx, c, res) // what was there was bad, or what a mirror has: now from nothing, and from the next
 		}
 	}
 	if err != nil {
@@ -174,16 +180,12 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if err != nil {
 		return out, err
 	}
-	source, err := fetch.NewMirrors(httpsource.New(nil), f.urls...)
-	if err != nil {
-		return out, err
-	}
 	seeds, index, done, err := f.openSeeds(part, res.Size)
 	defer done()
 	if err != nil {
 		return out, err
 	}
-	counted := &counter{Mirrors: source, most: f.most}
+	counted := f.counted
 	o := fetch.Options{Source: counted, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", CheckpointEvery: checkpointEvery, MaxRate: f.rate, Parallel: f.parallel}
 	var reuse *chunk.Reuse
 	if f.index != "" {
@@ -358,6 +360,13 @@ func (s *prefix) Open(ctx context.Context, uri string, offset int64, validator s
 		s.part.served.Store(kept)
 	}
 	return &fetch.Stream{Body: &prefixBody{ctx: ctx, s: s, from: kept, kept: io.NewSectionReader(s.part, offset, kept-offset)}, Offset: offset, Size: -1}, nil
+}
+
+// Reject implements fetch.Rejecter.
+func (s *prefix) Reject(uri string, offset, length int64) {
+	if r, ok := s.Source.(fetch.Rejecter); ok {
+		r.Reject(uri, offset, length)
+	}
 }
 
 type prefixBody struct {

@@ -123,6 +123,10 @@ func TestFetchChunkDelta(t *testing.T) {
 	put(t, in("bad"), append(bytes.Clone(image[:len(image)-1]), 1))
 	put(t, in("bad.chunks"), nil)
 	firmctl(t, 1, "fetch", "--url", url+"bad", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("never"))
+	if out := firmctl(t, 0, "fetch", "--url", url+"bad", "--url", url+"new", "--sha256", sum, "--size", fmt.Sprint(len(image)), "--out", in("second")); out["requests"].(float64) != 2 {
+		t.Errorf("a wrong file, and a mirror with the right one: %v", out)
+	}
+	wantFile(t, in("second"), image)
 	anew()
 	firmctl(t, 3, append(basic, "--max-bytes", "1000")...)
 	for _, wrong := range [][]string{{"--parallel", "2"}, {"--parallel", "9", "--root", root}, {"--max-bytes", "-1"}, {"--rate", "-1"}, {"--url", "file:///new"},
