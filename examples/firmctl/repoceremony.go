@@ -182,9 +182,12 @@ func signPayload(ctx context.Context, c *call) error {
 		return err
 	}
 	canonical, err := tuf.Canonical(data)
+	if err == nil && string(canonical) != string(data) {
+		err = errors.New("not in canonical form")
+	}
 	p, perr := readPayload(data)
-	if err != nil || string(canonical) != string(data) || perr != nil {
-		return cli.Inputf("%s is not what firmctl repo payload wrote", c.args[0])
+	if err := errors.Join(err, perr); err != nil {
+		return cli.Inputf("%s is not what firmctl repo payload wrote: %v", c.args[0], err)
 	}
 	result := map[string]any{"result": "ok", "type": p.Type, "version": p.Version, "expires": p.Expires}
 	p.show(c.people)

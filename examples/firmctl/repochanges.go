@@ -4,84 +4,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/firmament-dev/firmament/tuf"
 )
-
-// payload is what a signer is shown.
-type payload struct {
-	Type        string                   `json:"_type"`
-	Version     int64                    `json:"version"`
-	Expires     time.Time                `json:"expires"`
-	Targets     map[string]payloadTarget `json:"targets"`
-	Delegations struct {
-		Keys     map[string]json.RawMessage `json:"keys"`
-		Roles    []payloadRole              `json:"roles"`
-		Succinct *payloadBins               `json:"succinct_roles"`
-	} `json:"delegations"`
-
-	root *tuf.Root // of the type root
-}
-
-type payloadTarget struct {
-	Length int64             `json:"length"`
-	Hashes map[string]string `json:"hashes"`
-	Custom json.RawMessage   `json:"custom"`
-}
-
-type payloadRole struct {
-	Name        string   `json:"name"`
-	Paths       []string `json:"paths"`
-	Prefixes    []string `json:"path_hash_prefixes"`
-	KeyIDs      []string `json:"keyids"`
-	Threshold   int      `json:"threshold"`
-	Terminating bool     `json:"terminating"`
-}
-
-type payloadBins struct {
-	Prefix    string   `json:"name_prefix"`
-	Bits      int      `json:"bit_length"`
-	KeyIDs    []string `json:"keyids"`
-	Threshold int      `json:"threshold"`
-}
-
-var errPayload = errors.New("not the signed part of metadata")
-
-// readPayload reads the signed part of metadata.
-func readPayload(data []byte) (*payload, error) {
-	p := new(payload)
-	if err := json.Unmarshal(data, p); err != nil || p.Type == "" || p.Version < 1 {
-		return nil, errPayload
-	}
-	if p.Type == string(tuf.RoleRoot) {
-		var err error
-		if p.root, err = tuf.InspectRoot(data); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// readPublished reads a metadata file. It is only shown, not believed.
-func readPublished(file []byte) (*payload, error) {
-	var m struct {
-		Signed json.RawMessage `json:"signed"`
-	}
-	if err := json.Unmarshal(file, &m); err != nil {
-		return nil, err
-	}
-	return readPayload(m.Signed)
-}
 
 // published is what clients see now of a role, and in which file; nil if they see nothing.
 func (r *repo) published(ctx context.Context, role tuf.Role) (*payload, string, error) {
@@ -113,6 +47,9 @@ const maxShown = 50
 func (p *payload) show(w io.Writer) {
 	fmt.Fprintf(w, "%s, version %d, good until %s\n", p.Type, p.Version, p.Expires.Format(time.DateOnly))
 	if p.root != nil {
+		if !p.root.ConsistentSnapshot() {
+			fmt.Fprintln(w, "  without consistent snapshots")
+		}
 		for _, role := range topRoles {
 			keys := p.root.Keys(role)
 			fmt.Fprintf(w, "  %-10s %d of %d\n", role, p.root.Threshold(role), len(keys))
@@ -128,41 +65,86 @@ func (p *payload) show(w io.Writer) {
 		}
 		fmt.Fprintf(w, "  %s\n", p.Targets[name].text(name))
 	}
-	for _, d := range p.Delegations.Roles {
+	for _, d := range p.Delegations.roles {
 		fmt.Fprintf(w, "  %s\n", d)
 	}
-	if b := p.Delegations.Succinct; b != nil {
+	if b := p.Delegations.succinct; b != nil {
 		fmt.Fprintf(w, "  %s\n", *b)
 	}
+	for _, line := range p.others() {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+}
+
+// others are the members without a meaning that are shown nowhere else.
+func (p *payload) others() (lines []string) {
+	add := func(in string, o others) {
+		if len(o) > 0 {
+			lines = append(lines, in+o.String())
+		}
+	}
+	add("it", p.other)
+	add("its delegations", p.Delegations.other)
+	for _, keys := range []map[string]payloadKey{p.rootKeys, p.Delegations.keys} {
+		for _, id := range slices.Sorted(maps.Keys(keys)) {
+			add("key "+quoted(id), keys[id].other)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.rootRoles)) {
+		if role := p.rootRoles[name]; slices.Contains(topRoles, tuf.Role(name)) {
+			add("role "+quoted(name), role.other)
+		} else {
+			lines = append(lines, fmt.Sprintf("role %s, %s", quoted(name), role))
+		}
+	}
+	return lines
 }
 
 func (t payloadTarget) text(name string) string {
-	custom := ""
-	if len(t.Custom) > 0 {
-		custom = fmt.Sprintf(", custom %.200s", t.Custom)
+	text := fmt.Sprintf("%s: %d bytes", quoted(name), t.length)
+	for _, h := range slices.Sorted(maps.Keys(t.hashes)) {
+		if digest := t.hashes[h]; slices.Contains(knownHashes, h) {
+			text += fmt.Sprintf(", %s %s", h, quoted(digest))
+		} else {
+			text += fmt.Sprintf(", %s %s", quoted(h), quoted(digest))
+		}
 	}
-	return fmt.Sprintf("%.200q: %d bytes, sha256 %.64q%s", name, t.Length, t.Hashes["sha256"], custom)
+	if len(t.custom) > 0 {
+		text += ", custom " + quoted(string(compact(t.custom)))
+	}
+	return text + t.other.String()
+}
+
+func (s signers) String() string {
+	text := fmt.Sprintf("%d of %d keys", s.threshold, len(s.keys))
+	for _, k := range s.keys {
+		text += fmt.Sprintf(", %s %s", shortID(k), k.Scheme())
+	}
+	return text + s.other.String()
 }
 
 func (d payloadRole) String() string {
-	what := fmt.Sprintf("%.200q", d.Paths)
-	if len(d.Prefixes) > 0 {
-		what = fmt.Sprintf("paths whose SHA-256 begins with %.200q", d.Prefixes)
+	var what []string
+	if d.paths != nil || d.prefixes == nil {
+		what = append(what, quotedAll(d.paths))
+	}
+	if d.prefixes != nil {
+		what = append(what, "paths whose SHA-256 begins with "+quotedAll(d.prefixes))
 	}
 	end := ""
-	if d.Terminating {
+	if d.terminating {
 		end = ", terminating"
 	}
-	return fmt.Sprintf("delegates %s to %.80q, %d of %d keys%s", what, d.Name, d.Threshold, len(d.KeyIDs), end)
+	return fmt.Sprintf("delegates %s to %s, %s%s", strings.Join(what, " and "), quoted(d.name), d.signers, end)
 }
 
 func (b payloadBins) String() string {
-	return fmt.Sprintf("delegates all to %d bins %.80q, %d of %d keys", 1<<b.Bits, b.Prefix, b.Threshold, len(b.KeyIDs))
+	return fmt.Sprintf("delegates all to %d bins %s, %s", int64(1)<<b.bits, quoted(b.prefix), b.signers)
 }
 
 // showChanges says what p makes of the metadata before it, a line for each change, and returns the lines.
 func (p *payload) showChanges(w io.Writer, before *payload) []string {
-	lines := slices.Concat(p.keyChanges(before), p.targetChanges(before), p.delegationChanges(before))
+	lines := slices.Concat(p.keyChanges(before), p.targetChanges(before), p.delegationChanges(before), p.otherChanges(before))
 	fmt.Fprintf(w, "against version %d, good until %s:\n", before.Version, before.Expires.Format(time.DateOnly))
 	if p.Version <= before.Version {
 		fmt.Fprintf(w, "  its version is not higher: clients refuse it\n")
@@ -183,6 +165,9 @@ func (p *payload) showChanges(w io.Writer, before *payload) []string {
 func (p *payload) keyChanges(before *payload) (lines []string) {
 	if p.root == nil || before.root == nil {
 		return nil
+	}
+	if a, b := before.root.ConsistentSnapshot(), p.root.ConsistentSnapshot(); a != b {
+		lines = append(lines, fmt.Sprintf("~ consistent snapshots: %t, before %t", b, a))
 	}
 	for _, role := range topRoles {
 		was, is := before.root.Keys(role), p.root.Keys(role)
@@ -209,52 +194,60 @@ func (p *payload) targetChanges(before *payload) (lines []string) {
 		switch is := p.Targets[name]; {
 		case !known:
 			lines = append(lines, "+ "+is.text(name))
-		case is.Length != was.Length || !maps.Equal(is.Hashes, was.Hashes) || !bytes.Equal(compact(is.Custom), compact(was.Custom)):
+		case is.text(name) != was.text(name):
 			lines = append(lines, "~ "+is.text(name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before.Targets)) {
 		if _, stays := p.Targets[name]; !stays {
-			lines = append(lines, fmt.Sprintf("- %.200q", name))
+			lines = append(lines, "- "+quoted(name))
 		}
 	}
 	return lines
 }
 
-func compact(text json.RawMessage) []byte {
-	if canonical, err := tuf.Canonical(text); err == nil {
-		return canonical
-	}
-	return text
-}
-
 func (p *payload) delegationChanges(before *payload) (lines []string) {
 	find := func(list []payloadRole, name string) (payloadRole, bool) {
-		i := slices.IndexFunc(list, func(d payloadRole) bool { return d.Name == name })
+		i := slices.IndexFunc(list, func(d payloadRole) bool { return d.name == name })
 		if i < 0 {
 			return payloadRole{}, false
 		}
 		return list[i], true
 	}
-	for _, is := range p.Delegations.Roles {
-		was, known := find(before.Delegations.Roles, is.Name)
+	for _, is := range p.Delegations.roles {
+		was, known := find(before.Delegations.roles, is.name)
 		switch {
 		case !known:
 			lines = append(lines, "+ "+is.String())
-		case is.String() != was.String() || !p.sameKeys(before, is.KeyIDs, was.KeyIDs):
+		case is.String() != was.String() || !p.sameKeys(before, is.ids, was.ids):
 			lines = append(lines, "~ "+is.String())
 		}
 	}
-	for _, was := range before.Delegations.Roles {
-		if _, stays := find(p.Delegations.Roles, was.Name); !stays {
+	for _, was := range before.Delegations.roles {
+		if _, stays := find(p.Delegations.roles, was.name); !stays {
 			lines = append(lines, "- "+was.String())
 		}
 	}
-	switch is, was := p.Delegations.Succinct, before.Delegations.Succinct; {
-	case is != nil && (was == nil || is.String() != was.String() || !p.sameKeys(before, is.KeyIDs, was.KeyIDs)):
+	switch is, was := p.Delegations.succinct, before.Delegations.succinct; {
+	case is != nil && (was == nil || is.String() != was.String() || !p.sameKeys(before, is.ids, was.ids)):
 		lines = append(lines, "~ "+is.String())
 	case is == nil && was != nil:
 		lines = append(lines, "- "+was.String())
+	}
+	return lines
+}
+
+func (p *payload) otherChanges(before *payload) (lines []string) {
+	was := before.others()
+	for _, line := range p.others() {
+		if i := slices.Index(was, line); i >= 0 {
+			was = slices.Delete(was, i, i+1)
+		} else {
+			lines = append(lines, "+ "+line)
+		}
+	}
+	for _, line := range was {
+		lines = append(lines, "- "+line)
 	}
 	return lines
 }
@@ -263,7 +256,7 @@ func (p *payload) delegationChanges(before *payload) (lines []string) {
 func (p *payload) sameKeys(before *payload, is, was []string) bool {
 	keys := func(p *payload, ids []string) (list []string) {
 		for _, id := range ids {
-			list = append(list, string(compact(p.Delegations.Keys[id])))
+			list = append(list, string(compact(p.Delegations.keys[id].text)))
 		}
 		slices.Sort(list)
 		return list
