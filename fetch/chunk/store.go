@@ -4,6 +4,7 @@
 package chunk
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -143,21 +144,24 @@ func (b *storeBody) load() error {
 		return err
 	}
 	most := packedBound(length)
-	b.packed = grow(b.packed, most+1)
-	n, err := io.ReadFull(st.Body, b.packed)
+	packed := bytes.NewBuffer(grow(b.packed, most+1+bytes.MinRead)[:0])
+	n, err := packed.ReadFrom(io.LimitReader(st.Body, most+1))
 	st.Body.Close()
+	b.packed = packed.Bytes()
 	switch {
-	case err == nil:
+	case err != nil:
+		return fmt.Errorf("%s: %w", fetch.RedactURI(uri), err)
+	case n > most:
 		return fmt.Errorf("%s has more than %d bytes for a chunk of %d: %w", fetch.RedactURI(uri), most, length, ErrChunk)
-	case err != io.EOF && err != io.ErrUnexpectedEOF:
-		return err
+	case st.Size >= 0 && n != st.Size:
+		return fmt.Errorf("%s ended at %d of %d: %w", fetch.RedactURI(uri), n, st.Size, fetch.ErrTransport)
 	}
 	if b.z == nil {
 		if b.z, err = newChunkDecoder(); err != nil {
 			return err
 		}
 	}
-	if b.chunk, err = unpackChunk(b.z, b.chunk, b.packed[:n], length); err != nil {
+	if b.chunk, err = unpackChunk(b.z, b.chunk, b.packed, length); err != nil {
 		return fmt.Errorf("%s: %w", fetch.RedactURI(uri), err)
 	}
 	if got := b.s.index.sum(b.chunk); got != id {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/iotest"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -138,6 +139,37 @@ func TestNET_06_BadStore(t *testing.T) {
 		}
 		st.Body.Close()
 	}
+}
+
+// A connection that is cut within a chunk's file says nothing about its bytes: neither as net/http tells it, nor if only the size does.
+func TestNET_01_StoreCut(t *testing.T) {
+	image := random(1, 300_000)
+	x := buildIndex(t, image)
+	_, length, id := x.Chunk(0)
+	file := store(t, x, image)["store/"+chunk.StoreName(id)]
+	for _, cut := range []error{io.ErrUnexpectedEOF, io.EOF} {
+		s := chunk.NewStore(cutting{file, len(file) / 2, cut}, "store", imageURI, x)
+		st, err := s.OpenRange(t.Context(), imageURI, 0, length, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(st.Body)
+		if cut == io.EOF && !errors.Is(err, fetch.ErrTransport) || cut != io.EOF && !errors.Is(err, cut) || errors.Is(err, fetch.ErrDigest) || len(got) > 0 {
+			t.Errorf("%v: error %v after %d bytes, want a failure that may pass", cut, err, len(got))
+		}
+		st.Body.Close()
+	}
+}
+
+// cutting is a Source of a file whose connection ends at n with err.
+type cutting struct {
+	file []byte
+	n    int
+	err  error
+}
+
+func (c cutting) Open(context.Context, string, int64, string) (*fetch.Stream, error) {
+	return &fetch.Stream{Body: io.NopCloser(io.MultiReader(bytes.NewReader(c.file[:c.n]), iotest.ErrReader(c.err))), Size: int64(len(c.file))}, nil
 }
 
 // FuzzStore reads a chunk file: it is the chunk, or refused.
