@@ -108,8 +108,9 @@ func (a *agent) run(ctx context.Context, args []string) error {
 		return a.show(res)
 	}
 	last := ""
-	for {
-		res, err := device.Cycle(ctx, folder, device.Options{Server: a.server, MaxBytes: a.maxBytes}, a.people)
+	o := device.Options{Server: a.server, MaxBytes: a.maxBytes}
+	for ; ; o.Again = true {
+		res, err := device.Cycle(ctx, folder, o, a.people)
 		if err == nil && (a.json || res.Line() != last) { // people need not read every ten minutes that nothing has changed
 			last = res.Line()
 			err = a.show(res)

@@ -128,13 +128,18 @@ func TestDown(t *testing.T) {
 	}
 }
 
-// Wherever the connection is cut for good, and by whatever way, the next process has everything right, and takes a bounded number of bytes again.
+// Wherever the connection is cut for good, and by whatever way, the next process has everything right, and takes a bounded number of bytes again: of a packed payload, too, not
+// the beginning.
 //
 // covers: NET-01
 func TestNET_01_CutAnywhere(t *testing.T) {
-	for _, way := range []fetch.Way{fetch.WayDelta, fetch.WayChunks} {
+	for _, way := range []fetch.Way{fetch.WayDelta, fetch.WayChunks, fetch.WayPacked} {
 		t.Run(way.String(), func(t *testing.T) {
-			whole := newWorld(t)
+			begin, index := newWorld, newWorld(t).offer().Index.Size
+			if way == fetch.WayPacked {
+				begin, index = newPackedWorld, 0
+			}
+			whole := begin(t)
 			if way == fetch.WayChunks {
 				whole.offer().Deltas = nil
 			}
@@ -142,7 +147,7 @@ func TestNET_01_CutAnywhere(t *testing.T) {
 			must(t, err)
 			total := s.Network
 			for cut := int64(1); cut < total; cut += total / 23 {
-				w := newWorld(t)
+				w := begin(t)
 				w.offers, w.storage = whole.offers, store()
 				w.source.body = func(_ string, _ int64, rest []byte) io.Reader {
 					left := cut - w.source.sent
@@ -165,7 +170,7 @@ func TestNET_01_CutAnywhere(t *testing.T) {
 				}
 				w.check(true)
 				// What is small is taken again; of the payload, a frame, or a chunk and the range it lay in, and a checkpoint interval.
-				small := int64(len(w.files["payloads/new.chunks"])) + w.offer().Index.Size + 128 + 27*68
+				small := int64(len(w.files["payloads/new.chunks"])) + index + 128 + 27*68
 				if again := first.Network + s.Network - total; again > small+64<<10+3*step {
 					t.Errorf("cut at %d of %d: %d bytes a second time", cut, total, again)
 				}

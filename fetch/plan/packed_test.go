@@ -100,42 +100,6 @@ func TestNET_12_PackedFallback(t *testing.T) {
 	}
 }
 
-// Wherever the connection is cut for good, the next process takes the packed payload up: one frame and a checkpoint interval come again, not the beginning.
-//
-// covers: NET-01
-func TestNET_01_PackedCutAnywhere(t *testing.T) {
-	whole := newPackedWorld(t)
-	s, err := whole.fetch()
-	must(t, err)
-	total := s.Network
-	for cut := int64(1); cut < total; cut += total / 23 {
-		w := newPackedWorld(t)
-		w.storage = store()
-		w.source.body = func(_ string, _ int64, rest []byte) io.Reader {
-			left := cut - w.source.sent
-			if left < int64(len(rest)) {
-				w.source.trouble = func(string) error { return errDown }
-				return io.MultiReader(bytes.NewReader(rest[:max(left, 0)]), errorReader{errDown})
-			}
-			return nil
-		}
-		first, err := w.fetch()
-		if !errors.Is(err, fetch.ErrTransport) {
-			t.Fatalf("cut at %d: %v", cut, err)
-		}
-		w.check(false)
-		w.source.trouble, w.source.body = nil, nil
-		w.sink = w.sink.restart()
-		s, err := w.fetch()
-		must(t, err)
-		w.check(true)
-		small := int64(len(w.files["payloads/new.chunks"])) + 128 + 27*68
-		if again := first.Network + s.Network - total; again > small+64<<10+3*step {
-			t.Errorf("cut at %d of %d: %d bytes a second time, by %v", cut, total, again, s.Way)
-		}
-	}
-}
-
 // What is wrong with a patch is not the connection's trouble: it is not reported as that, nothing is waited for, and the part is asked for once more at most.
 func TestTamperedIsNoTrouble(t *testing.T) {
 	patch := int64(len(newWorld(t).files["payloads/patch"]))

@@ -106,7 +106,7 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 		return res, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if reverted, err = d.simulateBoot(ctx, out); err != nil {
+	if reverted, err = d.simulateBoot(ctx, o.Again, out); err != nil {
 		return res, err
 	}
 	err = d.step(ctx, dir, &res, &reverted, out)
@@ -123,7 +123,7 @@ func Cycle(ctx context.Context, dir string, o Options, out io.Writer) (res Outco
 }
 
 // simulateBoot plays the boot loader: the start of the process stands for power coming on. It reports whether another slot was started than the time before.
-func (d *Device) simulateBoot(ctx context.Context, out io.Writer) (switched bool, err error) {
+func (d *Device) simulateBoot(ctx context.Context, again bool, out io.Writer) (switched bool, err error) {
 	if !d.Config.Simulated {
 		return false, nil
 	}
@@ -135,8 +135,10 @@ func (d *Device) simulateBoot(ctx context.Context, out io.Writer) (switched bool
 	if err != nil {
 		return false, err
 	}
-	fmt.Fprintf(out, "simulated boot loader: started slot %s\n", slot.Name(n))
-	return n != before.Current, nil
+	if switched = n != before.Current; switched || !again {
+		fmt.Fprintf(out, "simulated boot loader: started slot %s\n", slot.Name(n))
+	}
+	return switched, nil
 }
 
 // wayText is "" for an image of which it is not known how it came.

@@ -37,6 +37,7 @@ type Options struct {
 	MaxBytes int64  // instead of Config.MaxBytes, if not 0
 	Fetch    fetch.Options
 	Events   func(firmament.Event)
+	Again    bool // a cycle after the first one: that the same slot was started again is not said
 }
 
 // retries is how often in a row a request may fail: with the pauses between, some seconds without progress. Then the
