@@ -161,7 +161,7 @@ func verifyManifest(_ context.Context, c *call) error {
 	}
 	v, err := open(b)
 	if err != nil {
-		return fmt.Errorf("%s: %w", rest, err)
+		return fmt.Errorf("%s: %w%s", rest, err, laxer(b, a.compat))
 	}
 	out := verified{Result: "ok", Digest: v.Digest().String(), Sequence: v.SequenceNumber()}
 	for _, k := range v.Evidence().Keys("") {

@@ -158,3 +158,26 @@ func TestCMD_16_InspectSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// Who is refused for want of --compat alone is told so, and nobody else.
+func TestManifestCompatIsNamed(t *testing.T) {
+	t.Chdir(files(t))
+	if err := os.WriteFile("untagged", []byte(strings.TrimPrefix(text(t, "manifest/example0.cbor"), "\xd8\x6b")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args  []string
+		named bool
+	}{
+		{[]string{"inspect", "untagged"}, true},
+		{[]string{"verify", "--key", "suit-p256-public.pem", "untagged"}, true},
+		{[]string{"inspect", "trust-domains/example2_integrated.cbor"}, true},
+		{[]string{"inspect", "suit-p256-public.pem"}, false},
+		{[]string{"verify", "--key", "suit-p256-public.pem", "manifest-esp256/example0.cbor"}, false},
+	} {
+		var stdout, stderr bytes.Buffer
+		if exit := run(t.Context(), append([]string{"manifest"}, tt.args...), &stdout, &stderr); exit != 1 || strings.Contains(stderr.String(), "--compat") != tt.named {
+			t.Errorf("%v: exit %d: %s", tt.args, exit, &stderr)
+		}
+	}
+}

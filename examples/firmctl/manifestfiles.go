@@ -42,9 +42,19 @@ func readEnvelope(name string, compat bool) (*manifest.Unverified, error) {
 	}
 	u, err := options(compat).InspectBytes(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w%s", name, err, laxer(b, compat))
 	}
 	return u, nil
+}
+
+// laxer says whether b is refused for want of --compat only.
+func laxer(b []byte, compat bool) string {
+	_, strict := options(false).InspectBytes(b)
+	_, lax := options(true).InspectBytes(b)
+	if compat || strict == nil || lax != nil {
+		return ""
+	}
+	return " (--compat accepts it)"
 }
 
 // maxKeyFile bounds a file with a key.
