@@ -31,15 +31,15 @@ const (
 	refusal    = result("refused by the rehearsal, which could not know")
 )
 
-// againstReference runs a program on both.
-func againstReference(t *testing.T, in []byte) (got trial) {
+// againstReference runs a program on both. One with a shape of trapped has that in one section or more.
+func againstReference(t *testing.T, in []byte, shape int) (got trial) {
 	t.Helper()
 	parallel := 1
 	if len(in) > 0 {
 		parallel += int(in[0] & 2)
 		in = in[1:]
 	}
-	g := program{tb: t, in: in}
+	g := program{tb: t, in: in, shape: shape}
 	g.manifest()
 	v, err := openWith(t, registry, g.m)
 	if err != nil {
@@ -89,7 +89,7 @@ func FuzzAgainstReference(f *testing.F) {
 		f.Add(randomProgram(rnd))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if got := againstReference(t, in[:min(len(in), 1000)]); got.difference != "" {
+		if got := againstReference(t, in[:min(len(in), 1000)], -1); got.difference != "" {
 			t.Fatal(got.difference)
 		}
 	})
@@ -114,7 +114,7 @@ func TestM4_AgainstReference(t *testing.T) {
 	seen := map[ending]int{}
 	for range programs {
 		in := randomProgram(rnd)
-		got := againstReference(t, in)
+		got := againstReference(t, in, -1)
 		if got.difference != "" {
 			t.Fatalf("M4 violated: %s\nprogram %#v", got.difference, in)
 		}
@@ -124,6 +124,14 @@ func TestM4_AgainstReference(t *testing.T) {
 		if got.end == fine {
 			for e, n := range got.want.seen {
 				seen[e] += n
+			}
+		}
+	}
+	for shape := range shapes { // most of which end the run
+		for range programs / 20 {
+			in := randomProgram(rnd)
+			if got := againstReference(t, in, shape); got.difference != "" {
+				t.Fatalf("M4 violated: shape %d: %s\nprogram %#v", shape, got.difference, in)
 			}
 		}
 	}
@@ -173,6 +181,11 @@ func TestM4_Mutants(t *testing.T) {
 		{Name: "a rehearsal waits", File: "environment.go", Old: "\tif m.mode == rehearsal {\n\t\treturn nil\n\t}\n\treturn m.call(func() error {\n\t\tif err := w.Wait", New: "\treturn m.call(func() error {\n\t\tif err := w.Wait"},
 		{Name: "a swap foreseen as none", File: "content.go", Old: "mine, theirs := m.foresee(t), m.foresee(source)", New: "theirs, mine := m.foresee(t), m.foresee(source)"},
 		{Name: "what is decrypted needs a matched source", File: "content.go", Old: "if want.IsZero() && !trusted", New: "if !trusted"},
+		// These need programs with a shape.
+		{Name: "an alternative is strict", File: "control.go", Old: "soft: true, strict: f.strict", New: "soft: true, strict: true"},
+		{Name: "a failed match leaves the one before", File: "condition.go", Old: "\ts.matched = zeroDigest\n\treplayed", New: "\treplayed"},
+		{Name: "a copied source index is the copier's", File: "parameters.go", Old: "\t\t\t\tto.source = source.source", New: "\t\t\t\t_ = source"},
+		{Name: "no match has to be made good", File: "machine.go", Old: "if s.failed != nil {", New: "if s.failed != nil && len(m.state) < 0 {"},
 	} {
 		m.File, m.Package, m.TestRun, m.Invariant = "manifest/processor/"+m.File, "./manifest/processor", "^TestM4_AgainstReference$", "M4"
 		t.Run(m.Name, func(t *testing.T) {

@@ -27,6 +27,7 @@ type program struct {
 	depth  int
 	trap   bool // the last command is one that may well be forbidden
 	doomed bool // a command was left in with which it does not run
+	shape  int  // of trapped that is to come in, whatever becomes of it; -1: none
 }
 
 // registry has a custom condition and a custom directive.
@@ -119,7 +120,7 @@ func (g *program) world() world {
 func (g *program) manifest() {
 	g.w = g.world()
 	var dependency []manifest.Command
-	if g.next(3) == 1 {
+	if g.next(3) == 1 || g.shape == foreignSource {
 		dependency = g.dependency()
 	}
 	g.m = release(3, nil, nil, nil)
@@ -160,6 +161,12 @@ func (g *program) common(dependency []manifest.Command) {
 // sections fills the sections one after the other. Where the dependency has something, it is processed.
 func (g *program) sections(from []manifest.Section, dependency bool) {
 	here := false // the dependency is opened
+	var shaped manifest.Section
+	early := 0 // commands before the shape
+	if g.shape >= 0 {
+		shaped = []manifest.Section{manifest.SectionInstall, manifest.SectionInstall, manifest.SectionValidate}[g.next(3)]
+		early = g.next(3)
+	}
 	for _, s := range everySection {
 		to := map[manifest.Section]*manifest.Sequence{
 			manifest.SectionDependencyResolution: &g.m.DependencyResolution.Sequence, manifest.SectionPayloadFetch: &g.m.PayloadFetch.Sequence,
@@ -190,6 +197,13 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 		}
 		if s == manifest.SectionPayloadFetch || s == manifest.SectionInstall || s == manifest.SectionValidate || g.next(2) == 1 {
 			*to = append(*to, g.index())
+			if g.shape >= 0 && s == shaped {
+				g.grow(to, early)
+				*to = append(*to, g.trapped(g.shape)...)
+				if !g.runs() {
+					return
+				}
+			}
 			g.grow(to, 2+g.next(7))
 		}
 	}
@@ -198,7 +212,7 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 // dependency makes a manifest that the other one depends on, puts its envelope where it can be fetched, and returns the
 // parameters for that.
 func (g *program) dependency() []manifest.Command {
-	sub := &program{tb: g.tb, w: g.w}
+	sub := &program{tb: g.tb, w: g.w, shape: -1}
 	n := 12 + g.next(24)
 	n = min(len(g.in), n)
 	sub.in, g.in = g.in[:n], g.in[n:]
@@ -208,6 +222,9 @@ func (g *program) dependency() []manifest.Command {
 		sub.m.Components[i] = componentID(i + 1)
 	}
 	sub.m.Shared = seq{all(), sub.image(), override(manifest.Parameters{Content: []byte(sub.text()), URI: new("u2")})}
+	if sub.next(2) == 1 {
+		sub.m.Shared = append(sub.m.Shared, override(manifest.Parameters{SourceComponent: new(uint64(sub.next(len(sub.m.Components))))}))
+	}
 	if sub.next(2) == 1 {
 		sub.m.Shared = append(sub.m.Shared, manifest.Command{Code: manifest.DirectiveSetParameters, Parameters: &manifest.Parameters{VendorID: &vendor}}, checkVendor)
 	}
@@ -379,7 +396,7 @@ func (g *program) command(to *manifest.Sequence) {
 	case 21:
 		g.encrypted(add)
 	case 22, 23, 24, 25:
-		add(g.trapped()...)
+		add(g.trapped(g.next(oftenShapes))...)
 		g.trap = true
 	case 26, 27, 28:
 		add(run())
@@ -392,14 +409,21 @@ func (g *program) command(to *manifest.Sequence) {
 	}
 }
 
-// trapped are commands that the rules have an eye on.
-func (g *program) trapped() seq {
+// The shapes; only the first come in by chance, too.
+const (
+	shapes        = 10
+	oftenShapes   = 7
+	foreignSource = 8
+)
+
+// trapped are commands of one of the shapes that the rules have an eye on.
+func (g *program) trapped(shape int) seq {
 	effect := seq{override(manifest.Parameters{Content: []byte(g.text())}), []manifest.Command{write, command(-257), command(manifest.DirectiveUnlink)}[g.next(3)]}
 	if effect[1].Code == -257 {
 		effect[1].Custom = "CCC"
 	}
 	a, b := uint64(g.next(min(len(g.m.Components), 3))), uint64(g.next(min(len(g.m.Components), 3)))
-	switch g.next(7) {
+	switch shape {
 	case 0: // an alternative that has had an effect
 		return seq{tryOrNil(append(effect, g.condition()...), g.condition())}
 	case 1:
@@ -412,9 +436,28 @@ func (g *program) trapped() seq {
 		return seq{tryOrNil(seq{g.image(), imageMatch}, seq{g.image(), imageMatch})}
 	case 5: // a race
 		return seq{index(0), lax(false), run(append(seq{index(a)}, effect...)...), run(index(b), g.image(), []manifest.Command{imageMatch, command(manifest.ConditionImageNotMatch), write}[g.next(3)]), lax(true)}
+	case 6: // strict-order false reaches into an alternative
+		alternative := seq{run(effect...)}
+		if g.next(2) == 1 {
+			alternative = append(seq{index(a), override(manifest.Parameters{SourceComponent: &b}), copyc, index(b)}, effect...)
+		}
+		return seq{index(a), lax(false), tryOrNil(alternative, alternative), lax(true)}
+	case 7: // a match that did not hold, after one that did
+		held := g.w.contents[fmt.Sprintf("%02x", a)]
+		other := seq{is(held + "?"), imageMatch}
+		return seq{index(a), is(held), imageMatch, tryOrNil(other, other), is(held), invoke}
+	case foreignSource: // a source index that another manifest may have set
+		a := []uint64{0, 2}[g.next(2)]
+		return seq{index(a), {Code: manifest.DirectiveCopyParams, Copies: []manifest.ParameterCopy{{Source: 1,
+			Keys: []manifest.ParameterKey{manifest.ParameterSourceComponent}}}}, is(g.w.contents["01"]), copyc}
 	default: // target and source
 		return append(append(seq{index(a), override(manifest.Parameters{SourceComponent: &b}), lax(false), copyc, index(b)}, effect...), lax(true))
 	}
+}
+
+// is says what an image must be.
+func is(image string) manifest.Command {
+	return override(manifest.Parameters{ImageDigest: digest(image), ImageSize: new(uint64(len(image)))})
 }
 
 // condition is one that holds or not, with what it compares.
