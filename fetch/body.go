@@ -8,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
 // A body is an open Stream under deadlines: it fails with *StallError when the server is silent for IdleTimeout or
-// slower than MinRate over RateWindow. Only time spent waiting for the server counts.
+// slower than its share of MinRate over RateWindow. Only time spent waiting for the server counts.
 type body struct {
 	*Stream
 	o      *Options
@@ -22,11 +23,15 @@ type body struct {
 
 	gate *gate // nil: no limit
 
+	lanes *atomic.Int32 // those at work, which share the line; nil: one
+
 	got    int64 // bytes in the current window
 	waited time.Duration
+	due    float64 // bytes in it at MinRate
 
-	brought int64         // bytes in all
-	spent   time.Duration // waiting for the answer and for them
+	answered time.Duration // waiting for the answer
+	brought  int64         // bytes in all
+	owed     float64       // at MinRate, while waiting for them
 }
 
 // open asks the source for uri from offset on, or for length bytes if length is not zero.
@@ -42,7 +47,7 @@ func open(ctx context.Context, o *Options, uri string, offset, length int64, val
 		stream, err = o.Source.Open(rctx, uri, offset, validator)
 	}
 	timer.Stop()
-	b := &body{Stream: stream, o: o, ctx: rctx, cancel: cancel, spent: time.Since(start)}
+	b := &body{Stream: stream, o: o, ctx: rctx, cancel: cancel, answered: time.Since(start)}
 	if err == nil && (stream == nil || stream.Body == nil) {
 		b.Stream, err = nil, errors.New("source returned no stream")
 	}
@@ -78,8 +83,9 @@ func (b *body) read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
 	b.timer.Stop()
 	took := time.Since(start)
-	b.got, b.waited = b.got+int64(n), b.waited+took
-	b.brought, b.spent = b.brought+int64(n), b.spent+took
+	due := b.least(took)
+	b.got, b.waited, b.due = b.got+int64(n), b.waited+took, b.due+due
+	b.brought, b.owed = b.brought+int64(n), b.owed+due
 	if err != nil {
 		if err == io.EOF {
 			return n, err
@@ -87,18 +93,27 @@ func (b *body) read(p []byte) (int, error) {
 		return n, b.classify(err)
 	}
 	if b.waited >= b.o.RateWindow {
-		if float64(b.got) < float64(b.o.MinRate)*b.waited.Seconds() {
+		if float64(b.got) < b.due {
 			slow := &StallError{Step: "rate", Bytes: b.got, Over: b.waited}
 			b.cancel(slow) // so that the source knows, too
 			return n, slow
 		}
-		b.got, b.waited = 0, 0
+		b.got, b.waited, b.due = 0, 0, 0
 	}
 	return n, nil
 }
 
 // slow reports whether the connection brought less than MinRate, however it is going to end.
-func (b *body) slow() bool { return float64(b.brought) < float64(b.o.MinRate)*b.spent.Seconds() }
+func (b *body) slow() bool { return float64(b.brought) < b.owed+b.least(b.answered) }
+
+// least is what a connection has to bring in d: its share of MinRate.
+func (b *body) least(d time.Duration) float64 {
+	lanes := int32(1)
+	if b.lanes != nil {
+		lanes = max(b.lanes.Load(), 1)
+	}
+	return float64(b.o.MinRate) * d.Seconds() / float64(lanes)
+}
 
 func (b *body) close() {
 	b.cancel(nil)

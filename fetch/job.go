@@ -39,6 +39,7 @@ type job struct {
 	batch     int   // chunks per buffer
 	lanes     int
 	gate      *gate
+	working   atomic.Int32 // lanes
 	plan      *plan
 	blocks    chan block
 	validator string
@@ -205,9 +206,11 @@ func (j *job) gather(ctx context.Context, lanes []*lane, work func(*lane, contex
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer j.mark.stop()
+	j.working.Store(int32(len(lanes)))
 	for _, l := range lanes {
 		go func() {
 			err := work(l, ctx)
+			j.working.Add(-1)
 			j.blocks <- block{lane: l, end: true, err: err}
 		}()
 	}

@@ -75,7 +75,7 @@ type block struct {
 // newLane returns a lane that stands nowhere yet.
 func (j *job) newLane() (*lane, error) {
 	l := &lane{j: j, hash: newHasher(), free: make(chan []byte, j.depth)}
-	l.payload = remoteFile{o: j.o, uri: j.res.URI, size: j.res.Size, validator: j.validator, gate: j.gate, requests: &j.count.requests}
+	l.payload = remoteFile{o: j.o, uri: j.res.URI, size: j.res.Size, validator: j.validator, gate: j.gate, lanes: &j.working, requests: &j.count.requests}
 	l.budget = budget{o: j.o, uri: j.res.URI, notify: func(r Retry) { j.blocks <- block{lane: l, retry: &r} }, wasted: j.wasted}
 	for range j.depth {
 		l.free <- nil // made when first needed
@@ -85,7 +85,7 @@ func (j *job) newLane() (*lane, error) {
 		return l, nil
 	}
 	l.sum = sha256.New()
-	l.pages = remoteFile{o: j.o, uri: j.res.pageURI(), size: j.layout.Bytes(), gate: j.gate, requests: &j.count.requests}
+	l.pages = remoteFile{o: j.o, uri: j.res.pageURI(), size: j.layout.Bytes(), gate: j.gate, lanes: &j.working, requests: &j.count.requests}
 	var err error
 	l.tree, err = NewTree(j.layout, j.res.Chunks.Root, (*pageFetcher)(l))
 	return l, err

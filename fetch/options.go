@@ -53,7 +53,7 @@ type Options struct {
 	// IdleTimeout bounds the time without a byte, by default 30 s.
 	IdleTimeout time.Duration
 	// MinRate is the fewest bytes per second that a connection must bring, averaged over RateWindow of waiting for
-	// it; by default 1024 over 30 s. Time spent in the sink does not count. What a connection brought that ended and was slower, the wait for its
+	// it; by default 1024 over 30 s. Ranges that are fetched at a time share it, as they share the line. Time spent in the sink does not count. What a connection brought that ended and was slower, the wait for its
 	// answer included, is kept and is no progress (see Retries).
 	MinRate    int64
 	RateWindow time.Duration

@@ -20,6 +20,7 @@ type remoteFile struct {
 	validator string // of the last answer
 	noRanges  bool   // a range went wrong: ask for the whole file
 	gate      *gate  // shared by the files of one call
+	lanes     *atomic.Int32
 	requests  *atomic.Int64
 }
 
@@ -50,7 +51,7 @@ func (f *remoteFile) try(ctx context.Context, offset, length int64) (*body, erro
 		f.noRanges = errors.Is(err, ErrRange)
 		return nil, err
 	}
-	b.gate = f.gate
+	b.gate, b.lanes = f.gate, f.lanes
 	if b.Size >= 0 && b.Size != f.size {
 		b.close()
 		return nil, &SizeError{URI: RedactURI(f.uri), Want: f.size, Seen: b.Size}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,63 @@ func TestNET_07_DripIsNoProgress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Ranges that share a slow line are not too slow for what each has of it; on a line that is too slow for one connection, they are.
+func TestNET_07_RangesShareASlowLine(t *testing.T) {
+	for _, rate := range []int{3 << 10, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			r := wideRelease()
+			src, sink := newServer(r), newScattered()
+			l := line{rate: rate}
+			src.body = func(ctx context.Context, _ int, q request, rest []byte) io.Reader {
+				if q.uri != uri {
+					return nil
+				}
+				return l.reader(ctx, rest)
+			}
+			began := time.Now()
+			st, err := newFetcher(t, fetch.Options{Source: src, Parallel: 4, Retries: 4}).Fetch(t.Context(), r.res, sink)
+			if rate < 1024 {
+				if !errors.Is(err, fetch.ErrStalled) || time.Since(began) > 5*time.Minute {
+					t.Errorf("%d bytes per second: %v after %v, want ErrStalled within five windows and their pauses", rate, err, time.Since(began))
+				}
+				return
+			}
+			if err != nil || st.Discarded > 0 {
+				t.Errorf("%d bytes per second: %v after %v, %+v", rate, err, time.Since(began), st)
+			}
+		})
+	}
+}
+
+// A line is what all connections share: a quarter of a second's worth for each in turn.
+type line struct {
+	rate int // bytes per second
+	mu   sync.Mutex
+	free time.Time
+}
+
+func (l *line) reader(ctx context.Context, rest []byte) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		n := copy(p[:min(len(p), l.rate/4)], rest)
+		if rest = rest[n:]; n == 0 {
+			return 0, io.EOF
+		}
+		l.mu.Lock()
+		if l.free.Before(time.Now()) {
+			l.free = time.Now()
+		}
+		l.free = l.free.Add(time.Second * time.Duration(n) / time.Duration(l.rate))
+		turn := time.Until(l.free)
+		l.mu.Unlock()
+		select {
+		case <-time.After(turn):
+			return n, nil
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	})
 }
 
 // Nor does one that brings as little by falling silent, or by answering late and breaking off.
