@@ -32,6 +32,7 @@ type body struct {
 	answered time.Duration // waiting for the answer
 	brought  int64         // bytes in all
 	owed     float64       // at MinRate, while waiting for them
+	up       time.Duration // of that, what ended with bytes
 }
 
 // open asks the source for uri from offset on, or for length bytes if length is not zero.
@@ -85,6 +86,12 @@ func (b *body) read(p []byte) (int, error) {
 	took := time.Since(start)
 	due := b.least(took)
 	b.got, b.waited, b.due = b.got+int64(n), b.waited+took, b.due+due
+	switch {
+	case n > 0:
+		b.up += took
+	case b.up >= up && b.brought >= MinChunkSize && !b.slow() && b.idle():
+		due = 0
+	}
 	b.brought, b.owed = b.brought+int64(n), b.owed+due
 	if err != nil {
 		if err == io.EOF {
@@ -103,7 +110,17 @@ func (b *body) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// slow reports whether the connection brought less than MinRate, however it is going to end.
+// up is how long bytes have to come for the line to have been up. What comes at once may be no more than what a buffer on the way held.
+const up = time.Second
+
+// idle reports whether the connection ended by its silence.
+func (b *body) idle() bool {
+	var stall *StallError
+	return errors.As(context.Cause(b.ctx), &stall) && stall.Step == "idle"
+}
+
+// slow reports whether the connection brought less than MinRate, however it is going to end. The silence that ended it does not count if the line was
+// up before: lines flap. Who does that on purpose has to bring a smallest chunk for each such silence.
 func (b *body) slow() bool { return float64(b.brought) < b.owed+b.least(b.answered) }
 
 // least is what a connection has to bring in d: its share of MinRate.

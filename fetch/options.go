@@ -54,7 +54,8 @@ type Options struct {
 	IdleTimeout time.Duration
 	// MinRate is the fewest bytes per second that a connection must bring, averaged over RateWindow of waiting for
 	// it; by default 1024 over 30 s. Ranges that are fetched at a time share it, as they share the line. Time spent in the sink does not count. What a connection brought that ended and was slower, the wait for its
-	// answer included, is kept and is no progress (see Retries).
+	// answer included, is kept and is no progress (see Retries). An IdleTimeout at its end is left out if MinChunkSize and
+	// more came before it, in a second or more.
 	MinRate    int64
 	RateWindow time.Duration
 

@@ -202,6 +202,51 @@ func TestNET_07_Flap(t *testing.T) {
 	})
 }
 
+// A line that flaps without a word, so that each silence has to be waited for: what came before it, fast enough, is progress.
+func TestNET_07_SilentFlap(t *testing.T) {
+	for _, rate := range []int{12 << 10, 20 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRelease(t, noise(1, 256*step))
+			src, sink := newServer(r), &recorder{}
+			src.body = func(ctx context.Context, _ int, q request, rest []byte) io.Reader {
+				if q.uri != uri {
+					return nil
+				}
+				n := min(len(rest), 2*rate)
+				return io.MultiReader(dripper(ctx, rest[:n:n], rate), silent{ctx})
+			}
+			st, err := newFetcher(t, fetch.Options{Source: src}).Fetch(t.Context(), r.res, sink)
+			if err != nil {
+				t.Fatalf("%d bytes per second for 2 s, then none: %v at %d of %d", rate, err, sink.Offset(), r.res.Size)
+			}
+			sink.holds(t, r.data)
+			balanced(t, st, r.res.Size)
+		})
+	}
+}
+
+// At least as much as counts as progress has to come before each silence, and not too slowly.
+func TestNET_07_SilentFlapBringsTooLittle(t *testing.T) {
+	for rate, most := range map[int]int{6 << 10: 2 * 6 << 10, 1000: 20_000} { // too little; too slow
+		synctest.Test(t, func(t *testing.T) {
+			r := newRelease(t, noise(1, 256*step))
+			src, sink := newServer(r), &recorder{}
+			src.body = func(ctx context.Context, _ int, q request, rest []byte) io.Reader {
+				if q.uri != uri {
+					return nil
+				}
+				n := min(len(rest), most)
+				return io.MultiReader(dripper(ctx, rest[:n:n], rate), silent{ctx})
+			}
+			began := time.Now()
+			_, err := newFetcher(t, fetch.Options{Source: src, Retries: 4}).Fetch(t.Context(), r.res, sink)
+			if took := time.Since(began); !errors.Is(err, fetch.ErrStalled) || took > 10*time.Minute {
+				t.Errorf("%d bytes at %d per second: got %v after %v, want to give up", most, rate, err, took)
+			}
+		})
+	}
+}
+
 func TestRetryBudgetAndBackoff(t *testing.T) {
 	r := newRelease(t, noise(6, 2*step))
 	synctest.Test(t, func(t *testing.T) {
