@@ -53,9 +53,9 @@ func Open(patch io.ReaderAt, digest verify.Digest, memory int64) (*Patch, error)
 	return &Patch{h: h, patch: patch, digest: digest, number: -1}, nil
 }
 
-// needed is the memory for applying: the block, the largest packed frame, and 256 KiB for the model, the window of the
+// needed is the memory for applying: the block, the largest packed frame, and 448 KiB for the model, the window of the
 // old image, the page of the table and what zstd holds.
-func needed(frameSize, packed int64) int64 { return frameSize + packed + 256<<10 }
+func needed(frameSize, packed int64) int64 { return frameSize + packed + 448<<10 }
 
 // OldSize returns the size of the image that the patch was made from.
 func (p *Patch) OldSize() int64 { return p.h.oldSize }
@@ -148,14 +148,13 @@ func (p *Patch) Apply(ctx context.Context, old io.ReaderAt, sink fetch.Sink, o A
 	}
 	defer u.zstd.Close()
 	block, every := make([]byte, min(p.h.frameSize, p.h.newSize)), cmp.Or(o.SyncEvery, 1<<20)
-	var packed []byte
 	synced := at
 	for ; at < p.h.newSize; at = sink.Offset() {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, sink.Sync())
 		}
 		b := block[:min(p.h.frameSize, p.h.newSize-at)]
-		if packed, err = p.block(ctx, u, packed, b, at, o.Chunks); err != nil {
+		if err := p.block(ctx, u, b, at, o.Chunks); err != nil {
 			return errors.Join(fmt.Errorf("frame %d: %w", at/p.h.frameSize, err), sink.Sync())
 		}
 		if err := write(sink, b, at); err != nil {
@@ -208,36 +207,33 @@ func write(sink fetch.Sink, b []byte, at int64) error {
 	return nil
 }
 
-// block makes and verifies the block at offset at. It returns packed, grown if need be.
-func (p *Patch) block(ctx context.Context, u *unpacker, packed, b []byte, at int64, chunks *fetch.Tree) ([]byte, error) {
+// block makes and verifies the block at offset at.
+func (p *Patch) block(ctx context.Context, u *unpacker, b []byte, at int64, chunks *fetch.Tree) error {
 	n := at / p.h.frameSize
 	e, offset, err := p.entry(n)
 	if err != nil {
-		return packed, err
+		return err
 	}
-	if e.length > maxPacked(p.h.frameSize) || needed(p.h.frameSize, e.length) > p.h.memory {
-		return packed, fmt.Errorf("packed frame of %d bytes: %w", e.length, ErrBounds)
+	if e.length > int64(len(u.packed)) {
+		return fmt.Errorf("packed frame of %d bytes, at most %d: %w", e.length, len(u.packed), ErrBounds)
 	}
-	if int64(cap(packed)) < e.length {
-		packed = make([]byte, e.length)
-	}
-	packed = packed[:e.length]
+	packed := u.packed[:e.length]
 	if err := readFull(p.patch, packed, offset); err != nil {
-		return packed, fmt.Errorf("read patch at %d: %w", offset, err)
+		return fmt.Errorf("read patch at %d: %w", offset, err)
 	}
 	if got := sha256.Sum256(packed); got != e.frame {
-		return packed, &fetch.DigestError{Part: "delta frame", Number: n, Offset: offset, Want: digestOf(e.frame), Got: digestOf(got)}
+		return &fetch.DigestError{Part: "delta frame", Number: n, Offset: offset, Want: digestOf(e.frame), Got: digestOf(got)}
 	}
 	if err := u.unpack(packed, b, at); err != nil {
-		return packed, err
+		return err
 	}
 	if got := sha256.Sum256(b); got != e.block {
-		return packed, &fetch.DigestError{Part: "delta block", Number: n, Offset: at, Want: digestOf(e.block), Got: digestOf(got)}
+		return &fetch.DigestError{Part: "delta block", Number: n, Offset: at, Want: digestOf(e.block), Got: digestOf(got)}
 	}
 	if chunks == nil {
-		return packed, nil
+		return nil
 	}
-	return packed, checkChunks(ctx, b, at, chunks)
+	return checkChunks(ctx, b, at, chunks)
 }
 
 // checkChunks compares the chunks of a block with the author's digests.

@@ -139,13 +139,13 @@
 //
 // A reader refuses what exceeds these, whoever signed it:
 //
-//	length of a packed frame    F + F/16 + 256, and memory - (F + 262144)
+//	length of a packed frame    F + F/16 + 256, and memory - (F + 458752)
 //	inserted, unpacked          length of the block
 //	pages used by a frame       F/64
 //	memory                      the reader's own, by default 2 MiB ([DefaultMemory])
 //
-// where 262144 is for the model, a window of the old image, a page of the table and zstd. A writer declares F + 262144 + the longest
-// packed frame. F + 262144 alone must fit the reader's memory too. Inserted bytes need no memory of their own: unpacked to the end of the block,
+// where 458752 is for the model, a window of the old image, a page of the table and zstd. A writer declares F + 458752 + the longest
+// packed frame. F + 458752 alone must fit the reader's memory too. Inserted bytes need no memory of their own: unpacked to the end of the block,
 // they are always behind what is made of it.
 //
 // Pages are those of 4096 bytes that the old image is read in: an operation that copies from position s on uses pages floor(s/4096) to
@@ -155,9 +155,9 @@
 // # Example
 //
 // The old image is the 45 bytes "The quick brown fox jumps over the lazy dog." and a newline; the new one, of 47 bytes,
-// begins with "> " and has "hazy" for "lazy". The patch, 216 bytes, F = 65536, memory = 0x50014 = 65536 + 262144 + 20:
+// begins with "> " and has "hazy" for "lazy". The patch, 216 bytes, F = 65536, memory = 0x80014 = 65536 + 458752 + 20:
 //
-//	89464d444c54310a 00010000 00050014 000000000000002d 000000000000002f
+//	89464d444c54310a 00010000 00080014 000000000000002d 000000000000002f
 //	b47cc0f104b62d4c7c30bcd68fd8e67613e287dc4ad8c310ef10cbadea9c4380
 //	626f4b522e33c789267e3fd9216e11112c73c7d5b1056bd2c6d31bb5a49344a1
 //	63ea36a935aef073341740c467c37c184b2df336700cdcff57c40136075c40db
@@ -188,7 +188,7 @@
 //	value[1][31] 8192 1, value[1][63] 8192 1, value[1][127] 8192 0, value[1][254] 8192 0,
 //	word[445] 8192 0, word[2] 8192 0
 //
-// The digest to sign is ed9722959ce59b521d93c155bc1bc21982ec0a522a0737a8201dbe8504c4e0d5.
+// The digest to sign is ecb722fd460d06f869ed656a0133ef10f25eee0c5c9f2292b521c07aa0a362c6.
 //
 // # Cost
 //

@@ -73,6 +73,11 @@ func (h *header) page(n int64) (offset, entries, length int64) {
 // maxPacked bounds a packed frame: what a frame of nothing but incompressible inserted bytes takes, and some more.
 func maxPacked(frameSize int64) int64 { return frameSize + frameSize/16 + 256 }
 
+// longest is the length of the longest packed frame, as the header has it.
+func (h *header) longest() int64 {
+	return max(0, min(maxPacked(h.frameSize), h.memory-needed(h.frameSize, 0)))
+}
+
 func (h *header) encode() []byte {
 	b := make([]byte, 0, headerSize)
 	b = append(b, magic...)

@@ -198,7 +198,7 @@ func TestNET_12_HostileHeader(t *testing.T) {
 		}
 	}
 	// What is declared is what is allowed, not more.
-	patch, digest := signed(old, 1000, 64<<10+256<<10+1000, frame(t, noise(3, 1000), op{0, 1000, 0, 0}))
+	patch, digest := signed(old, 1000, 64<<10+448<<10+1000, frame(t, noise(3, 1000), op{0, 1000, 0, 0}))
 	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
 	if err != nil {
 		t.Fatal(err)

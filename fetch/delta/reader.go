@@ -12,13 +12,12 @@ import (
 // A Reader yields the new image from an offset on, for a writer that verifies and resumes by itself, as a fetch.Fetcher does. Every
 // block was compared with its digest in the patch before a byte of it is given out. Close it when done; not safe for concurrent use.
 type Reader struct {
-	p      *Patch
-	ctx    context.Context
-	u      *unpacker
-	at     int64 // of the next byte to be given out
-	block  []byte
-	rest   []byte // of block, not given out yet
-	packed []byte
+	p     *Patch
+	ctx   context.Context
+	u     *unpacker
+	at    int64 // of the next byte to be given out
+	block []byte
+	rest  []byte // of block, not given out yet
 }
 
 // Reader returns a Reader from offset on, which may be within a frame: that frame is made again. It reads nothing yet, and does not compare old with its
@@ -52,13 +51,13 @@ func (r *Reader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (r *Reader) next() (err error) {
+func (r *Reader) next() error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
 	start := r.at - r.at%r.p.h.frameSize
 	block := r.block[:min(r.p.h.frameSize, r.p.h.newSize-start)]
-	if r.packed, err = r.p.block(r.ctx, r.u, r.packed, block, start, nil); err != nil {
+	if err := r.p.block(r.ctx, r.u, block, start, nil); err != nil {
 		return fmt.Errorf("frame %d: %w", start/r.p.h.frameSize, err)
 	}
 	r.rest = block[r.at-start:]

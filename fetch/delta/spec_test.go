@@ -158,7 +158,7 @@ func specDecode(old, patch, signed []byte, trace func(estimate string, p, bit in
 	if len(r.p) > 0 {
 		panic("bytes behind the last frame")
 	}
-	if want := frameSize + 262144 + most; memory != want {
+	if want := frameSize + 458752 + most; memory != want {
 		panic(fmt.Sprintf("memory is %d, want %d", memory, want))
 	}
 	return out

@@ -14,11 +14,12 @@ import (
 
 // An unpacker makes blocks out of frames. Its memory is used again for the next frame.
 type unpacker struct {
-	h    *header
-	old  *window
-	used usage
-	zstd *zstd.Decoder
-	d    decoder
+	h      *header
+	packed []byte // room for the longest frame
+	old    *window
+	used   usage
+	zstd   *zstd.Decoder
+	d      decoder
 }
 
 func newUnpacker(ctx context.Context, h *header, old io.ReaderAt) (*unpacker, error) {
@@ -27,7 +28,7 @@ func newUnpacker(ctx context.Context, h *header, old io.ReaderAt) (*unpacker, er
 	if err != nil {
 		return nil, err
 	}
-	return &unpacker{h: h, old: newWindow(ctx, old, h.oldSize), zstd: z}, nil
+	return &unpacker{h: h, packed: make([]byte, h.longest()), old: newWindow(ctx, old, h.oldSize), zstd: z}, nil
 }
 
 // unpack fills block, which begins at start in the new image, from a frame. The frame may be anything.
