@@ -188,6 +188,16 @@ func (s *shown) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// agrees reads the part back and compares it with the index. If it is wrong, what agrees stays for a later run.
+func (p *partFile) agrees(index *chunk.Index) error {
+	same, err := index.Agreeing(io.NewSectionReader(p, 0, index.Size()))
+	if err == nil && same.Chunks() < index.Chunks() {
+		err = fmt.Errorf("%s.part is not as the index says from %d of %d on: %w", p.name, same.Size(), index.Size(), chunk.ErrChunk)
+		err = errors.Join(err, p.Truncate(same.Size()))
+	}
+	return err
+}
+
 func extractChunks(ctx context.Context, c *call) error {
 	var f fetchFlags
 	c.fs.Var(&f.seeds, "seed", "file that holds chunks; may be repeated; FILE.caibx beside it is used, too")
@@ -196,6 +206,7 @@ func extractChunks(ctx context.Context, c *call) error {
 	if err := c.parse(); err != nil {
 		return err
 	}
+	cli.AddRules(cli.Rule{Err: chunk.ErrChunk, Name: "chunk.ErrChunk", Exit: cli.Refused, Next: "run it again with seeds or a store that have the right chunks: what agrees with the index was kept"})
 	f.index = c.args[0]
 	part, err := openPart(f.out)
 	if err != nil {
@@ -221,6 +232,9 @@ func extractChunks(ctx context.Context, c *call) error {
 	bar := cli.NewBar(c.people, "extract")
 	n, err := io.Copy(&shown{part, bar, index.Size()}, s.Body)
 	bar.Done()
+	if err == nil {
+		err = part.agrees(index)
+	}
 	if err != nil {
 		return err
 	}

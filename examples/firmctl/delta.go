@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
+	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/delta"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -148,6 +149,9 @@ func applyDelta(ctx context.Context, c *call) error {
 	bar.Done()
 	if errors.Is(err, delta.ErrBase) || errors.Is(err, delta.ErrBounds) {
 		return cli.Inputf("%w", err)
+	}
+	if err == nil {
+		err = readBack(part, fetch.Resource{Size: p.NewSize(), Digest: p.NewDigest()})
 	}
 	if err != nil {
 		return err

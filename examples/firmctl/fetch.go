@@ -209,7 +209,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	st, err := fetcher.Fetch(ctx, res, part)
 	bar.Done()
-	if err == nil && res.Chunks != nil {
+	if err == nil {
 		err = readBack(part, res)
 	}
 	if wholeIsWrong(err) {
@@ -236,7 +236,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	return out, part.finish()
 }
 
-// readBack compares the whole file with its digest: a checkpoint only claims what is in it.
+// readBack compares the whole file with its digest: a checkpoint only claims what is in it, and a stream only what passed through it.
 func readBack(file io.ReaderAt, res fetch.Resource) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(file, 0, res.Size)); err != nil {

@@ -22,7 +22,7 @@ type partFile struct {
 	*directio.File
 	name   string // the final one
 	offset int64
-	kept   atomic.Int64 // bytes that are there: from an earlier run, or written in this one
+	kept   atomic.Int64 // bytes that are there and count: from an earlier run, or written in this one. The file may be longer
 	served atomic.Int64 // as many of them are read from here and come back: they need not be written again
 }
 
@@ -62,12 +62,7 @@ func (p *partFile) Write(b []byte) (done int, err error) {
 			done, p.offset = done+n, p.offset+int64(n)
 			continue
 		}
-		if p.offset >= p.kept.Load() && bytes.Equal(piece, zeros[:n]) {
-			err = p.Truncate(p.offset + int64(n))
-		} else {
-			n, err = p.WriteAt(piece, p.offset)
-		}
-		if err != nil {
+		if n, err = p.put(piece); err != nil {
 			return done, err
 		}
 		done += n
@@ -75,6 +70,21 @@ func (p *partFile) Write(b []byte) (done int, err error) {
 		p.kept.Store(max(p.kept.Load(), p.offset))
 	}
 	return done, nil
+}
+
+// put writes a piece at the offset. Whether zeros are behind the end only the file's length can tell: what is there counts no longer
+// (see kept) before it is gone.
+func (p *partFile) put(piece []byte) (int, error) {
+	if bytes.Equal(piece, zeros[:len(piece)]) {
+		st, err := p.Stat()
+		if err != nil {
+			return 0, err
+		}
+		if p.offset >= st.Size() {
+			return len(piece), p.Truncate(p.offset + int64(len(piece)))
+		}
+	}
+	return p.WriteAt(piece, p.offset)
 }
 
 // zeros is as many as are worth a hole.
@@ -101,7 +111,8 @@ func (p *partFile) Close() error {
 	return err
 }
 
-// finish gives the file its name, after all of it is on disk.
+// finish gives the file its name, after all of it is on disk. That it is the right one the caller has read back: what passed through Write need not be
+// what the file holds.
 func (p *partFile) finish() error {
 	err := errors.Join(p.Truncate(p.offset), p.File.Sync(), p.File.Close())
 	if err == nil {
