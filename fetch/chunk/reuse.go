@@ -29,13 +29,15 @@ type Seed struct {
 //
 // A fetch.Fetcher over it compares what arrives with the author's chunk digests as always. A chunk that is wrong all
 // the same, because the index lied, is asked for again by range, and ranges come from the origin alone: a bad index costs
-// what it is wrong about. Safe for concurrent use.
+// what it is wrong about. An origin that turns out to serve no ranges is read as a whole from then on, and seeds no more: each run of missing
+// chunks would cost the payload up to there. Safe for concurrent use.
 type Reuse struct {
 	origin fetch.Source
 	uri    string
 	index  *Index
 	seeds  []Seed
-	where  []place // by the number of the wanted chunk
+	where  []place     // by the number of the wanted chunk
+	whole  atomic.Bool // the origin serves no ranges
 
 	reused, fetched atomic.Int64
 	requests        atomic.Int64
@@ -139,13 +141,24 @@ func (r *Reuse) Open(ctx context.Context, uri string, offset int64, validator st
 	if offset < 0 || offset > r.index.Size() {
 		return nil, fmt.Errorf("%s at %d of %d: %w", fetch.RedactURI(uri), offset, r.index.Size(), fetch.ErrRange)
 	}
+	if r.whole.Load() {
+		return r.counting(r.origin.Open(ctx, uri, offset, validator))
+	}
 	return &fetch.Stream{Body: &reuseBody{r: r, ctx: ctx, at: offset, bad: -1}, Offset: offset, Size: r.index.Size()}, nil
 }
 
 // OpenRange implements fetch.RangeSource, by the origin alone.
 func (r *Reuse) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
 	s, err := openRange(ctx, r.origin, uri, offset, length, validator)
-	if err == nil && uri == r.uri {
+	if uri != r.uri {
+		return s, err
+	}
+	return r.counting(s, err)
+}
+
+// counting counts a request for the payload and what it brings.
+func (r *Reuse) counting(s *fetch.Stream, err error) (*fetch.Stream, error) {
+	if err == nil && s != nil && s.Body != nil {
 		r.requests.Add(1)
 		s.Body = &counted{s.Body, &r.fetched}
 	}
@@ -254,13 +267,12 @@ func (b *reuseBody) next() error {
 	if err != nil {
 		return err
 	}
-	if s.Offset > b.at || s.Size >= 0 && s.Size != b.r.index.Size() {
+	if s.Offset != b.at || s.Size >= 0 && s.Size != b.r.index.Size() {
 		s.Body.Close()
+		if s.Offset == 0 && b.at > 0 {
+			b.r.whole.Store(true) // whoever opens the payload next is told where it begins, and counts what is skipped
+		}
 		return fmt.Errorf("range at %d of %d, asked for %d of %d: %w", s.Offset, s.Size, b.at, b.r.index.Size(), fetch.ErrRange)
-	}
-	if _, err := io.CopyN(io.Discard, s.Body, b.at-s.Offset); err != nil {
-		s.Body.Close()
-		return fmt.Errorf("skip to %d: %w: %w", b.at, fetch.ErrTransport, err)
 	}
 	b.run = s.Body
 	return nil

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
@@ -114,6 +115,68 @@ func TestReuse(t *testing.T) {
 		t.Errorf("%d requests %v, want one for each of the two runs", len(o.asked), o.asked)
 	}
 }
+
+// An origin without ranges is read once, whatever the seeds have, and what had to be skipped is counted.
+func TestNET_02_ReuseWithoutRanges(t *testing.T) {
+	old := random(1, 4<<20)
+	new := bytes.Clone(old)
+	for at := 0; at < len(new); at += 128 << 10 {
+		copy(new[at:], random(byte(at>>17)+9, 1<<10))
+	}
+	pages, root, err := chunk.Build(bytes.NewReader(new), int64(len(new)), 16<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &wholeOnly{origin: origin{files: map[string][]byte{imageURI: new, imageURI + ".chunks": pages}}}
+	r := chunk.NewReuse(o, imageURI, buildIndex(t, new), seedOf(t, old))
+	retries := 0
+	f, err := fetch.New(fetch.Options{Source: r, Backoff: time.Millisecond, OnRetry: func(fetch.Retry) { retries++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s sink
+	size := int64(len(new))
+	st, err := f.Fetch(t.Context(), fetch.Resource{URI: imageURI, Size: size, Digest: verify.Sum(verify.SHA256, new), Chunks: &fetch.Chunks{Root: root, Size: 16 << 10}}, &s)
+	if err != nil || !bytes.Equal(s.Bytes(), new) {
+		t.Fatalf("%v, or other bytes", err)
+	}
+	if o.sent > size+size/8 || retries != 1 {
+		t.Errorf("%d bytes for a payload of %d, %d missing, after %d retries", o.sent, size, r.Missing(), retries)
+	}
+	if got := r.Stats(); got.Fetched != o.sent || st.Fetched != size+st.Discarded || st.Discarded == 0 {
+		t.Errorf("%+v and %+v, the origin sent %d", got, st, o.sent)
+	}
+}
+
+// wholeOnly is an origin that answers every request for the image with all of it.
+type wholeOnly struct {
+	origin
+	sent int64
+}
+
+func (o *wholeOnly) Open(ctx context.Context, uri string, offset int64, _ string) (*fetch.Stream, error) {
+	return o.OpenRange(ctx, uri, offset, 0, "")
+}
+
+func (o *wholeOnly) OpenRange(ctx context.Context, uri string, offset, length int64, _ string) (*fetch.Stream, error) {
+	if uri != imageURI {
+		return o.origin.OpenRange(ctx, uri, offset, length, "")
+	}
+	s, err := o.origin.OpenRange(ctx, uri, 0, 0, "")
+	if err == nil {
+		body := s.Body
+		s.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
+			n, err := body.Read(p)
+			o.sent += int64(n)
+			return n, err
+		}))
+	}
+	return s, err
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // A corrupt seed, one that ends early, and one whose index lies: each costs the chunks that are wrong.
 func TestCorruptSeedCostsOnlyItsChunk(t *testing.T) {
