@@ -49,6 +49,7 @@ type lane struct {
 	end  int64 // of the piece
 	body *body // of the payload; nil between requests
 	skip int64 // bytes of body that are not wanted again
+	anew bool  // body began at 0, though it was not asked to
 	high int64 // the furthest that counted as progress
 
 	failures int  // those in a row when the last connection was opened
@@ -106,7 +107,11 @@ func (l *lane) run(ctx context.Context) error {
 			return nil
 		}
 		if l.body != nil && from != l.off {
-			l.drop()
+			if l.anew && from > l.off {
+				l.skip = from - l.off // it goes on to the end of the file, and another one would begin anew, too
+			} else {
+				l.drop()
+			}
 		}
 		l.off, l.end, l.high = from, to, from
 		for l.off < l.end {
@@ -389,11 +394,14 @@ func (l *lane) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.body, l.skip, l.failures, l.slow = b, 0, l.budget.failures, false
-	if b.Offset == at {
+	l.body, l.skip, l.failures, l.slow, l.anew = b, 0, l.budget.failures, false, b.Offset != at
+	if !l.anew {
 		return nil
 	}
 	l.j.count.restarts.Add(1)
+	if l.j.wasted() { // nothing has to fail for a body to begin anew
+		return fmt.Errorf("body begins at 0, asked for %d: %w", at, ErrTransport)
+	}
 	if l.j.whole {
 		l.rewind()
 		return nil

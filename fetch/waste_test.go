@@ -11,6 +11,7 @@ import (
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 )
@@ -59,6 +60,65 @@ func TestNET_02_WasteIsBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What the medium lost of a download in pieces is in many places. A server that serves no ranges any more is read once over all of them.
+func TestNET_02_GapsWithoutRanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := wideRelease()
+		src, sink, st := newServer(r), newScattered(), storage(t)
+		src.body = func(ctx context.Context, _ int, q request, _ []byte) io.Reader {
+			if q.uri == uri && q.offset == 0 {
+				return silent{ctx} // the first piece never comes
+			}
+			return nil
+		}
+		o := fetch.Options{Source: src, Parallel: 2, Storage: st, Retries: 1}
+		if _, err := newFetcher(t, o).Fetch(t.Context(), r.res, sink); !errors.Is(err, fetch.ErrStalled) {
+			t.Fatalf("got %v, want ErrStalled", err)
+		}
+		next := sink.afterCut()
+		for at := 0; at < broad; at += 2 * wide {
+			next.medium[at] ^= 1
+		}
+		src.honest()
+		src.noRanges = true
+		stats, err := newFetcher(t, o).Fetch(t.Context(), r.res, next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.holds(t)
+		balanced(t, stats, broad)
+		if stats.Fetched > 2*broad || stats.Kept < broad/3 {
+			t.Errorf("payload of %d: %+v, want it fetched twice at most", broad, stats)
+		}
+	})
+}
+
+// Nor does a download go on for ever that begins anew in each window of a schedule and never gets to where it was.
+func TestNET_02_WindowsWithoutRanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelease(t, noise(1, 256*step))
+		src, sink := newServer(r), &recorder{}
+		src.noRanges = true
+		src.body = func(ctx context.Context, _ int, q request, rest []byte) io.Reader {
+			if q.uri != uri {
+				return nil
+			}
+			return dripper(ctx, rest, step)
+		}
+		const retries = 2
+		st, err := newFetcher(t, fetch.Options{Source: src, Retries: retries, Schedule: func(now time.Time) fetch.Window {
+			if now.Minute()%2 == 1 {
+				return fetch.Window{Until: now.Truncate(time.Minute).Add(time.Minute)}
+			}
+			return fetch.Window{Rate: -1}
+		}}).Fetch(t.Context(), r.res, sink)
+		if !errors.Is(err, fetch.ErrTransport) || st.Fetched > (retries+3)*r.res.Size {
+			t.Errorf("got %v after %d bytes for %d, want to give up", err, st.Fetched, r.res.Size)
+		}
+		sink.onlyVerified(t, r.data)
+	})
 }
 
 // A source that finds out itself that bytes are wrong is asked three times in all, and what it says is the class of the error: it is no trouble of the
