@@ -139,6 +139,9 @@ func (l *lane) confirm(ctx context.Context) error {
 	l.buffer()
 	for _, s := range l.j.said {
 		for l.off = s.start; l.off < s.end; l.off += int64(l.need()) {
+			if ctx.Err() != nil {
+				return cancelled(ctx)
+			}
 			want, err := l.digest(ctx)
 			if err != nil {
 				return err

@@ -101,6 +101,43 @@ func slowly(ctx context.Context, rest []byte) io.Reader {
 	})
 }
 
+// Reading back what the checkpoint speaks of ends when the context is done.
+func TestConfirmEndsWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := wideRelease()
+		src, sink, st := newServer(r), newScattered(), storage(t)
+		src.body = func(ctx context.Context, _ int, q request, _ []byte) io.Reader {
+			if q.uri == uri && q.offset == 0 {
+				return silent{ctx} // so that what comes is not the beginning
+			}
+			return nil
+		}
+		o := fetch.Options{Source: src, Parallel: 2, Storage: st, Retries: 1}
+		if _, err := newFetcher(t, o).Fetch(t.Context(), r.res, sink); !errors.Is(err, fetch.ErrStalled) {
+			t.Fatalf("got %v, want ErrStalled", err)
+		}
+		src.honest()
+		ctx, cancel := context.WithCancel(t.Context())
+		next := &cancelling{sink.afterCut(), cancel, 0}
+		if _, err := newFetcher(t, o).Fetch(ctx, r.res, next); !errors.Is(err, context.Canceled) || next.reads != 1 {
+			t.Errorf("got %v after reading %d chunks back, want to end with the one at which the context was done", err, next.reads)
+		}
+	})
+}
+
+// cancelling ends the context as soon as it is read.
+type cancelling struct {
+	*scattered
+	cancel context.CancelFunc
+	reads  int
+}
+
+func (s *cancelling) ReadAt(p []byte, off int64) (int, error) {
+	s.reads++
+	s.cancel()
+	return s.scattered.ReadAt(p, off)
+}
+
 func TestParallelRanges(t *testing.T) {
 	for _, lanes := range []int{1, 2, 4} {
 		synctest.Test(t, func(t *testing.T) {
