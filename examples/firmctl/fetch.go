@@ -228,7 +228,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	out = fetched{Result: "ok", Out: f.out, Fetched: counted.bytes.Load(), Digests: st.Pages, Requests: counted.requests.Load(), Restarts: st.Restarts, Resumed: st.ResumedFrom}
 	if res.Chunks == nil {
-		out.Resumed = found
+		out.Resumed = min(found, part.served.Load())
 	}
 	if reuse != nil {
 		out.Reused = reuse.Stats().Reused
@@ -340,69 +340,4 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.s.bytes.Add(int64(n))
 	return n, err
-}
-
-// A prefix serves what is in the part first, from an earlier run or before a connection broke, when only the whole can be
-// verified. If it was of another version, or did not survive a power cut, the digest says so at the end.
-type prefix struct {
-	fetch.Source
-	uri  string
-	part *partFile
-	size int64
-}
-
-func (s *prefix) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
-	kept := min(s.part.kept.Load(), s.size)
-	if uri != s.uri || offset >= kept {
-		return s.Source.Open(ctx, uri, offset, validator)
-	}
-	if offset == 0 { // as the sink stands, too, or is about to
-		s.part.served.Store(kept)
-	}
-	return &fetch.Stream{Body: &prefixBody{ctx: ctx, s: s, from: kept, kept: io.NewSectionReader(s.part, offset, kept-offset)}, Offset: offset, Size: -1}, nil
-}
-
-// Reject implements fetch.Rejecter.
-func (s *prefix) Reject(uri string, offset, length int64) {
-	if r, ok := s.Source.(fetch.Rejecter); ok {
-		r.Reject(uri, offset, length)
-	}
-}
-
-type prefixBody struct {
-	ctx  context.Context
-	s    *prefix
-	kept io.Reader
-	from int64 // where kept ends
-	rest io.ReadCloser
-}
-
-func (b *prefixBody) Read(p []byte) (int, error) {
-	if b.rest == nil {
-		if n, err := b.kept.Read(p); err != io.EOF {
-			return n, err
-		}
-		if b.from == b.s.size {
-			return 0, io.EOF
-		}
-		st, err := b.s.Source.Open(b.ctx, b.s.uri, b.from, "")
-		if err != nil {
-			return 0, err
-		}
-		if st.Size >= 0 && st.Size != b.s.size {
-			return 0, errors.Join(&fetch.SizeError{URI: fetch.RedactURI(b.s.uri), Want: b.s.size, Seen: st.Size}, st.Body.Close())
-		}
-		if _, err := io.CopyN(io.Discard, st.Body, b.from-st.Offset); err != nil {
-			return 0, errors.Join(err, st.Body.Close())
-		}
-		b.rest = st.Body
-	}
-	return b.rest.Read(p)
-}
-
-func (b *prefixBody) Close() error {
-	if b.rest != nil {
-		return b.rest.Close()
-	}
-	return nil
 }
