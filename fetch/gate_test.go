@@ -6,6 +6,7 @@ package fetch_test
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,25 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("requests %+v, want one for each night", src.seen())
 		}
 	})
+}
+
+// Ranges set aside what they read at a time: the budget is spent at most that much earlier, and suffices if it is no more than what is needed.
+func TestMaxBytesWithRanges(t *testing.T) {
+	const lanes, ahead = 4, 1 << 20
+	r := wideRelease()
+	enough := int64(len(r.data) + lanes*len(r.pages)) // each reads its pages itself
+	for _, most := range []int64{10 << 20, 10<<20 + 150_000, 11<<20 + 77, enough} {
+		synctest.Test(t, func(t *testing.T) {
+			src, sink := newServer(r), newScattered()
+			src.body = func(ctx context.Context, _ int, _ request, rest []byte) io.Reader { return dripper(ctx, rest, step) }
+			st, err := newFetcher(t, fetch.Options{Source: src, Parallel: lanes, MaxBytes: most}).Fetch(t.Context(), r.res, sink)
+			if taken := st.Fetched + st.Pages; errors.Is(err, fetch.ErrBudget) != (most < enough) || taken > most || taken < most-lanes*ahead {
+				t.Errorf("budget of %d: %v, %d taken", most, err, taken)
+			} else {
+				t.Logf("budget of %d: %d left", most, most-taken)
+			}
+		})
+	}
 }
 
 // A window that never opens is waited for until the deadline, and a schedule that makes no sense is not asked in a loop.

@@ -34,8 +34,9 @@ type Options struct {
 	// MaxRate is how many bytes per second a call takes from its sources, averaged over a second; 0 is no limit. A limit below
 	// MinRate does not count as a stall: only waiting for the server does.
 	MaxRate int64
-	// MaxBytes is how many bytes a call may take from its sources, page file and what has to be fetched twice included;
-	// beyond it is ErrBudget; with Parallel, up to a chunk per range earlier. 0 is no limit.
+	// MaxBytes is how many bytes a call may take from its sources, page file (with Parallel for each range) and what has to be fetched twice included;
+	// beyond it is ErrBudget; with Parallel, up to what each range reads at a time earlier, which is 1 MiB or a chunk, whichever is more: it is
+	// set aside before it arrives. 0 is no limit.
 	MaxBytes int64
 
 	// Schedule is asked what may be taken when, such as nothing on working days and a little at night. It is given the system's
