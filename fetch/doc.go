@@ -38,7 +38,8 @@
 //
 // Every request has a deadline for its answer, an idle timeout and a minimum rate over a window. Failures are
 // retried with exponential back-off and jitter; the budget of consecutive failures is filled up again by progress
-// only, and not by that of a connection slower than the minimum rate, however it ended. What is fetched and thrown away is bounded
+// only, and not by that of a connection slower than the minimum rate, however it ended (Options.MinRate says
+// what a line that flaps is spared). What is fetched and thrown away is bounded
 // whatever the progress, by one payload for each retry. A chunk or page with a wrong digest is asked for three times in all.
 //
 // Memory is at most eight chunks and 2 MiB (one chunk, if chunks exceed 1 MiB), and one page per level of the page tree (at most
