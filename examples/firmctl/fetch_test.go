@@ -158,3 +158,22 @@ func TestFetchChunkDelta(t *testing.T) {
 	firmctl(t, 2, "delta", "apply", "--old", in("new"), "--patch", in("patch"), "--out", in("never"))
 	firmctl(t, 1, "delta", "apply", "--old", in("old"), "--patch", in("patch"), "--digest", strings.Repeat("0", 64), "--out", in("never"))
 }
+
+// Ranges come from the network alone: with seeds there is one stream, whatever --parallel says.
+func TestSeedsDespiteParallel(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	image := noise(1, 16<<20)
+	put(t, in("new"), image)
+	old := bytes.Clone(image)
+	old[8<<20] ^= 1
+	put(t, in("old"), old)
+	root := firmctl(t, 0, "chunk", "make", in("new"))["root"].(string)
+	url, sent := site(t, dir)
+	out := firmctl(t, 0, "fetch", "--url", url+"new", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--size", fmt.Sprint(len(image)), "--root", root,
+		"--index", in("new.caibx"), "--seed", in("old"), "--parallel", "4", "--out", in("out"))
+	wantFile(t, in("out"), image)
+	if sent.Load() > 200_000 || out["bytes_reused"].(float64) < 15<<20 {
+		t.Errorf("%d bytes sent: %v", sent.Load(), out)
+	}
+}

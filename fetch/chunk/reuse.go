@@ -30,7 +30,8 @@ type Seed struct {
 // A fetch.Fetcher over it compares what arrives with the author's chunk digests as always. A chunk that is wrong all
 // the same, because the index lied, is asked for again by range, and ranges come from the origin alone: a bad index costs
 // what it is wrong about. An origin that turns out to serve no ranges is read as a whole from then on, and seeds no more: each run of missing
-// chunks would cost the payload up to there. Safe for concurrent use.
+// chunks would cost the payload up to there. Since ranges are the origin's, seeds are of no use with fetch.Options.Parallel above 1, which asks by range for
+// everything. Safe for concurrent use.
 type Reuse struct {
 	origin fetch.Source
 	uri    string
