@@ -325,7 +325,7 @@ func (e *edit) completeRoot(ctx context.Context, data []byte) error {
 func (e *edit) completeTargets(ctx context.Context, role tuf.Role, data []byte) error {
 	m, err := parse(metadata.Targets(), data)
 	if err != nil {
-		return fmt.Errorf("read staged %s: %v", role, err)
+		return fmt.Errorf("read staged %s: %w", role, err)
 	}
 	version := m.Signed.Version
 	if last := e.d.last[role]; version <= last {

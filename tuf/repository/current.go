@@ -75,7 +75,7 @@ func (s store) read1(ctx context.Context) (p *published, err error) {
 		p.targets, err = parse(metadata.Targets(), p.data[tuf.RoleTargets])
 	}
 	if err != nil {
-		return p, fmt.Errorf("read repository: %v", err)
+		return p, fmt.Errorf("read repository: %w", err)
 	}
 	return p, nil
 }
@@ -98,7 +98,7 @@ func (p *published) roots(ctx context.Context) (set *tuf.Set, err error) {
 		p.chain = append(p.chain, data)
 	}
 	if p.root, err = parse(metadata.Root(), p.newestRoot()); err != nil {
-		return nil, fmt.Errorf("read repository: %v", err)
+		return nil, fmt.Errorf("read repository: %w", err)
 	}
 	return set, nil
 }

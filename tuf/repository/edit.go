@@ -240,7 +240,7 @@ func (e *edit) load(ctx context.Context, role tuf.Role) (*metadata.Metadata[meta
 	}
 	m, err := parse(metadata.Targets(), data)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %v", role, err)
+		return nil, fmt.Errorf("read %s: %w", role, err)
 	}
 	return m, nil
 }

@@ -6,33 +6,128 @@ package repository
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/firmament-dev/firmament/tuf"
 )
 
-// parse reads metadata to be edited into m. Fields that nobody here knows stay as they are, integers above 2^53 included.
+// ErrAmbiguous means that metadata has a member whose name some readers take for another, such as "Targets" for "targets", or something else that is lost
+// on the way: were it changed and signed anew, clients would be told what nobody published.
+var ErrAmbiguous = errors.New("metadata that not all readers take for the same")
+
+// parse reads metadata to be edited into m. Fields that nobody here knows stay as they are, integers above 2^53 included. Errors: ErrAmbiguous.
 func parse[T metadata.Roles](m *metadata.Metadata[T], data []byte) (*metadata.Metadata[T], error) {
 	m, err := m.FromBytes(data)
 	if err != nil {
 		return nil, fmt.Errorf("read metadata: %v", err)
 	}
-	signed := reflect.ValueOf(&m.Signed)
-	if !hasUnrecognized(signed) {
-		return m, nil
-	}
-	var exact struct {
-		Signed any `json:"signed"`
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if err := d.Decode(&exact); err != nil {
+	var file map[string]json.RawMessage
+	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("read metadata: %v", err)
 	}
-	restoreUnrecognized(signed, exact.Signed)
+	if signed := reflect.ValueOf(&m.Signed); hasUnrecognized(signed) {
+		exact, err := decode(file["signed"])
+		if err != nil {
+			return nil, fmt.Errorf("read metadata: %v", err)
+		}
+		restoreUnrecognized(signed, exact)
+	}
+	if err := checkKept(file["signed"], m.Signed); err != nil {
+		return nil, fmt.Errorf("read metadata: %w", err)
+	}
 	return m, nil
+}
+
+func decode(data []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
+}
+
+// checkKept returns ErrAmbiguous unless signed, written again, is what was read. encoding/json, with which go-tuf reads, takes names in other letters for
+// the same and keeps the last one; clients take names as they are.
+func checkKept(read []byte, signed any) error {
+	written, err := json.Marshal(signed)
+	if err != nil {
+		return fmt.Errorf("encode metadata: %v", err)
+	}
+	before, err := tuf.Canonical(read)
+	if err != nil {
+		return err
+	}
+	if after, err := tuf.Canonical(written); err == nil && bytes.Equal(before, after) {
+		return nil
+	}
+	was, err := decode(read)
+	if err != nil {
+		return err
+	}
+	is, err := decode(written)
+	if err != nil {
+		return err
+	}
+	if at := lost(was, is, "signed"); at != "" {
+		return fmt.Errorf("%w: %.200q", ErrAmbiguous, at)
+	}
+	return nil
+}
+
+// lost returns where two JSON values say different things, "" if they do not. A member that only one has says nothing if it is null, false, 0 or empty: some
+// write it, some do not.
+func lost(was, is any, at string) string {
+	switch was := was.(type) {
+	case map[string]any:
+		is, ok := is.(map[string]any)
+		if !ok {
+			return at
+		}
+		for name, v := range was {
+			if now, there := is[name]; !there && !blank(v) {
+				return at + "." + name
+			} else if there {
+				if at := lost(v, now, at+"."+name); at != "" {
+					return at
+				}
+			}
+		}
+		for name, v := range is {
+			if _, there := was[name]; !there && !blank(v) {
+				return at + "." + name
+			}
+		}
+		return ""
+	case []any:
+		is, ok := is.([]any)
+		if !ok || len(was) != len(is) {
+			return at
+		}
+		for i := range was {
+			if at := lost(was[i], is[i], fmt.Sprintf("%s.%d", at, i)); at != "" {
+				return at
+			}
+		}
+		return ""
+	}
+	if was != is {
+		return at
+	}
+	return ""
+}
+
+func blank(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return v == nil || v == false || v == "" || v == json.Number("0")
 }
 
 const unrecognizedFields = "UnrecognizedFields"

@@ -124,7 +124,7 @@ func parseRoots(roots ...[]byte) (list []*metadata.RootType, err error) {
 	for _, data := range roots {
 		m, err := parse(metadata.Root(), data)
 		if err != nil {
-			return nil, fmt.Errorf("read root: %v", err)
+			return nil, fmt.Errorf("read root: %w", err)
 		}
 		list = append(list, &m.Signed)
 	}

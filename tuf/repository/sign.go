@@ -77,7 +77,7 @@ func (d *draft) listing(ctx context.Context, role tuf.Role) (listing, error) {
 		}
 		m, err := parse(metadata.Targets(), data)
 		if err != nil {
-			return listing{}, fmt.Errorf("read %s: %v", from, err)
+			return listing{}, fmt.Errorf("read %s: %w", from, err)
 		}
 		delegations = m.Signed.Delegations
 	}
