@@ -18,12 +18,15 @@ import (
 // ErrFileMissing means that metadata lists a target whose file is neither there nor handed in.
 var ErrFileMissing = errors.New("target file missing")
 
+// MaxAccepted is the highest version that Accept takes: as many again are left, so that a delegate cannot use up those of a role that others share.
+const MaxAccepted = maxVersion / 2
+
 // Accept takes the next metadata of a delegated role from a delegate who signs it alone. It must be signed as the delegation demands and be
 // of a later version than the one before. targets holds the files that it lists and that are not in the repository yet, by target path; what
 // it lists as the version before did is taken to be there. After an error nothing is published, and the delegate can hand in the same version, corrected.
 //
 // Errors: what a client would refuse; tuf.ErrRollback for an older version; tuf.ErrLength and tuf.ErrHash for a file that is not as listed;
-// ErrVersions for a version after which there is none; ErrFileMissing and tuf.ErrPath for one that clients could not get; tuf.ErrTargetUnknown for one that is not listed.
+// ErrVersions for a version above MaxAccepted; ErrFileMissing and tuf.ErrPath for one that clients could not get; tuf.ErrTargetUnknown for one that is not listed.
 func (r *Repository) Accept(ctx context.Context, role tuf.Role, data []byte, targets map[string][]byte) error {
 	return r.edit(ctx, "accept "+string(role), func(e *edit) error {
 		if err := checkRole(role); err != nil {
@@ -126,8 +129,8 @@ func (e *edit) checkNewer(ctx context.Context, role tuf.Role, version int64, dat
 	if listed, err := e.p.set.DelegatedMeta(string(role)); err == nil {
 		is = listed.Version
 	}
-	if version >= maxVersion {
-		return fmt.Errorf("%w: version %d leaves none to follow it", ErrVersions, version)
+	if version > MaxAccepted {
+		return fmt.Errorf("%w: version %d leaves too few to follow it, at most %d", ErrVersions, version, int64(MaxAccepted))
 	}
 	if version <= is {
 		return fmt.Errorf("%w: version %d is there, %d seen", tuf.ErrRollback, is, version)

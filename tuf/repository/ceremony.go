@@ -57,7 +57,10 @@ func (r *Repository) Stage(ctx context.Context, c Change) error {
 		if _, err := e.delegate(m, c); err != nil {
 			return err
 		}
-		m.Signed.Version, m.Signed.Expires = e.d.last[c.Role]+1, e.o.expires(c.Role)
+		if m.Signed.Version, err = e.d.following(c.Role); err != nil {
+			return err
+		}
+		m.Signed.Expires = e.o.expires(c.Role)
 		if len(e.files) == 0 {
 			return stage(ctx, r.s, c.Role, m, false)
 		}

@@ -100,20 +100,45 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 
 // buildDelegated signs the next version of a delegated role and lists it in the snapshot.
 func (d *draft) buildDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) error {
-	if d.next[role] == 0 {
-		d.next[role] = d.last[role] + 1
-	}
-	m.Signed.Version, m.Signed.Expires = d.next[role], d.o.expires(role)
-	keys, err := d.listing(ctx, role)
+	version, data, err := d.signDelegated(ctx, role, m)
 	if err != nil {
 		return err
 	}
-	data, err := sign(ctx, m, d.o.signersOf(role), keys)
-	if err != nil {
-		return fmt.Errorf("%s: %w", role, err)
-	}
+	d.next[role] = version
 	d.list(role, data)
 	return nil
+}
+
+// signDelegated signs the next version of a delegated role.
+func (d *draft) signDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) (version int64, data []byte, err error) {
+	if version = d.next[role]; version == 0 {
+		if version, err = d.following(role); err != nil {
+			return 0, nil, err
+		}
+	}
+	m.Signed.Version, m.Signed.Expires = version, d.o.expires(role)
+	keys, err := d.listing(ctx, role)
+	if err != nil {
+		return 0, nil, err
+	}
+	if data, err = sign(ctx, m, d.o.signersOf(role), keys); err != nil {
+		return 0, nil, fmt.Errorf("%s: %w", role, err)
+	}
+	return version, data, nil
+}
+
+// following is the version of a role that follows all that are there. Errors: ErrVersions.
+func (d *draft) following(role tuf.Role) (int64, error) {
+	last := d.last[role]
+	if d.base != nil {
+		if listed, err := d.base.set.DelegatedMeta(string(role)); err == nil {
+			last = max(last, listed.Version)
+		}
+	}
+	if last >= maxVersion {
+		return 0, fmt.Errorf("%w: %s has version %d", ErrVersions, role, last)
+	}
+	return last + 1, nil
 }
 
 // list puts a delegated role's file into the draft. Its digest is not listed: with many bins that would be most of the snapshot.

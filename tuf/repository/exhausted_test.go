@@ -138,7 +138,9 @@ func TestTUF_05_VersionsUsedUp(t *testing.T) {
 func TestTUF_05_AcceptedVersionsEnd(t *testing.T) {
 	ctx, now, memory := t.Context(), start, repository.NewMemory()
 	r, acme := supplied(t, memory, &now)
-	for version, want := range map[int]error{1<<53 - 1: repository.ErrVersions, math.MaxInt64: repository.ErrVersions, 1<<53 - 2: nil} {
+	for version, want := range map[int]error{
+		1<<53 - 2: repository.ErrVersions, 1<<53 - 1: repository.ErrVersions, math.MaxInt64: repository.ErrVersions, repository.MaxAccepted: nil,
+	} {
 		if err := r.Accept(ctx, "acme", acme.targets(t, version, map[string]any{}), nil); !errors.Is(err, want) {
 			t.Errorf("version %d: %v, want %v", version, err, want)
 		}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/theupdateframework/go-tuf/v2/metadata"
-
 	"github.com/firmament-dev/firmament/tuf"
 )
 
@@ -19,8 +17,8 @@ import (
 // half of its time is left, or Options.Jitter less than that. What lists a role that was signed is signed with it. If nothing
 // is due nothing is written that clients read, so it can be run as often as one likes: at least twice as often as the timestamp expires.
 //
-// A delegated role that clients cannot use holds up nobody else: what remains is signed and returned, and the error says which role that is.
-// Other errors: as Publish.
+// A delegated role that clients cannot use, or cannot be given a next version that they could, holds up nobody else: what remains is signed and returned, and
+// the error says which role that is and why. Other errors: as Publish.
 func (r *Repository) Refresh(ctx context.Context) (signed []tuf.Role, err error) {
 	var broken []error
 	err = r.edit(ctx, "refresh", func(e *edit) (err error) {
@@ -48,29 +46,54 @@ func (r *Repository) Refresh(ctx context.Context) (signed []tuf.Role, err error)
 		return nil, err
 	}
 	if len(broken) > 0 {
-		return signed, fmt.Errorf("refresh: clients cannot use: %w", errors.Join(broken...))
+		return signed, fmt.Errorf("refresh: passed over: %w", errors.Join(broken...))
 	}
 	return signed, nil
 }
 
-// refreshDelegated signs the delegated roles that are due, and says which cannot be used.
+// refreshDelegated signs the delegated roles that are due, and says why it passed over others.
 func (e *edit) refreshDelegated(ctx context.Context) (fresh []tuf.Role, broken []error, err error) {
 	err = e.p.lifetimes(ctx, func(role tuf.Role, l lifetime, way tuf.Delegation) error {
 		if l.err == nil && (!e.o.due(role, l.expires) || !e.o.canSign(way)) {
 			return nil
 		}
-		m, err := (*metadata.Metadata[metadata.TargetsType])(nil), l.err
+		err := l.err
 		if err == nil {
-			m, err = e.load(ctx, role)
+			err = e.refreshRole(ctx, role, way)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if err != nil {
 			broken = append(broken, err)
-			return nil
+		} else {
+			fresh = append(fresh, role)
 		}
-		fresh = append(fresh, role)
-		return e.d.buildDelegated(ctx, role, m)
+		return nil
 	})
 	return fresh, broken, err
+}
+
+// refreshRole puts the next version of a delegated role into the draft, if clients would take it.
+func (e *edit) refreshRole(ctx context.Context, role tuf.Role, way tuf.Delegation) error {
+	m, err := e.load(ctx, role)
+	if err != nil {
+		return err
+	}
+	version, data, err := e.d.signDelegated(ctx, role, m)
+	if err != nil {
+		return err
+	}
+	t, err := way.Open(data)
+	if err == nil {
+		err = t.CheckFresh(e.o.Now())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: a client would refuse: %w", role, err)
+	}
+	e.d.next[role] = version
+	e.d.list(role, data)
+	return nil
 }
 
 // due reports whether a role that expires then is to be signed anew.
