@@ -236,10 +236,10 @@ func (o *Options) check() (*url.URL, error) {
 	}
 	base, err := url.Parse(o.Base)
 	if err != nil {
-		return nil, fmt.Errorf("Base: %v: %w", err, ErrOptions)
+		return nil, fmt.Errorf("the URL Base: %v: %w", err, ErrOptions)
 	}
 	if base.RawQuery != "" || base.Fragment != "" || o.Base != "" && !base.IsAbs() && !strings.HasPrefix(base.Path, "/") {
-		return nil, fmt.Errorf("Base %s, want an absolute URL or path without query and fragment: %w", fetch.RedactURI(o.Base), ErrOptions)
+		return nil, fmt.Errorf("the URL Base is %s, want one that is absolute, or a path, without query and fragment: %w", fetch.RedactURI(o.Base), ErrOptions)
 	}
 	// A folder, whether or not its slash was written: without it, the last part of its path would be lost.
 	if base.Path != "" && !strings.HasSuffix(base.Path, "/") {
