@@ -269,11 +269,11 @@ func (e *edit) signatories(ctx context.Context, role tuf.Role, s staged) ([]sign
 	case slices.Contains(roles, role):
 		return []signatories{now}, nil
 	}
-	d, _, err := e.p.delegator(ctx, string(role))
+	d, from, err := e.p.delegator(ctx, string(role))
 	if err != nil {
 		return nil, err
 	}
-	list, err := e.d.listing(ctx, role)
+	list, err := e.d.listingBy(ctx, role, from)
 	if err != nil {
 		return nil, err
 	}

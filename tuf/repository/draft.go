@@ -98,9 +98,9 @@ func (d *draft) build(ctx context.Context, from tuf.Role) error {
 	return nil
 }
 
-// buildDelegated signs the next version of a delegated role and lists it in the snapshot.
-func (d *draft) buildDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) error {
-	version, data, err := d.signDelegated(ctx, role, m)
+// buildDelegated signs the next version of a delegated role, as it is listed and as others demand, and lists it in the snapshot.
+func (d *draft) buildDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType], also ...listing) error {
+	version, data, err := d.signDelegated(ctx, role, m, also...)
 	if err != nil {
 		return err
 	}
@@ -110,18 +110,18 @@ func (d *draft) buildDelegated(ctx context.Context, role tuf.Role, m *metadata.M
 }
 
 // signDelegated signs the next version of a delegated role.
-func (d *draft) signDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType]) (version int64, data []byte, err error) {
+func (d *draft) signDelegated(ctx context.Context, role tuf.Role, m *metadata.Metadata[metadata.TargetsType], also ...listing) (version int64, data []byte, err error) {
 	if version = d.next[role]; version == 0 {
 		if version, err = d.following(role); err != nil {
 			return 0, nil, err
 		}
 	}
 	m.Signed.Version, m.Signed.Expires = version, d.o.expires(role)
-	keys, err := d.listing(ctx, role)
+	lists, err := d.listings(ctx, role)
 	if err != nil {
 		return 0, nil, err
 	}
-	if data, err = sign(ctx, m, d.o.signersOf(role), keys); err != nil {
+	if data, err = sign(ctx, m, d.o.signersOf(role), append(lists, also...)...); err != nil {
 		return 0, nil, fmt.Errorf("%s: %w", role, err)
 	}
 	return version, data, nil

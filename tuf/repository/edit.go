@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -24,6 +25,14 @@ type edit struct {
 	files   map[string]file // target files to write, by target path
 	stored  []string        // target files that are there already and must stay
 	changed bool            // the top-level targets metadata
+
+	delegators map[string][]trust // who delegates to a role by name, as is published; nil until somebody asks
+}
+
+// trust is a delegation and who delegates.
+type trust struct {
+	from tuf.Role
+	way  tuf.Delegation
 }
 
 // maxTries bounds how often one publication begins anew.
@@ -166,33 +175,68 @@ func (e *edit) delegate(m *metadata.Metadata[metadata.TargetsType], c Change) (t
 }
 
 // follow gives a new delegated role its first metadata, and signs one anew of which the delegation now demands other signatures, so that no client finds it as
-// was demanded before. It does so if enough signers are at hand; otherwise there is nothing that clients can use until it is signed elsewhere.
+// was demanded before. It does so if enough signers are at hand; otherwise there is nothing that clients can use until it is signed elsewhere. A role that
+// others trust, too, is signed as they all demand, since which of them a client comes by depends on what it looks for; and it is left alone if some of them
+// could no longer use it.
 func (e *edit) follow(ctx context.Context, role tuf.Role, was *metadata.Delegations, c Change) error {
-	is := e.d.edited[c.Role]
-	if _, listed := e.d.snapshot.Signed.Meta[role.Filename()]; !listed {
-		if c.Bins == nil && e.o.Signers[role] == nil && len(e.d.signersListed(role, is)) == 0 {
+	now, _ := inDelegations(role, e.d.edited[c.Role])
+	_, listed := e.d.snapshot.Signed.Meta[role.Filename()]
+	if listed {
+		if then, _ := inDelegations(role, was); now.same(then) || e.d.atHand(role, now) < now.threshold {
 			return nil
 		}
-		return e.create(ctx, role)
-	}
-	now, _ := inDelegations(role, is)
-	if then, _ := inDelegations(role, was); now.same(then) || len(publicKeys(e.d.signersListed(role, is))) < now.threshold {
+	} else if c.Bins == nil && e.o.Signers[role] == nil && e.d.atHand(role, now) == 0 {
 		return nil
+	}
+	others, err := e.others(ctx, role, c.Role)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(l listing) bool { return e.d.atHand(role, l) < l.threshold }) {
+		return nil
+	}
+	if !listed {
+		m, err := e.first(role)
+		if err != nil {
+			return err
+		}
+		return e.d.buildDelegated(ctx, role, m, others...)
 	}
 	m, err := e.load(ctx, role)
 	if err != nil {
 		return nil // it was not good before, either
 	}
-	return e.d.buildDelegated(ctx, role, m)
+	return e.d.buildDelegated(ctx, role, m, others...)
 }
 
-// create makes the first, empty metadata of a delegated role.
-func (e *edit) create(ctx context.Context, role tuf.Role) error {
-	m, err := e.first(role)
-	if err != nil {
-		return err
+// others is how a role is listed by others who delegate to it and, if it is published, can use it.
+func (e *edit) others(ctx context.Context, role, but tuf.Role) (list []listing, err error) {
+	if e.delegators == nil {
+		e.delegators = map[string][]trust{}
+		open := func(d tuf.Delegation) (*tuf.Targets, error) { return e.p.openAs(ctx, d) }
+		for from, t := range breadthFirst(e.p.set, e.p.set.Targets(), open) {
+			for _, name := range t.DelegatedRoles() {
+				way, _ := t.Delegation(name)
+				e.delegators[name] = append(e.delegators[name], trust{from, way})
+			}
+		}
 	}
-	return e.d.buildDelegated(ctx, role, m)
+	_, err = e.p.set.DelegatedMeta(string(role))
+	published := err == nil
+	for _, other := range e.delegators[string(role)] {
+		if other.from == but {
+			continue
+		}
+		if _, err := e.p.openAs(ctx, other.way); published && err != nil {
+			continue
+		}
+		l, err := e.d.listingBy(ctx, role, other.from)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, l)
+	}
+	return list, nil
 }
 
 // first is the metadata of a delegated role that has none. Roles whose names differ in case only cannot be told apart on every system.
@@ -268,30 +312,41 @@ func (e *edit) publish(ctx context.Context, from tuf.Role) error {
 	return e.d.write(ctx, func() error { return e.writeFiles(ctx) })
 }
 
-// delegator returns the first delegation to role, breadth first, and the role that delegates. Roles below which nothing can be read are passed over.
+// delegator returns the first delegation to role, breadth first, and the role that delegates.
 func delegator(set *tuf.Set, top *tuf.Targets, role string, open func(tuf.Delegation) (*tuf.Targets, error)) (tuf.Delegation, tuf.Role, error) {
+	for from, t := range breadthFirst(set, top, open) {
+		if d, ok := t.Delegation(role); ok {
+			return d, from, nil
+		}
+	}
+	return tuf.Delegation{}, "", fmt.Errorf("%w: nobody delegates to %.60q", tuf.ErrDelegation, role)
+}
+
+// breadthFirst iterates the roles of targets. Roles below which nothing can be read are passed over.
+func breadthFirst(set *tuf.Set, top *tuf.Targets, open func(tuf.Delegation) (*tuf.Targets, error)) iter.Seq2[tuf.Role, *tuf.Targets] {
 	type node struct {
 		role tuf.Role
 		*tuf.Targets
 	}
-	visited := map[string]bool{}
-	for todo := []node{{tuf.RoleTargets, top}}; len(todo) > 0; todo = todo[1:] {
-		if d, ok := todo[0].Delegation(role); ok {
-			return d, todo[0].role, nil
-		}
-		for _, name := range todo[0].DelegatedRoles() {
-			if visited[name] {
-				continue
+	return func(yield func(tuf.Role, *tuf.Targets) bool) {
+		visited := map[string]bool{}
+		for todo := []node{{tuf.RoleTargets, top}}; len(todo) > 0; todo = todo[1:] {
+			if !yield(todo[0].role, todo[0].Targets) {
+				return
 			}
-			visited[name] = true
-			d, _ := todo[0].Delegation(name)
-			if _, err := set.DelegatedMeta(name); err != nil {
-				continue
-			}
-			if next, err := open(d); err == nil {
-				todo = append(todo, node{tuf.Role(name), next})
+			for _, name := range todo[0].DelegatedRoles() {
+				if visited[name] {
+					continue
+				}
+				visited[name] = true
+				d, _ := todo[0].Delegation(name)
+				if _, err := set.DelegatedMeta(name); err != nil {
+					continue
+				}
+				if next, err := open(d); err == nil {
+					todo = append(todo, node{tuf.Role(name), next})
+				}
 			}
 		}
 	}
-	return tuf.Delegation{}, "", fmt.Errorf("%w: nobody delegates to %.60q", tuf.ErrDelegation, role)
 }

@@ -51,22 +51,32 @@ func (l listing) id(k tuf.Key) string {
 	return ""
 }
 
-// listing is the keys of a delegated role: as the roles that are changed list them, and otherwise as is published.
-func (d *draft) listing(ctx context.Context, role tuf.Role) (listing, error) {
-	for _, changed := range d.edited {
-		if l, ok := inDelegations(role, changed); ok {
-			return l, nil
+// listings is the keys of a delegated role: as each of the roles that are changed lists them, and otherwise as is published.
+func (d *draft) listings(ctx context.Context, role tuf.Role) (list []listing, err error) {
+	for _, from := range slices.Sorted(maps.Keys(d.edited)) {
+		if l, ok := inDelegations(role, d.edited[from]); ok {
+			list = append(list, l)
 		}
 	}
-	if d.base == nil {
-		return listing{}, nil
+	if len(list) > 0 || d.base == nil {
+		return list, nil
 	}
 	_, from, err := d.base.delegator(ctx, string(role))
 	if err != nil {
-		return listing{}, err
+		return nil, err
 	}
-	delegations := d.base.targets.Signed.Delegations
-	if from != tuf.RoleTargets {
+	l, err := d.listingBy(ctx, role, from)
+	return []listing{l}, err
+}
+
+// listingBy is the keys of a delegated role as one role lists them, changed or published.
+func (d *draft) listingBy(ctx context.Context, role, from tuf.Role) (listing, error) {
+	delegations, changed := d.edited[from]
+	switch {
+	case changed:
+	case from == tuf.RoleTargets:
+		delegations = d.base.targets.Signed.Delegations
+	default:
 		meta, err := d.base.set.DelegatedMeta(string(from))
 		if err != nil {
 			return listing{}, err
@@ -100,10 +110,9 @@ func inDelegations(role tuf.Role, d *metadata.Delegations) (listing, bool) {
 	return listing{}, false
 }
 
-// signersListed is the signers of a role whose keys delegations lists.
-func (d *draft) signersListed(role tuf.Role, delegations *metadata.Delegations) []verify.Signer {
-	l, _ := inDelegations(role, delegations)
-	return slices.DeleteFunc(d.o.signersOf(role), func(s verify.Signer) bool { return l.id(keyOf(s)) == "" })
+// atHand is how many distinct keys of a listing have a signer for the role.
+func (d *draft) atHand(role tuf.Role, l listing) int {
+	return len(publicKeys(slices.DeleteFunc(d.o.signersOf(role), func(s verify.Signer) bool { return l.id(keyOf(s)) == "" })))
 }
 
 // sign returns the metadata file: m signed over the canonical form by every signer that a list has, once, under the id that it has there.
