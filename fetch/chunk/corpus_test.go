@@ -48,7 +48,7 @@ func TestM4_ChunkBytes(t *testing.T) {
 	open := func(name string) (*os.File, *chunk.Index) {
 		f, err := os.Open(filepath.Join(pair, name))
 		if err != nil {
-			t.Skipf("set FIRMAMENT_CORPUS to a folder of pairs: %v", err)
+			t.Skipf("FIRMAMENT_CORPUS is not set to a folder of image pairs, DIR/PAIR/old.img and new.img: %v", err)
 		}
 		t.Cleanup(func() { f.Close() })
 		x, err := chunk.BuildIndex(f)

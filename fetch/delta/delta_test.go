@@ -276,7 +276,7 @@ func TestSizeOpenSBI(t *testing.T) {
 func TestM4_PatchBytes(t *testing.T) {
 	dir := os.Getenv("FIRMAMENT_CORPUS")
 	if dir == "" {
-		t.Skip("set FIRMAMENT_CORPUS to a folder of pairs")
+		t.Skip("FIRMAMENT_CORPUS is not set to a folder of image pairs: DIR/PAIR/old.img and new.img")
 	}
 	for pair, most := range map[string]int64{
 		"opensbi": 73_500, "uboot-rpi4": 186_000, "uboot-sec": 22_600, "grub-a64": 46_000, "raspi-gpu": 145_000,
@@ -286,7 +286,7 @@ func TestM4_PatchBytes(t *testing.T) {
 			old, err1 := os.Open(filepath.Join(dir, pair, "old.img"))
 			new, err2 := os.Open(filepath.Join(dir, pair, "new.img"))
 			if errors.Join(err1, err2) != nil {
-				t.Skip(errors.Join(err1, err2))
+				t.Skipf("FIRMAMENT_CORPUS has no such pair: %v", errors.Join(err1, err2))
 			}
 			defer old.Close()
 			defer new.Close()
