@@ -18,6 +18,7 @@ import (
 // Names of the sides that are compared with one another.
 const (
 	oursName    = "firmament fetch"
+	twoName     = oursName + ", 2 ranges"
 	curlName    = "curl -o"
 	pipeName    = "curl | tee | sha256sum"
 	receiveName = "floor: receive"
@@ -48,6 +49,7 @@ func fetchSides(r *report, p *payload) []downloader {
 	}
 	sides := []downloader{
 		{name: oursName, ours: true, verifies: "each chunk", run: ours("1")},
+		{name: twoName, ours: true, verifies: "each chunk", run: ours("2")},
 		{name: oursName + ", 4 ranges", ours: true, verifies: "each chunk", run: ours("4")},
 		{name: receiveName, floor: true, verifies: "nothing", run: floor("receive")},
 		{name: hashName, floor: true, verifies: "nothing", run: floor("hash")},
@@ -85,7 +87,7 @@ pid %[1]s/nginx.pid;
 error_log stderr;
 events {}
 http {
-	log_format sent "$bytes_sent";
+	log_format sent "$bytes_sent $uri";
 	access_log %[1]s/sent.log sent;
 	sendfile on;
 	tcp_nopush on;

@@ -11,9 +11,12 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
@@ -64,7 +67,7 @@ func updateTable(ctx context.Context, r *report, p *payload) error {
 				return fmt.Errorf("%s: %w", sides[i].name, err)
 			}
 			sides[i].costs = append(sides[i].costs, c)
-			if sent[i], err = u.sent(); err != nil {
+			if sent[i], err = u.sent(ctx); err != nil {
 				return err
 			}
 			if err := errors.Join(removeOut(out)...); err != nil {
@@ -173,10 +176,10 @@ func (u *updated) sides(ctx context.Context, r *report) ([]downloader, error) {
 	return sides, nil
 }
 
-// makeCasync makes the index and the stores, in chunks of the size that ours have.
+// makeCasync makes the index and the stores, in chunks of 16 to 64 KiB, as ours are, and as many.
 func (u *updated) makeCasync(ctx context.Context) error {
 	good, bad := filepath.Join(u.dir, "good.castr"), filepath.Join(u.dir, "bad.castr")
-	if _, err := measure(ctx, "casync", "make", "--chunk-size=16384", "--store="+good, filepath.Join(u.dir, "casync.caibx"), filepath.Join(u.dir, "new.good")); err != nil {
+	if _, err := measure(ctx, "casync", "make", "--chunk-size=16384:24576:65536", "--store="+good, filepath.Join(u.dir, "casync.caibx"), filepath.Join(u.dir, "new.good")); err != nil {
 		return err
 	}
 	return filepath.WalkDir(good, func(path string, e fs.DirEntry, err error) error {
@@ -209,15 +212,37 @@ func (u *updated) makeZchunk(ctx context.Context) error {
 	return os.WriteFile(bad, b, 0o644)
 }
 
-// sent returns what the server has sent since its log was empty, headers included.
-func (u *updated) sent() (n int64, err error) {
-	b, err := os.ReadFile(filepath.Join(filepath.Dir(u.dir), "sent.log"))
-	for line := range bytes.Lines(b) {
-		bytes, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
+// sent returns what the server has sent since its log was empty, headers included. It has logged all of it when it has logged one request
+// more: it is one process, and does one thing after the other.
+func (u *updated) sent(ctx context.Context) (int64, error) {
+	const mark = "/logged"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.base, "/")+mark, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	resp.Body.Close()
+	for ctx.Err() == nil {
+		b, err := os.ReadFile(filepath.Join(filepath.Dir(u.dir), "sent.log"))
 		if err != nil {
 			return 0, err
 		}
-		n += bytes
+		var n int64
+		for line := range strings.Lines(string(b)) {
+			size, uri, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if uri == mark {
+				return n, nil
+			}
+			bytes, err := strconv.ParseInt(size, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			n += bytes
+		}
+		time.Sleep(time.Millisecond)
 	}
-	return n, err
+	return 0, ctx.Err()
 }

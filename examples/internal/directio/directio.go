@@ -22,6 +22,9 @@ type File struct {
 // New returns f with direct writes, if its file system knows them.
 func New(f *os.File) *File { return &File{File: f, direct: openDirect(f.Name())} }
 
+// Direct reports whether writes may go to the disk directly. Some file systems refuse only the first one.
+func (f *File) Direct() bool { return f.direct != nil }
+
 // WriteAt implements io.WriterAt.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	if f.direct != nil && len(p) > 0 && (int64(uintptr(unsafe.Pointer(&p[0])))|int64(len(p))|off)%align == 0 {
