@@ -210,7 +210,7 @@ func write(sink fetch.Sink, b []byte, at int64) error {
 // block makes and verifies the block at offset at.
 func (p *Patch) block(ctx context.Context, u *unpacker, b []byte, at int64, chunks *fetch.Tree) error {
 	n := at / p.h.frameSize
-	e, offset, err := p.entry(n)
+	e, offset, err := p.entry(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -254,12 +254,15 @@ func checkChunks(ctx context.Context, b []byte, at int64, chunks *fetch.Tree) er
 }
 
 // entry returns the table's entry for frame n and where that frame lies.
-func (p *Patch) entry(n int64) (entry, int64, error) {
+func (p *Patch) entry(ctx context.Context, n int64) (entry, int64, error) {
 	want := n / pageEntries
 	if p.number > want {
 		p.number = -1 // pages are chained forwards
 	}
 	for p.number < want {
+		if err := ctx.Err(); err != nil {
+			return entry{}, 0, err
+		}
 		if err := p.turn(); err != nil {
 			return entry{}, 0, err
 		}

@@ -20,8 +20,8 @@
 // # Format, version 1
 //
 // This and the following sections are the whole format. Integers of fixed size are unsigned and big endian. A uvarint
-// is an unsigned LEB128: seven bits per byte, the lowest first, the top bit set in each byte but the last. It has at most 10 bytes
-// and a value below 2^62. A svarint is the uvarint of 2*v if v >= 0, of -2*v-1 if v < 0. A range a..b includes both ends.
+// is an unsigned LEB128: seven bits per byte, the lowest first, the top bit set in each byte but the last. It is of the
+// shortest form and below 2^62. A range a..b includes both ends.
 //
 // A patch is a header, a table and the frames, without gaps. Readers do not look at what follows the last frame.
 //
@@ -58,11 +58,11 @@
 // A packed frame is
 //
 //	uvarint   i, length of inserted
-//	i bytes   inserted: one zstd frame, or i = 0 if the block inserts nothing
+//	i bytes   inserted: one whole zstd frame and nothing else; i = 0 if, and only if, the block inserts nothing
 //	the rest  decisions: one run of the range coder, see there
 //
-// The zstd frame (RFC 8878) has its content size in its header and uses no dictionary; a checksum in it is not
-// looked at. The decisions say operations that fill the block from its first byte to its last. Each is
+// The zstd frame (RFC 8878) has its content size in its header and uses no dictionary; it is no skippable one, and its last block, or the
+// checksum behind that, is the last of the i bytes. The checksum is not looked at. The decisions say operations that fill the block from its first byte to its last. Each is
 //
 //	copied    a number: bytes to copy
 //	literal   a number: bytes to insert; not both 0

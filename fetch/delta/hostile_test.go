@@ -130,6 +130,8 @@ func signed(old []byte, newSize uint64, memory uint32, frame []byte) ([]byte, ve
 func TestNET_12_HostileFrame(t *testing.T) {
 	old := noise(1, 1000)
 	good := frame(t, nil, op{1000, 0, 0, 0})
+	whole, half := noise(2, 1000), noise(2, 500)
+	skippable := []byte{0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4}
 	for name, f := range map[string][]byte{
 		"nothing":                  {},
 		"negative seek":            frame(t, nil, op{1000, 0, -1, 0}),
@@ -155,6 +157,14 @@ func TestNET_12_HostileFrame(t *testing.T) {
 		"length beyond":            {0xff, 0xff, 3, 0},
 		"length that overflows":    append(binary.AppendUvarint(nil, 1<<63), 1),
 		"too long a packed frame":  append(bytes.Clone(good), make([]byte, 100<<10)...),
+		"two zstd frames":          delta.Frame(append(pack(t, half), pack(t, half)...), op{0, 1000, 0, 0}),
+		"an empty one behind it":   delta.Frame(append(pack(t, whole), 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0), op{0, 1000, 0, 0}),
+		"skippable one behind it":  delta.Frame(append(pack(t, whole), skippable...), op{0, 1000, 0, 0}),
+		"skippable one before it":  delta.Frame(append(bytes.Clone(skippable), pack(t, whole)...), op{0, 1000, 0, 0}),
+		"a byte behind it":         delta.Frame(append(pack(t, whole), 0), op{0, 1000, 0, 0}),
+		"zstd frame cut short":     delta.Frame(pack(t, whole)[:900], op{0, 1000, 0, 0}),
+		"zstd frame of nothing":    delta.Frame([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0}, op{1000, 0, 0, 0}),
+		"length in a longer form":  append([]byte{0x80, 0}, good[1:]...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			patch, digest := signed(old, 1000, 1<<20, f)
@@ -164,7 +174,7 @@ func TestNET_12_HostileFrame(t *testing.T) {
 			}
 			var m medium
 			err = p.Apply(t.Context(), bytes.NewReader(old), &m, delta.ApplyOptions{})
-			if !errors.Is(err, delta.ErrBounds) && !errors.Is(err, delta.ErrFormat) || len(m.data) > 0 {
+			if !errors.Is(err, delta.ErrBounds) && !errors.Is(err, delta.ErrFormat) || errors.Is(err, fetch.ErrDigest) || len(m.data) > 0 {
 				t.Fatalf("error %v after %d bytes, want ErrBounds or ErrFormat after none", err, len(m.data))
 			}
 		})
@@ -248,6 +258,42 @@ func TestNET_12_ReadAmplification(t *testing.T) {
 	}
 	if most := 2*64*delta.MinFrameSize + 1<<20; old.bytes > most {
 		t.Errorf("%d bytes read of the old image, want at most %d", old.bytes, most)
+	}
+}
+
+// A reader that holds fewer pages than it thinks reads the same ones again and again, though the format counts them once. Here the
+// pages that single bytes, and pairs of bytes, are copied from.
+func TestNET_12_ReadsWithinCount(t *testing.T) {
+	old := &counted{data: noise(1, 8<<12)}
+	pages := []string{"01", "23", "4", "1", "34", "12", "23", "1", "34", "2", "5", "45", "23", "34",
+		"12", "0", "4", "2", "5", "45", "0", "2", "3", "23", "5", "0", "23", "12"}
+	var all []op
+	at := int64(0)
+	for len(all) < 120*len(pages) {
+		p := pages[len(all)%len(pages)]
+		from, n := int64(p[0]-'0')<<12+100, int64(1)
+		if len(p) == 2 {
+			from, n = from-101+4096, 2
+		}
+		all = append(all, op{n, 0, from - at, 0})
+		at += n
+	}
+	for at < delta.MinFrameSize {
+		n := min(4096, delta.MinFrameSize-at)
+		all = append(all, op{n, 0, -at, 0})
+		at += n
+	}
+	patch, digest := signed(old.data, delta.MinFrameSize, 1<<20, delta.Frame(nil, all...))
+	p, err := delta.Open(bytes.NewReader(patch), digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Apply(t.Context(), old, &medium{}, delta.ApplyOptions{BaseChecked: true})
+	if !errors.Is(err, fetch.ErrDigest) {
+		t.Fatalf("error %v, want ErrDigest: the frame is within the limits", err)
+	}
+	if counted := 8 * 120; old.bytes > counted*(2*4096+12)+1<<16 {
+		t.Errorf("%d bytes read of the old image, want at most two pages for each of about %d that count", old.bytes, counted)
 	}
 }
 

@@ -44,6 +44,9 @@ func (r *specReader) uvarint() int {
 		c := int(r.take(1)[0])
 		v += (c & 127) << (7 * i)
 		if c < 128 {
+			if i > 0 && c == 0 {
+				panic("uvarint not of the shortest form")
+			}
 			return v
 		}
 	}
@@ -68,6 +71,9 @@ func specZstd(p []byte) []byte {
 	out, err := d.DecodeAll(p, nil)
 	if err != nil {
 		panic(err)
+	}
+	if len(out) == 0 {
+		panic("a zstd frame of nothing")
 	}
 	return out
 }

@@ -37,6 +37,9 @@ func (u *unpacker) unpack(frame, block []byte, start int64) error {
 	if n <= 0 || v > uint64(len(frame)-n) {
 		return fmt.Errorf("inserted part of %d bytes in a frame of %d: %w", v, len(frame), ErrBounds)
 	}
+	if n > 1 && frame[n-1] == 0 {
+		return fmt.Errorf("length of the inserted part in %d bytes, expected its shortest form: %w", n, ErrFormat)
+	}
 	part, rest := frame[n:n+int(v)], frame[n+int(v):]
 	inserted, err := u.insert(part, block)
 	if err != nil {
@@ -54,8 +57,11 @@ func (u *unpacker) insert(part, block []byte) ([]byte, error) {
 		return nil, nil
 	}
 	var h zstd.Header
-	if err := h.Decode(part); err != nil || h.Skippable || !h.HasFCS || h.FrameContentSize > uint64(len(block)) {
-		return nil, fmt.Errorf("zstd frame of unknown or too large size, at most %d: %w", len(block), ErrBounds)
+	if err := h.Decode(part); err != nil || h.Skippable || !h.HasFCS || h.FrameContentSize == 0 || h.FrameContentSize > uint64(len(block)) {
+		return nil, fmt.Errorf("no zstd frame, or one of unknown size, of nothing or of more than %d bytes: %w", len(block), ErrBounds)
+	}
+	if !whole(&h, part) {
+		return nil, fmt.Errorf("%d bytes that are not one zstd frame: %w", len(part), ErrFormat)
 	}
 	end := block[len(block)-int(h.FrameContentSize):]
 	out, err := u.zstd.DecodeAll(part, end[:0])
@@ -67,6 +73,26 @@ func (u *unpacker) insert(part, block []byte) ([]byte, error) {
 	}
 	copy(end, out) // the same place, unless zstd chose another
 	return end, nil
+}
+
+// whole reports whether the zstd frame with the header h, at the beginning of part, ends where part does. A decoder would go on with
+// what follows as with another frame.
+func whole(h *zstd.Header, part []byte) bool {
+	for rest := part[h.HeaderSize:]; len(rest) >= 3; {
+		block := uint32(rest[0]) | uint32(rest[1])<<8 | uint32(rest[2])<<16
+		size, last := int(block>>3), block&1 != 0
+		if block>>1&3 == 1 { // one byte, repeated
+			size = 1
+		}
+		if rest = rest[3:]; size > len(rest) {
+			return false
+		}
+		rest = rest[size:]
+		if last {
+			return len(rest) == 4*int(flag(h.HasCheckSum))
+		}
+	}
+	return false
 }
 
 // run follows the operations.

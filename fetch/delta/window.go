@@ -13,7 +13,8 @@ const (
 	oldPage  = 4 << 10 // what a frame uses of the old image is counted in pages of so many bytes
 	held     = 4       // pages that a reader holds, those used last
 	viewSize = 2 * oldPage
-	piece    = oldPage // bytes asked for at once
+	views    = held + 1 // so that none is read again that does not count again
+	piece    = oldPage  // bytes asked for at once
 	slack    = 3 * margin
 )
 
@@ -22,8 +23,8 @@ type window struct {
 	ctx   context.Context
 	old   io.ReaderAt
 	size  int64
-	views [held]view // the latest first
-	bent  []byte     // the piece that was turned last
+	views [views]view // the latest first
+	bent  []byte      // the piece that was turned last
 }
 
 // A view holds two pages from lo on, margin bytes before them and twice as many behind them.
@@ -33,7 +34,7 @@ type view struct {
 }
 
 func newWindow(ctx context.Context, old io.ReaderAt, size int64) *window {
-	w, buf := &window{ctx: ctx, old: old, size: size}, make([]byte, held*(viewSize+slack))
+	w, buf := &window{ctx: ctx, old: old, size: size}, make([]byte, views*(viewSize+slack))
 	for i := range w.views {
 		w.views[i] = view{-1, buf[i*(viewSize+slack):][:viewSize+slack]}
 	}
@@ -132,7 +133,7 @@ func readFull(r io.ReaderAt, p []byte, offset int64) error {
 // A usage counts the pages of the old image that a frame uses and that its reader does not hold.
 type usage struct {
 	last  [held]int64 // pages and 1, the latest first
-	pages int64
+	pages int64       // a window reads at most about two for each
 }
 
 // maxPages is how many pages a frame may use: 64 times as many bytes as it makes.
