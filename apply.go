@@ -137,7 +137,7 @@ func (u *Updater) Apply(ctx context.Context, o *Offer) error {
 	if err != nil {
 		return err
 	}
-	if u.j.state.current != rel {
+	if u.j.state.current != rel || u.j.state.void {
 		if err := u.j.begin(rel); err != nil {
 			return err
 		}

@@ -19,9 +19,10 @@ const (
 	maxJournal  = 1 << 20 // bytes; one update writes a few kilobytes
 	maxGivenUp  = 32      // releases remembered as given up; the oldest is forgotten first
 	maxReports  = 64      // reports waiting for delivery; the oldest is dropped first
+	maxLater    = 64      // records of later versions; the oldest is dropped first
 )
 
-// kind says what a journal record means. The numbers are on disk: never reuse one.
+// kind says what a journal record means. The numbers are on disk: never reuse one. See record for those that are not here.
 type kind uint8
 
 const (
@@ -34,6 +35,8 @@ const (
 	kindGiveUp      kind = 7 // decision: Release is not tried again; a report is queued
 	kindDelivered   kind = 8 // the report with that ID has reached the status tracker
 	kindReport      kind = 9 // a queued report, written by compaction
+
+	kindCritical kind = 128 // from here on a version that does not know one stops
 )
 
 // journal is the one log of the device and the state that follows from it. It serves as the journal of the manifest
@@ -57,12 +60,14 @@ type journalState struct {
 	subject   Release          // whose image install is about: what is current may have changed since
 	download  Download         // how that image came
 	steps     []processor.Step // since kindBegin
+	void      bool             // there is a step that this version cannot read: a run of current begins anew
 	givenUp   []Release
 	reports   []Report
 	nextID    uint64
+	later     []*record // of kinds that a later version has
 }
 
-// openJournal replays the log in dir. ErrJournal if it cannot be read, or was written by a newer version.
+// openJournal replays the log in dir. ErrJournal if it cannot be read, or a newer version wrote what this one must know.
 func openJournal(dir install.Storage) (*journal, error) {
 	log, err := durable.OpenLog(dir, journalName, maxJournal)
 	if err != nil {
@@ -169,11 +174,17 @@ func (s *journalState) records() []*record {
 	if s.install != (install.Entry{}) {
 		recs = append(recs, installRecord(s.install, s.subject, s.download))
 	}
+	recs = append(recs, s.later...)
 	return append(recs, releaseRecord(kindBegin, s.current))
 }
 
 // apply is the meaning of each kind.
 func (s *journalState) apply(r *record) error {
+	if r.raw != nil {
+		s.later = append(slices.Clone(s.later), r)
+		s.later = s.later[max(0, len(s.later)-maxLater):]
+		return nil
+	}
 	rel, err := r.release()
 	if err != nil {
 		return err
@@ -182,13 +193,14 @@ func (s *journalState) apply(r *record) error {
 	case kindProvisioned:
 		s.accepted = rel
 	case kindBegin:
-		s.current, s.steps = rel, nil
+		s.current, s.steps, s.void = rel, nil, false
 	case kindStep:
 		var step processor.Step
 		if err := step.UnmarshalBinary(r.Step); err != nil {
-			return err
+			s.steps, s.void = nil, true
+		} else if !s.void {
+			s.steps = append(s.steps, step)
 		}
-		s.steps = append(s.steps, step)
 	case kindInstall:
 		img, err := r.image()
 		if err != nil {

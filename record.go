@@ -13,6 +13,10 @@ import (
 )
 
 // record is one entry of the journal: a deterministic CBOR map with these keys. A zero field is left out.
+//
+// The keys are frozen: a device that goes back to its other slot reads with an older program what a newer one wrote, and must not
+// be without updates for it. What a later version adds are kinds, with whatever keys: an older one keeps such records as they are. If it must not
+// go on without understanding one, the kind is critical or more.
 type record struct {
 	Kind     kind          // 1
 	Sequence uint64        // 2
@@ -24,6 +28,8 @@ type record struct {
 	Reason   string        // 8
 	ID       uint64        // 9
 	Download               // 10 to 13
+
+	raw []byte // if Kind is a later version's: the whole record, kept as it is
 }
 
 const (
@@ -43,9 +49,12 @@ const (
 )
 
 // recordLimits bounds what a record may hold: a step of the processor is the largest part.
-var recordLimits = cborstream.Limits{Size: 4096, Depth: 1, Items: 32}
+var recordLimits = cborstream.Limits{Size: 4096, Depth: 8, Items: 256}
 
 func (r *record) append(b []byte) []byte {
+	if r.raw != nil {
+		return append(b, r.raw...)
+	}
 	var body []byte
 	n := 0
 	number := func(key, v uint64) {
@@ -79,8 +88,11 @@ func (r *record) append(b []byte) []byte {
 	return append(cborstream.AppendMap(b, n), body...)
 }
 
-// parseRecord reads exactly what append writes. A key that this version does not know is an error: a newer version wrote it.
+// parseRecord reads exactly what append writes: one that this version knows with keys that it knows, or another one.
 func parseRecord(b []byte) (*record, error) {
+	if k := laterKind(b); k != 0 {
+		return &record{Kind: k, raw: bytes.Clone(b)}, nil
+	}
 	r := &record{}
 	p := cborstream.New(b, recordLimits)
 	fields, err := p.Map()
@@ -105,6 +117,26 @@ func parseRecord(b []byte) (*record, error) {
 	return r, nil
 }
 
+// laterKind returns the kind of a record that a later version wrote and this one can do without, else 0.
+func laterKind(b []byte) kind {
+	p := cborstream.New(b, recordLimits)
+	if _, err := p.Raw(); err != nil || p.Done() != nil {
+		return 0
+	}
+	p = cborstream.New(b, recordLimits)
+	if _, err := p.Map(); err != nil {
+		return 0
+	}
+	if key, err := p.Uint(); err != nil || key != recordKind {
+		return 0
+	}
+	k, err := p.Uint()
+	if err != nil || k <= uint64(kindReport) || k >= uint64(kindCritical) {
+		return 0
+	}
+	return kind(k)
+}
+
 func (r *record) parseField(p *cborstream.Parser, key uint64) (err error) {
 	var v uint64
 	switch key {
@@ -123,7 +155,7 @@ func (r *record) parseField(p *cborstream.Parser, key uint64) (err error) {
 	case recordKind:
 		v, err = p.Uint()
 		r.Kind = kind(v)
-		if v > 0xff {
+		if v > uint64(kindReport) {
 			err = fmt.Errorf("kind %d is not known to this version", v)
 		}
 	case recordState:
@@ -136,9 +168,8 @@ func (r *record) parseField(p *cborstream.Parser, key uint64) (err error) {
 		r.Size, err = parseSize(p)
 	case recordWay:
 		v, err = p.Uint()
-		r.Way = fetch.Way(v)
-		if v > uint64(fetch.WayPacked) {
-			err = fmt.Errorf("way %d is not known to this version", v)
+		if r.Way = fetch.Way(v); v > 0xff {
+			err = fmt.Errorf("way %d is out of range", v)
 		}
 	case recordNetwork:
 		r.Network, err = parseSize(p)

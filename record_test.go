@@ -20,6 +20,7 @@ func FuzzRecord(f *testing.F) {
 		{Kind: kindInstall, State: install.Candidate, Download: Download{fetch.WayDelta, 1, 1 << 62, "why"}},
 		{Kind: kindStep, Step: []byte{1, 2, 3}},
 		{Kind: kindGiveUp, Reason: "why", ID: 7},
+		{Kind: 70, raw: []byte{0xa2, 0x01, 0x18, 70, 0x18, 99, 0x82, 0xf5, 0x60}},
 	} {
 		f.Add(r.append(nil))
 	}
@@ -37,8 +38,8 @@ func FuzzRecord(f *testing.F) {
 				return
 			}
 		}
-		if len(s.reports) > maxReports || len(s.givenUp) > maxGivenUp {
-			t.Fatalf("%d reports, %d given up", len(s.reports), len(s.givenUp))
+		if len(s.reports) > maxReports || len(s.givenUp) > maxGivenUp || len(s.later) > maxLater {
+			t.Fatalf("%d reports, %d given up, %d of later versions", len(s.reports), len(s.givenUp), len(s.later))
 		}
 	})
 }

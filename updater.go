@@ -29,7 +29,8 @@ var (
 	// ErrGivenUp says that this very release was rejected, or given up by the boot loader, on this device. It is
 	// tried again when a release with a higher sequence number has been accepted.
 	ErrGivenUp = errors.New("firmament: release was given up on this device")
-	// ErrJournal says that the journal is damaged, or written by a newer version. Nothing is assumed then.
+	// ErrJournal says that the journal is damaged, or that a newer version wrote into it what this one cannot do without. Nothing is
+	// assumed then.
 	ErrJournal = errors.New("firmament: journal unreadable")
 	// ErrOptions says that a required option is missing or out of range. Nothing is trusted by default.
 	ErrOptions = errors.New("firmament: options")

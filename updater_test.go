@@ -4,7 +4,9 @@
 package firmament_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -263,7 +265,7 @@ func TestSTO_15_TwoAgents(t *testing.T) {
 // A journal from a newer version is refused, not guessed at (STO-14); so is a damaged one.
 func TestSTO_14_JournalOfNewerVersion(t *testing.T) {
 	for name, rec := range map[string][]byte{
-		"unknown kind":  {0xa1, 0x01, 0x18, 0x63},
+		"unknown kind":  {0xa1, 0x01, 0x18, 0x80},
 		"unknown field": {0xa2, 0x01, 0x01, 0x18, 0x63, 0x01},
 		"no map":        {0x01},
 	} {
@@ -278,6 +280,61 @@ func TestSTO_14_JournalOfNewerVersion(t *testing.T) {
 			must(t, err)
 			wantError(t, b.start(d, "tuf"), firmament.ErrJournal)
 		})
+	}
+}
+
+// A device that is back in its other slot reads with the older program what the newer one wrote: records of kinds that it does not know stay as they
+// are, a way that it has no name for stays a number, and a run whose steps it cannot read begins anew (STO-14).
+func TestSTO_14_OlderProgramGoesOn(t *testing.T) {
+	b := newBench(t)
+	b.publish(2)
+	good := b.server.tamper
+	b.server.tamper = func(name string, p []byte) []byte {
+		if name == "payloads/v2" {
+			p[3*chunkSize] ^= 1
+		}
+		return p
+	}
+	if err := b.install(); err == nil {
+		t.Fatal("tampered payload was installed")
+	}
+	b.server.tamper = good
+	must(t, b.d.updater.Close())
+	b.d = nil
+	later := []byte{0xa3, 0x01, 0x18, 70, 0x02, 0x82, 0xf5, 0x60, 0x18, 99, 0x61, 'x'} // {1: 70, 2: [true, ""], 99: "x"}
+	log, err := durable.OpenLog(b.sim.FS(), "journal", 1<<20)
+	must(t, err)
+	step := []byte{0xa2, 0x01, 0x03, 0x07, 0x42, 0x81, 0x02} // {1: 3, 7: h'8102'}: of another form
+	for _, rec := range [][]byte{
+		later, step,
+		{0xa5, 0x01, 0x09, 0x02, 0x18, 41, 0x04, byte(install.Rejected), 0x09, 0x18, 44, 0x0a, 0x18, 200}, // a report, its way is 200
+	} {
+		must(t, log.Append(rec))
+	}
+	must(t, log.Close())
+	b.boot()
+	must(t, b.install())
+	b.boot()
+	must(t, b.d.updater.Accept(t.Context()))
+	b.wantState(install.Updated, 2)
+	reports := b.d.updater.Reports()
+	if len(reports) == 0 || reports[0].Release.Sequence != 41 || reports[0].Download.Way != 200 || reports[0].Download.Way.String() != "unknown" {
+		t.Errorf("reports are %+v, the first was of release 41, way 200", reports)
+	}
+	must(t, b.d.updater.Close())
+	b.d = nil
+	log, err = durable.OpenLog(b.sim.FS(), "journal", 1<<20)
+	must(t, err)
+	recs, err := log.Records()
+	must(t, errors.Join(err, log.Close()))
+	has := func(rec []byte) bool {
+		return slices.ContainsFunc(recs, func(r []byte) bool { return bytes.Equal(r, rec) })
+	}
+	if !has(later) {
+		t.Errorf("the record of a later version is gone; there are %x", recs)
+	}
+	if has(step) {
+		t.Error("the run did not begin anew: its steps come after one that makes them void")
 	}
 }
 
