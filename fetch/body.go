@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // A body is an open Stream under deadlines: it fails with *StallError when the server is silent for IdleTimeout or
-// slower than its share of MinRate over RateWindow. Only time spent waiting for the server counts.
+// slower than its share of MinRate over RateWindow. Only time spent waiting for the server counts. Bytes that a source reads before it returns
+// any are known from Arrived.
 type body struct {
 	*Stream
 	o      *Options
@@ -24,6 +26,11 @@ type body struct {
 	gate *gate // nil: no limit
 
 	lanes *atomic.Int32 // those at work, which share the line; nil: one
+
+	mu      sync.Mutex // guards what follows, since Arrived may be called from anywhere
+	reading bool
+	since   time.Time // what came before, in this Read, is accounted for
+	told    int64     // bytes that Arrived told of in this Read
 
 	got    int64 // bytes in the current window
 	waited time.Duration
@@ -39,6 +46,9 @@ type body struct {
 func open(ctx context.Context, o *Options, uri string, offset, length int64, validator string) (*body, error) {
 	start := time.Now()
 	rctx, cancel := context.WithCancelCause(ctx)
+	b := &body{o: o, cancel: cancel}
+	b.ctx = context.WithValue(rctx, bodyKey{}, b)
+	rctx = b.ctx
 	timer := time.AfterFunc(o.ResponseTimeout, func() { cancel(&StallError{Step: "answer", Over: o.ResponseTimeout}) })
 	var stream *Stream
 	var err error
@@ -48,7 +58,7 @@ func open(ctx context.Context, o *Options, uri string, offset, length int64, val
 		stream, err = o.Source.Open(rctx, uri, offset, validator)
 	}
 	timer.Stop()
-	b := &body{Stream: stream, o: o, ctx: rctx, cancel: cancel, answered: time.Since(start)}
+	b.Stream, b.answered = stream, time.Since(start)
 	if err == nil && (stream == nil || stream.Body == nil) {
 		b.Stream, err = nil, errors.New("source returned no stream")
 	}
@@ -79,35 +89,82 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) read(p []byte) (int, error) {
+	b.mu.Lock()
+	b.reading, b.since, b.told = true, time.Now(), 0
 	b.timer.Reset(b.o.IdleTimeout)
-	start := time.Now()
+	b.mu.Unlock()
 	n, err := b.Body.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = false
 	b.timer.Stop()
-	took := time.Since(start)
-	due := b.least(took)
-	b.got, b.waited, b.due = b.got+int64(n), b.waited+took, b.due+due
-	switch {
-	case n > 0:
-		b.up += took
-	case b.up >= up && b.brought >= MinChunkSize && !b.slow() && b.idle():
-		due = 0
-	}
-	b.brought, b.owed = b.brought+int64(n), b.owed+due
+	b.account(max(int64(n)-b.told, 0), n > 0)
 	if err != nil {
 		if err == io.EOF {
 			return n, err
 		}
 		return n, b.classify(err)
 	}
-	if b.waited >= b.o.RateWindow {
-		if float64(b.got) < b.due {
-			slow := &StallError{Step: "rate", Bytes: b.got, Over: b.waited}
-			b.cancel(slow) // so that the source knows, too
-			return n, slow
-		}
-		b.got, b.waited, b.due = 0, 0, 0
+	if slow := b.judge(); slow != nil {
+		return n, slow
 	}
 	return n, nil
+}
+
+// bodyKey is where the context of a request has its body.
+type bodyKey struct{}
+
+// Arrived tells the Fetcher, or Remote, that opened a stream with ctx that n bytes came over the network while a Read of the stream is under way. They begin
+// the IdleTimeout anew, and count for MinRate as if Read had returned them.
+//
+// It is for a [Source] that reads another one, and for long, before it has a byte to return: one that makes a frame out of a patch, or unpacks a chunk. Without
+// it a line that brings such a thing in more than IdleTimeout looks like one that brings nothing. A source whose Read returns what it
+// gets needs no call. Of the bytes of a Read and those told of meanwhile, the more count. A call with no Read under way, or with another context,
+// has no effect. Safe for concurrent use.
+func Arrived(ctx context.Context, n int) {
+	b, ok := ctx.Value(bodyKey{}).(*body)
+	if !ok || n <= 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.reading || b.ctx.Err() != nil {
+		return
+	}
+	b.timer.Reset(b.o.IdleTimeout)
+	b.told += int64(n)
+	b.account(int64(n), true)
+	b.judge() // Read ends by its context
+}
+
+// account counts n bytes, and the time since the last ones, as waiting for them. The caller holds mu.
+func (b *body) account(n int64, came bool) {
+	now := time.Now()
+	took := now.Sub(b.since)
+	b.since = now
+	due := b.least(took)
+	b.got, b.waited, b.due = b.got+n, b.waited+took, b.due+due
+	switch {
+	case came:
+		b.up += took
+	case b.up >= up && b.brought >= MinChunkSize && !b.slow() && b.idle():
+		due = 0
+	}
+	b.brought, b.owed = b.brought+n, b.owed+due
+}
+
+// judge ends the connection if a window is over that brought too little. The caller holds mu.
+func (b *body) judge() error {
+	if b.waited < b.o.RateWindow {
+		return nil
+	}
+	if float64(b.got) < b.due {
+		slow := &StallError{Step: "rate", Bytes: b.got, Over: b.waited}
+		b.cancel(slow) // so that the source knows, too
+		return slow
+	}
+	b.got, b.waited, b.due = 0, 0, 0
+	return nil
 }
 
 // up is how long bytes have to come for the line to have been up. What comes at once may be no more than what a buffer on the way held.

@@ -52,7 +52,7 @@ type Options struct {
 
 	// ResponseTimeout bounds the time from a request to the end of its answer's header, redirects included; by default 30 s.
 	ResponseTimeout time.Duration
-	// IdleTimeout bounds the time without a byte, by default 30 s.
+	// IdleTimeout bounds the time without a byte, by default 30 s. See Arrived for those that come before a Read returns.
 	IdleTimeout time.Duration
 	// MinRate is the fewest bytes per second that a connection must bring, averaged over RateWindow of waiting for
 	// it; by default 1024 over 30 s. Ranges that are fetched at a time share it, as they share the line. Time spent in the sink does not count. What a connection brought that ended and was slower, the wait for its

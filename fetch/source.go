@@ -19,7 +19,7 @@ import (
 // Errors that may pass are ErrTransport; ErrRefused (for a file that is absent also fs.ErrNotExist), ErrRedirect,
 // ErrSize and ErrEncoding end the download, and so does ErrDigest, of a source that found wrong bytes itself, the third time in a row; an
 // error of no known class counts as ErrTransport. A *StatusError's
-// RetryAfter is honoured. Methods are safe for concurrent use.
+// RetryAfter is honoured. A Read that reads much elsewhere before it returns a byte calls Arrived. Methods are safe for concurrent use.
 type Source interface {
 	Open(ctx context.Context, uri string, offset int64, validator string) (*Stream, error)
 }

@@ -145,7 +145,7 @@ func (b *storeBody) load() error {
 	}
 	most := packedBound(length)
 	packed := bytes.NewBuffer(grow(b.packed, most+1+bytes.MinRead)[:0])
-	n, err := packed.ReadFrom(io.LimitReader(st.Body, most+1))
+	n, err := packed.ReadFrom(io.LimitReader(&arriving{b.ctx, st.Body}, most+1))
 	st.Body.Close()
 	b.packed = packed.Bytes()
 	switch {
@@ -169,6 +169,18 @@ func (b *storeBody) load() error {
 	}
 	b.rest = b.chunk[b.at-offset:]
 	return nil
+}
+
+// arriving tells of a chunk's bytes as they come: none of them is returned before the last.
+type arriving struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (a *arriving) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	fetch.Arrived(a.ctx, n)
+	return n, err
 }
 
 // packedBound is the most bytes that a chunk is read from.

@@ -10,13 +10,17 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // folder is a Source of the files in it.
@@ -194,4 +198,60 @@ func FuzzStore(f *testing.F) {
 			t.Errorf("error %v after %d bytes that are not the chunk's", err, len(got))
 		}
 	})
+}
+
+// A chunk that takes longer than the idle timeout is one that comes, as long as its bytes do.
+func TestNET_07_StoreOnASlowLine(t *testing.T) {
+	image := random(1, 300_000)
+	x := buildIndex(t, image)
+	files := store(t, x, image)
+	pages, root, err := chunk.Build(bytes.NewReader(image), int64(len(image)), 16<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files[imageURI+".chunks"] = pages
+	res := fetch.Resource{URI: imageURI, Size: int64(len(image)), Digest: verify.Sum(verify.SHA256, image), Chunks: &fetch.Chunks{Root: root, Size: 16 << 10}}
+	for rate, want := range map[int]error{1400: nil, 900: fetch.ErrStalled} { // a chunk of 64 KiB in 47 s, or too slowly
+		synctest.Test(t, func(t *testing.T) {
+			f, err := fetch.New(fetch.Options{Source: chunk.NewStore(slow{&origin{files: files}, rate}, "store", imageURI, x), Retries: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			s := &sink{}
+			_, err = f.Fetch(t.Context(), res, s)
+			if took := time.Since(began); !errors.Is(err, want) || err == nil && !bytes.Equal(s.Bytes(), image) || took > 6*time.Minute {
+				t.Errorf("%d bytes per second: error %v after %v, want %v", rate, err, took, want)
+			}
+		})
+	}
+}
+
+// slow brings so many bytes of chunks in each second.
+type slow struct {
+	*origin
+	rate int
+}
+
+func (s slow) Open(ctx context.Context, uri string, offset int64, v string) (*fetch.Stream, error) {
+	st, err := s.origin.Open(ctx, uri, offset, v)
+	if err == nil && strings.HasPrefix(uri, "store/") {
+		st.Body = io.NopCloser(&trickle{s.rate, ctx, st.Body})
+	}
+	return st, err
+}
+
+type trickle struct {
+	rate int
+	ctx  context.Context
+	io.Reader
+}
+
+func (t *trickle) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		return t.Reader.Read(p[:min(len(p), t.rate)])
+	case <-t.ctx.Done():
+		return 0, t.ctx.Err()
+	}
 }

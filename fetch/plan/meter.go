@@ -96,6 +96,7 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.ReadCloser.Read(p)
+	fetch.Arrived(b.ctx, n)
 	if waited := b.m.pay(b.ctx, n, len(p)); err == nil {
 		err = waited
 	}
