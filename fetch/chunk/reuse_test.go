@@ -309,6 +309,40 @@ func TestLongChunksOfASeed(t *testing.T) {
 	}
 }
 
+// turncoat is a seed that holds other bytes from some read on.
+type turncoat struct {
+	*bytes.Reader
+	reads, turns int
+}
+
+func (s *turncoat) ReadAt(p []byte, at int64) (int, error) {
+	n, err := s.Reader.ReadAt(p, at)
+	if s.reads++; s.reads > s.turns {
+		for i := range p[:n] {
+			p[i] ^= 0x55
+		}
+	}
+	return n, err
+}
+
+// What a seed gives is what was compared with the chunk's name, though long chunks are read twice, and the seed changes in between.
+func TestNET_06_SeedChangesBetweenReads(t *testing.T) {
+	const size, pieces = chunk.MaxIndexChunk, chunk.MaxIndexChunk / (64 << 10)
+	image := random(5, size+100)
+	x := indexOf(t, size, [][32]byte{sha256.Sum256(image[:size])})
+	o := &origin{files: map[string][]byte{imageURI: image[:size]}}
+	for _, turns := range []int{0, 1, pieces - 1, pieces, pieces + 1, 2*pieces - 1, 2 * pieces} {
+		r := chunk.NewReuse(o, imageURI, x, chunk.Seed{Image: &turncoat{bytes.NewReader(image), 0, turns}, Index: x})
+		if got := readAll(t, r); !bytes.Equal(got, image[:size]) {
+			t.Fatalf("seed that changes after %d reads: other bytes were given out", turns)
+		}
+		reused := max(0, int64(turns-pieces)*(64<<10)) // of the pieces that were read again before
+		if st := r.Stats(); st.Reused != reused || st.Reused+st.Fetched != size {
+			t.Errorf("seed that changes after %d reads: %+v, want %d reused", turns, st, reused)
+		}
+	}
+}
+
 // An image may be nothing but one chunk, again and again, and so may a seed: looking up each of the one in all of the other would not end before the test's
 // time does.
 func TestNET_12_ReuseOfOneChunk(t *testing.T) {
