@@ -43,7 +43,7 @@
 // whatever the progress, by one payload for each retry. A chunk or page with a wrong digest is asked for three times in all.
 //
 // Memory is at most eight chunks and 2 MiB (one chunk, if chunks exceed 1 MiB), and one page per level of the page tree (at most
-// eight) for each range in flight, whatever the payload's size.
+// eight) for each range in flight, whatever the payload's size; of a server that does not serve ranges 256 KiB of pages, too.
 // Options.MaxRate, MaxBytes and Schedule keep a call below what the connection may cost, and out of the hours when it must not be
 // used; a sink that is a [Reserver] is asked for room before the first request. A deadline for the whole is the context's: what was
 // verified by then is kept.

@@ -86,7 +86,7 @@ func (j *job) newLane() (*lane, error) {
 		return l, nil
 	}
 	l.sum = sha256.New()
-	l.pages = remoteFile{o: j.o, uri: j.res.pageURI(), size: j.layout.Bytes(), gate: j.gate, lanes: &j.working, requests: &j.count.requests}
+	l.pages = remoteFile{o: j.o, uri: j.res.pageURI(), size: j.layout.Bytes(), ahead: pagesAhead * PageSize, gate: j.gate, lanes: &j.working, requests: &j.count.requests}
 	var err error
 	l.tree, err = NewTree(j.layout, j.res.Chunks.Root, (*pageFetcher)(l))
 	return l, err
@@ -261,6 +261,9 @@ func (l *lane) digest(ctx context.Context) (verify.Digest, error) {
 		var bad *DigestError
 		if err == nil || try == repairs || !errors.As(err, &bad) {
 			return want, err
+		}
+		if r, ok := l.j.o.Source.(Rejecter); ok {
+			r.Reject(l.pages.uri, bad.Offset, PageSize)
 		}
 	}
 }

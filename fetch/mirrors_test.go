@@ -86,6 +86,22 @@ func TestNET_13_OnePlacePoisons(t *testing.T) {
 	}
 }
 
+// One that has wrong chunk digests is left, too.
+func TestNET_13_OnePlacePoisonsPages(t *testing.T) {
+	r := newRelease(t, noise(1, 8*step))
+	s, m := places(t, r)
+	s.files[pagesURI] = file{flip(r.pages, 5), ""}
+	var sink recorder
+	st, err := newFetcher(t, fetch.Options{Source: m}).Fetch(t.Context(), r.res, &sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink.holds(t, r.data)
+	if balanced(t, st, r.res.Size); st.Pages != 2*fetch.PageSize {
+		t.Errorf("%d bytes of pages, want one page of each place", st.Pages)
+	}
+}
+
 // A place that has another version, or a page to log in, has a file of another size. That is for the next place to put right; if all have it, it is ErrSize.
 func TestNET_13_OnePlaceHasAnotherSize(t *testing.T) {
 	r := newRelease(t, noise(1, 8*step))

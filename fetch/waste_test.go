@@ -150,3 +150,62 @@ func TestNET_06_SourceFindsWrongBytes(t *testing.T) {
 		})
 	}
 }
+
+// A server that does not serve ranges sends its chunk digests a few times at most, not once up to each page.
+func TestNET_02_PagesWithoutRanges(t *testing.T) {
+	for leaves, most := range map[int]int64{20: 22, 150: 150 + 64 + 128 + 150 + 3} { // in pages; with 64 of them kept, 150 leaves take three passes
+		r := newRelease(t, make([]byte, leaves*fetch.PageDigests*step))
+		src := newServer(r)
+		src.noRanges = true
+		var sent int64
+		src.body = func(_ context.Context, _ int, q request, rest []byte) io.Reader {
+			if q.uri == uri {
+				return nil
+			}
+			body := bytes.NewReader(rest)
+			return readerFunc(func(p []byte) (int, error) {
+				n, err := body.Read(p)
+				sent += int64(n)
+				return n, err
+			})
+		}
+		st, err := newFetcher(t, fetch.Options{Source: src}).Fetch(t.Context(), r.res, &hole{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d leaves: %d pages sent", leaves, sent/fetch.PageSize)
+		if sent != st.Pages || sent > most*fetch.PageSize {
+			t.Errorf("%d leaves: %d pages sent, %d counted, want at most %d", leaves, sent/fetch.PageSize, st.Pages/fetch.PageSize, most)
+		}
+	}
+}
+
+// hole is a sink that keeps nothing.
+type hole struct{ at int64 }
+
+func (s *hole) Offset() int64 { return s.at }
+func (s *hole) Sync() error   { return nil }
+func (s *hole) Write(p []byte) (int, error) {
+	s.at += int64(len(p))
+	return len(p), nil
+}
+
+// A page that is wrong in what was read ahead is asked for again, and found if it is there.
+func TestNET_02_WrongPageReadAhead(t *testing.T) {
+	r := newRelease(t, make([]byte, 5*fetch.PageDigests*step))
+	src := newServer(r)
+	src.noRanges = true
+	asked := 0
+	src.body = func(_ context.Context, _ int, q request, rest []byte) io.Reader {
+		if q.uri == uri {
+			return nil
+		}
+		if asked++; asked != 2 {
+			return nil
+		}
+		return bytes.NewReader(flip(rest, 3*fetch.PageSize+1))
+	}
+	if _, err := newFetcher(t, fetch.Options{Source: src}).Fetch(t.Context(), r.res, &hole{}); err != nil || asked != 3 {
+		t.Errorf("error %v after %d requests for pages, want 3: the first page, all, and the wrong one with what follows", err, asked)
+	}
+}
