@@ -22,7 +22,7 @@ type remoteFile struct {
 	ahead     int64  // bytes that readAt reads on and keeps, of a file that comes from its beginning each time; 0: none
 	kept      []byte // of them, what was not asked for yet
 	keptAt    int64
-	gate      *gate  // shared by the files of one call
+	gate      *gate // shared by the files of one call
 	lanes     *atomic.Int32
 	requests  *atomic.Int64
 }

@@ -83,6 +83,9 @@ func (w *chunksWay) prepare(ctx context.Context) (fetch.Source, error) {
 			seeds = append(seeds, chunk.Seed{Image: image, Index: x}) // one that cannot be read is none
 		}
 	}
+	if written, ok := w.r.sink.(io.ReaderAt); ok {
+		seeds = append(seeds, chunk.Seed{Image: written}) // for what comes again in the payload
+	}
 	w.reuse = chunk.NewReuse((*chunkOrigin)(w), w.r.res.URI, index, seeds...)
 	at, err := w.r.at(ctx)
 	if err != nil {

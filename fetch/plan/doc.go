@@ -10,7 +10,9 @@
 // package fetch, which compares it with the author's chunk digest before the sink sees it. A way that is wrong, in its offer or on the server, costs
 // what it took, and the next one goes on at the last verified byte.
 //
-// Seeds are cut into chunks when they are needed, as far as twice the payload's size: a device keeps no index of what it has.
+// Seeds are cut into chunks when they are needed, as far as twice the payload's size: a device keeps no index of what it has. The place that is written is a good
+// one: what an earlier attempt left there counts though nobody remembers it. What comes again in a payload is read from where it was written, if the sink is
+// an [io.ReaderAt].
 //
 // # Which way
 //

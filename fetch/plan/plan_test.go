@@ -255,6 +255,72 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// A place that was written halfway is a seed though no checkpoint tells of it: what is fetched is what it lacks. A byte that went bad in it costs its chunk.
+func TestHalfWrittenPlaceIsASeed(t *testing.T) {
+	for name, bad := range map[string]int{"sound": -1, "with a bad byte": 123_456} {
+		w := newWorld(t)
+		w.offer().Deltas = nil
+		custom, err := w.offers.Custom(nil)
+		must(t, err)
+		help := fetch.Help{Offers: custom, Resolve: func(uri string) (string, error) { return "payloads/" + uri, nil }}
+		medium := make([]byte, len(w.image)+3*step)
+		const half = 500_000
+		copy(medium, w.image[:half])
+		most := int64(len(w.image)-half+len(w.files["payloads/index"])+len(w.files["payloads/new.chunks"])) + 64<<10 // what is cut by the end
+		if bad >= 0 {
+			medium[bad] ^= 1
+			most += 64 << 10
+		}
+		help.Seeds = []*io.SectionReader{section(medium)}
+		s, err := w.planner.Fetch(t.Context(), fetch.Options{Source: w.source}, w.res, help, &overwritten{medium: medium})
+		must(t, err)
+		if !bytes.Equal(medium[:len(w.image)], w.image) || s.Way != fetch.WayChunks || s.Network > most || s.Network != w.source.sent {
+			t.Errorf("%s: by %v, %d bytes fetched, %d reused; want at most %d", name, s.Way, s.Network, s.Reused, most)
+		}
+	}
+}
+
+// What comes again in the payload is fetched once, if the sink can be read, and whatever the running image has.
+func TestWrittenPartIsASeed(t *testing.T) {
+	for name, c := range map[string]struct {
+		sink   func(medium []byte) fetch.Sink
+		copies int64
+	}{
+		"readable": {func(m []byte) fetch.Sink { return &readable{overwritten{medium: m}} }, 1},
+		"not":      {func(m []byte) fetch.Sink { return &overwritten{medium: m} }, 2},
+	} {
+		w := newWorld(t)
+		block := noise(7, 2<<20)
+		w.image = append(append(bytes.Clone(w.old), block...), block...)
+		pages, root, err := chunk.Build(bytes.NewReader(w.image), int64(len(w.image)), step)
+		must(t, err)
+		x, err := chunk.BuildIndex(bytes.NewReader(w.image))
+		must(t, err)
+		var index bytes.Buffer
+		_, err = x.WriteTo(&index)
+		must(t, err)
+		w.res.Size, w.res.Digest, w.res.Chunks.Root = int64(len(w.image)), verify.Sum(verify.SHA256, w.image), root
+		w.files["payloads/new"], w.files["payloads/new.chunks"], w.files["payloads/index"] = w.image, pages, index.Bytes()
+		w.offers.Payloads = []plan.Payload{{Digest: w.res.Digest, Size: w.res.Size,
+			Index: &plan.Index{URI: "index", Size: int64(index.Len()), Digest: verify.Sum(verify.SHA256, index.Bytes())}}}
+		custom, err := w.offers.Custom(nil)
+		must(t, err)
+		medium := make([]byte, len(w.image))
+		s, err := w.planner.Fetch(t.Context(), fetch.Options{Source: w.source}, w.res, fetch.Help{Offers: custom, Running: section(w.running),
+			Resolve: func(uri string) (string, error) { return "payloads/" + uri, nil }}, c.sink(medium))
+		must(t, err)
+		least := c.copies * int64(len(block))
+		if !bytes.Equal(medium, w.image) || s.Network < least || s.Network > least+int64(index.Len()+len(pages))+4*64<<10 {
+			t.Errorf("%s: by %v, %d bytes fetched, want about %d", name, s.Way, s.Network, least)
+		}
+	}
+}
+
+// readable is a place that can be read while it is written.
+type readable struct{ overwritten }
+
+func (r *readable) ReadAt(p []byte, at int64) (int, error) { return copy(p, r.medium[at:]), nil }
+
 // overwritten writes to where a seed is.
 type overwritten struct {
 	medium []byte

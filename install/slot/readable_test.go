@@ -63,6 +63,29 @@ func TestReadable(t *testing.T) {
 	want("accepted", "b", "a")
 }
 
+// What was written can be read before it is finished: a planner takes from there what comes again in an image.
+func TestWriterReads(t *testing.T) {
+	ctx := t.Context()
+	sim := simfs.NewSim(simfs.Options{})
+	a, b := sim.Device("a", slotSize), sim.Device("b", slotSize)
+	rec, err := slot.CreateBootRecord(sim.FS(), "boot", 0, install.Image{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := slot.New(a, b, rec).Begin(ctx, install.Image{Size: slotSize, Digest: verify.Sum(verify.SHA256, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.Write([]byte("to be read again")); err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 5)
+	if n, err := w.(io.ReaderAt).ReadAt(p, 11); n != 5 || err != nil || string(p) != "again" {
+		t.Errorf("read %q: %v", p[:n], err)
+	}
+}
+
 // What runs ends where its image does, if the boot control knows that.
 func TestRunningEndsWithTheImage(t *testing.T) {
 	ctx := t.Context()

@@ -51,6 +51,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// ReadAt reads the slot, as far as it was written or not: a planner takes from there what comes again in the image. It may be called while Write is.
+func (w *writer) ReadAt(p []byte, off int64) (int, error) { return w.dev.ReadAt(p, off) }
+
 // Staging is true: the slot is not armed before Finish.
 func (w *writer) Staging() bool { return true }
 
