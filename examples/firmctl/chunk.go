@@ -104,15 +104,31 @@ func fillStore(dir string, x *chunk.Index, image io.ReaderAt) error {
 	})
 }
 
-// storeFolder is a fetch.Source of the files of a chunk store.
-type storeFolder string
+// storeFolder is a fetch.Source of the files of a chunk store, and counts what is read of them.
+type storeFolder struct {
+	dir   string
+	bytes int64
+	files int64
+}
 
-func (s storeFolder) Open(_ context.Context, uri string, _ int64, _ string) (*fetch.Stream, error) {
-	f, err := os.Open(filepath.Join(string(s), filepath.FromSlash(uri)))
+func (s *storeFolder) Open(_ context.Context, uri string, _ int64, _ string) (*fetch.Stream, error) {
+	f, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(uri)))
 	if err != nil {
 		return nil, cli.Inputf("neither the seeds nor the store hold all chunks: %w", err)
 	}
-	return &fetch.Stream{Body: f, Size: -1}, nil
+	s.files++
+	return &fetch.Stream{Body: &storeFile{f, s}, Size: -1}, nil
+}
+
+type storeFile struct {
+	*os.File
+	s *storeFolder
+}
+
+func (f *storeFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	f.s.bytes += int64(n)
+	return n, err
 }
 
 func chunkInfo(_ context.Context, c *call) error {
@@ -198,6 +214,17 @@ func (p *partFile) agrees(index *chunk.Index) error {
 	return err
 }
 
+// extracted is what chunk extract prints.
+type extracted struct {
+	Result   string `json:"result"`
+	Out      string `json:"out"`
+	Size     int64  `json:"size"`
+	Reused   int64  `json:"bytes_reused"`   // of the image, from seeds
+	Fetched  int64  `json:"bytes_fetched"`  // from the store, packed as its files are
+	Unpacked int64  `json:"bytes_unpacked"` // what they unpack to, of the image
+	Requests int64  `json:"requests"`       // files of the store
+}
+
 func extractChunks(ctx context.Context, c *call) error {
 	var f fetchFlags
 	c.fs.Var(&f.seeds, "seed", "file that holds chunks; may be repeated; FILE.caibx beside it is used, too")
@@ -220,8 +247,9 @@ func extractChunks(ctx context.Context, c *call) error {
 	}
 	const uri = "file:image"
 	var origin fetch.Source = nowhere{}
+	packed := storeFolder{dir: *store}
 	if *store != "" {
-		origin = chunk.NewStore(storeFolder(*store), "", uri, index)
+		origin = chunk.NewStore(&packed, "", uri, index)
 	}
 	reuse := chunk.NewReuse(origin, uri, index, seeds...)
 	s, err := reuse.Open(ctx, uri, 0, "")
@@ -242,8 +270,12 @@ func extractChunks(ctx context.Context, c *call) error {
 		return err
 	}
 	if c.json {
-		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "out": f.out, "bytes_reused": reuse.Stats().Reused, "bytes_fetched": reuse.Stats().Fetched})
+		return cli.PrintJSON(c.stdout, extracted{"ok", f.out, n, reuse.Stats().Reused, packed.bytes, reuse.Stats().Fetched, packed.files})
 	}
-	_, err = fmt.Fprintf(c.people, "%s: %d bytes, %d of them from seeds\n", f.out, n, reuse.Stats().Reused)
+	fromStore := ""
+	if *store != "" {
+		fromStore = fmt.Sprintf(", %d from the store, which gave %s of %d bytes", reuse.Stats().Fetched, cli.Count(packed.files, "file"), packed.bytes)
+	}
+	_, err = fmt.Fprintf(c.people, "%s: %d bytes, %d of them from seeds%s\n", f.out, n, reuse.Stats().Reused, fromStore)
 	return err
 }
