@@ -109,7 +109,7 @@ func (r *Reuse) repeats(s *Seed, order []int32) {
 // ReuseStats tells where the payload's bytes came from.
 type ReuseStats struct {
 	Reused   int64 // bytes that seeds gave
-	Fetched  int64 // bytes that the origin gave
+	Fetched  int64 // bytes that the origin gave; of a Store, what its files unpack to
 	Requests int64 // to the origin, for the payload
 }
 
