@@ -28,9 +28,9 @@ func deltaTools() []deltaTool {
 				filled[i] = replace.Replace(a)
 			}
 			if program == "" {
-				return measureSelf(ctx, filled[0], filled[1:]...)
+				return d.small.bench(ctx, filled[0], filled[1:]...)
 			}
-			return measure(ctx, program, filled...)
+			return d.small.measure(ctx, program, filled...)
 		}
 	}
 	return []deltaTool{
@@ -65,25 +65,25 @@ func patchSize(_ context.Context, d deltaRun) (int64, error) {
 
 // zchunkMake makes a zchunk file of each image; the cost is that of the new one.
 func zchunkMake(ctx context.Context, d deltaRun) (cost, error) {
-	if _, err := measure(ctx, "zck", "-o", d.file("old.zck"), d.old); err != nil {
+	if _, err := d.small.measure(ctx, "zck", "-o", d.file("old.zck"), d.old); err != nil {
 		return cost{}, err
 	}
-	return measure(ctx, "zck", "-o", d.file("patch"), d.new)
+	return d.small.measure(ctx, "zck", "-o", d.file("patch"), d.new)
 }
 
 // zchunkApply fetches what the old file lacks, in a folder of its own: zckdl names the file that it makes.
 func zchunkApply(ctx context.Context, d deltaRun) (cost, error) {
 	script := `rm -rf "$1/dl" && mkdir "$1/dl" && cd "$1/dl" && zckdl -q -s ../old.zck "$2patch" && unzck -c patch >../out`
-	return measure(ctx, "sh", "-e", "-c", script, "sh", d.dir, d.url)
+	return d.small.measure(ctx, "sh", "-e", "-c", script, "sh", d.dir, d.url)
 }
 
 // casyncMake fills a chunk store with the old image, and then another one with what the new image has beside.
 func casyncMake(ctx context.Context, d deltaRun) (cost, error) {
 	args := []string{"make", "--chunk-size=16384", "--store=" + d.file("old.castr"), d.file("old.caibx"), d.old}
-	if _, err := measure(ctx, "casync", args...); err != nil {
+	if _, err := d.small.measure(ctx, "casync", args...); err != nil {
 		return cost{}, err
 	}
-	c, err := measure(ctx, "casync", "make", "--chunk-size=16384", "--store="+d.file("new.castr"), d.file("patch.caibx"), d.new)
+	c, err := d.small.measure(ctx, "casync", "make", "--chunk-size=16384", "--store="+d.file("new.castr"), d.file("patch.caibx"), d.new)
 	if err != nil {
 		return c, err
 	}
@@ -91,5 +91,5 @@ func casyncMake(ctx context.Context, d deltaRun) (cost, error) {
 }
 
 func casyncApply(ctx context.Context, d deltaRun) (cost, error) {
-	return measure(ctx, "casync", "extract", "--store="+d.url+"new.castr", "--seed="+d.old, d.url+"patch.caibx", d.file("out"))
+	return d.small.measure(ctx, "casync", "extract", "--store="+d.url+"new.castr", "--seed="+d.old, d.url+"patch.caibx", d.file("out"))
 }
