@@ -16,17 +16,14 @@ import (
 // it stays on the stack.
 type decoder struct {
 	layers
-	m     Manifest
-	o     *Options
-	build bool
+	m *Manifest // nil if none is built
+	o *Options
 
-	components   int // that there are
-	dependencies []Dependency
-	commands     int // seen so far
-	textCount    int // likewise
-
-	spare           Command // what is read, but not built
-	spareParameters Parameters
+	sequenceNumber uint64
+	components     int // that there are
+	dependencies   []Dependency
+	commands       int // seen so far
+	textCount      int // likewise
 }
 
 // read reads all of p's data.
@@ -47,26 +44,28 @@ func (d *decoder) readAuthentic(p *cborstream.Parser) error {
 	if err := d.readMembers(p); err != nil {
 		return err
 	}
-	if d.build || len(d.payloads)+len(d.dependencies) == 0 {
+	if d.m != nil || len(d.payloads)+len(d.dependencies) == 0 {
 		return nil
 	}
-	m, _ := model(d.raw, d.o)
+	var m Manifest
+	model(&m, d.raw, d.o)
 	return checkFlow(&m, d.o.Compat, d.payloads)
 }
 
-// model returns the manifest in an envelope that has been checked with o.
-func model(envelope []byte, o *Options) (Manifest, layers) {
-	d := decoder{o: o, build: true}
+// model makes the manifest in an envelope that has been checked with o.
+func model(m *Manifest, envelope []byte, o *Options) layers {
+	d := decoder{o: o, m: m}
 	d.authentic = true
 	if err := d.read(cborstream.New(envelope, envelopeLimits)); err != nil {
 		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
 	}
-	return d.m, d.layers
+	m.SequenceNumber = d.sequenceNumber
+	return d.layers
 }
 
 // keep returns a pointer to v for the model, nil if none is built.
 func keep[T any](d *decoder, v T) *T {
-	if !d.build {
+	if d.m == nil {
 		return nil
 	}
 	return new(v)
@@ -74,7 +73,7 @@ func keep[T any](d *decoder, v T) *T {
 
 // keepBytes is keep for a part of the input, with which the model shares no memory.
 func (d *decoder) keepBytes(b []byte) []byte {
-	if !d.build {
+	if d.m == nil {
 		return nil
 	}
 	return slices.Clone(b)
@@ -82,7 +81,7 @@ func (d *decoder) keepBytes(b []byte) []byte {
 
 // keepText is keepBytes for a text.
 func (d *decoder) keepText(b []byte) string {
-	if !d.build {
+	if d.m == nil {
 		return ""
 	}
 	return string(b)
@@ -94,16 +93,57 @@ func (d *decoder) readManifest(p *cborstream.Parser) error {
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	var seen [manifestCommon + 1]bool
-	for key, ok := members.NextInt(p); ok; key, ok = members.NextInt(p) {
-		if err := d.member(p, members.Key(p), key); err != nil {
+	next := int64(manifestVersion) // of those that every manifest has: they come first, in this order
+	for {
+		small, ok := members.NextSmall(p)
+		key := int64(small)
+		if !ok {
+			if key, ok = members.NextInt(p); !ok {
+				break
+			}
+		}
+		if key == next {
+			next++
+		}
+		switch key {
+		case manifestVersion:
+			var v uint64
+			if v, err = p.Uint(); err == nil && v != version {
+				err = p.Refuse(members.Key(p), ErrUnsupported, "manifest version %d, expected %d", v, version)
+			}
+		case manifestSequenceNumber:
+			d.sequenceNumber, err = p.Uint()
+		case manifestCommon:
+			err = d.common(p)
+		case manifestReferenceURI:
+			var uri []byte
+			if uri, err = decodeURI(p); d.m != nil {
+				d.m.ReferenceURI = string(uri)
+			}
+		case manifestComponentID:
+			var id ComponentID
+			if id, err = d.componentID(p, false); d.m != nil {
+				d.m.ComponentID = id
+			}
+		case manifestSetVersion:
+			var version []int64
+			if version, err = decodeSetVersion(p); d.m != nil {
+				d.m.SetVersion = version
+			}
+		case int64(SectionValidate), int64(SectionLoad), int64(SectionInvoke), int64(SectionUninstall):
+			err = d.section(p, Section(key), top)
+		default:
+			if severableIndex(key) >= 0 {
+				err = d.severable(p, key)
+			} else {
+				err = p.Refuse(members.Key(p), ErrUnsupported, "manifest member")
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("manifest member %d: %w", key, err)
 		}
-		if 0 < key && key < int64(len(seen)) {
-			seen[key] = true
-		}
 	}
-	if !seen[manifestVersion] || !seen[manifestSequenceNumber] || !seen[manifestCommon] {
+	if next <= manifestCommon {
 		return fmt.Errorf("manifest: %w", p.Refuse(0, ErrMalformed, "version, sequence number or common is missing"))
 	}
 	if err := p.Done(); err != nil {
@@ -114,6 +154,9 @@ func (d *decoder) readManifest(p *cborstream.Parser) error {
 
 // readMembers reads the severable members that the envelope has.
 func (d *decoder) readMembers(p *cborstream.Parser) error {
+	if !d.hasMembers {
+		return nil
+	}
 	for i := range d.members {
 		m := &d.members[i]
 		if !m.present {
@@ -135,43 +178,6 @@ func (d *decoder) readMembers(p *cborstream.Parser) error {
 	return nil
 }
 
-func (d *decoder) member(p *cborstream.Parser, at int, key int64) (err error) {
-	switch key {
-	case manifestVersion:
-		v, err := p.Uint()
-		if err == nil && v != version {
-			err = p.Refuse(at, ErrUnsupported, "manifest version %d, expected %d", v, version)
-		}
-		return err
-	case manifestSequenceNumber:
-		d.m.SequenceNumber, err = p.Uint()
-	case manifestCommon:
-		err = d.common(p)
-	case manifestReferenceURI:
-		uri, err := decodeURI(p)
-		d.m.ReferenceURI = d.keepText(uri)
-		return err
-	case manifestComponentID:
-		d.m.ComponentID, err = d.componentID(p, false)
-	case manifestSetVersion:
-		d.m.SetVersion, err = decodeSetVersion(p)
-	case int64(SectionValidate):
-		d.m.Validate, err = d.wrappedSequence(p, top)
-	case int64(SectionLoad):
-		d.m.Load, err = d.wrappedSequence(p, top)
-	case int64(SectionInvoke):
-		d.m.Invoke, err = d.wrappedSequence(p, top)
-	case int64(SectionUninstall):
-		d.m.Uninstall, err = d.wrappedSequence(p, top)
-	default:
-		if severableIndex(key) >= 0 {
-			return d.severable(p, key)
-		}
-		err = p.Refuse(at, ErrUnsupported, "manifest member")
-	}
-	return err
-}
-
 // common reads SUIT_Common. It comes before every section (key order), so the
 // indices that there are are known when they are read.
 func (d *decoder) common(p *cborstream.Parser) error {
@@ -183,7 +189,14 @@ func (d *decoder) common(p *cborstream.Parser) error {
 	if err != nil {
 		return err
 	}
-	for key, ok := members.NextInt(p); ok; key, ok = members.NextInt(p) {
+	for {
+		small, ok := members.NextSmall(p)
+		key := int64(small)
+		if !ok {
+			if key, ok = members.NextInt(p); !ok {
+				break
+			}
+		}
 		switch key {
 		case commonDependencies:
 			err = d.readDependencies(p)
@@ -194,7 +207,7 @@ func (d *decoder) common(p *cborstream.Parser) error {
 				_, err = p.Raw()
 				break
 			}
-			d.m.Shared, err = d.wrappedSequence(p, top|shared)
+			err = d.section(p, SectionShared, top|shared)
 		default:
 			err = p.Refuse(members.Key(p), ErrUnsupported, "common member %d", key)
 		}
@@ -264,7 +277,9 @@ func (d *decoder) readDependencies(p *cborstream.Parser) error {
 		}
 		d.dependencies = append(d.dependencies, dependency)
 	}
-	d.m.Dependencies = d.dependencies
+	if d.m != nil {
+		d.m.Dependencies = d.dependencies
+	}
 	return nil
 }
 
@@ -282,7 +297,7 @@ func (d *decoder) readComponents(p *cborstream.Parser) error {
 	}
 	d.components = n
 	var ids []ComponentID
-	if d.build || n > 1 {
+	if d.m != nil || n > 1 {
 		ids = make([]ComponentID, 0, n)
 	}
 	for range n {
@@ -291,15 +306,16 @@ func (d *decoder) readComponents(p *cborstream.Parser) error {
 		if err != nil {
 			return err
 		}
+		if ids == nil {
+			continue
+		}
 		if slices.ContainsFunc(ids, id.Equal) {
 			return p.Refuse(at, ErrComponent, "component %v listed twice", id)
 		}
-		if ids != nil {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 	}
 	p.End()
-	if d.build {
+	if d.m != nil {
 		d.m.Components = ids
 	}
 	return nil
@@ -319,7 +335,7 @@ func (d *decoder) componentID(p *cborstream.Parser, needed bool) (ComponentID, e
 		return nil, p.Refuse(at, ErrLimit, "component identifier of %d parts, limit %d", n, MaxComponentParts)
 	}
 	var id ComponentID
-	if needed || d.build {
+	if needed || d.m != nil {
 		id = make(ComponentID, 0, n)
 	}
 	for range n {
@@ -331,7 +347,7 @@ func (d *decoder) componentID(p *cborstream.Parser, needed bool) (ComponentID, e
 		if len(part) > MaxComponentPartLength {
 			return nil, p.Refuse(at, ErrLimit, "component identifier part of %d bytes, limit %d", len(part), MaxComponentPartLength)
 		}
-		if d.build {
+		if d.m != nil {
 			part = slices.Clone(part)
 		}
 		if id != nil {
@@ -363,7 +379,7 @@ func (d *decoder) severable(p *cborstream.Parser, key int64) error {
 	if err != nil {
 		return err
 	}
-	if d.build {
+	if d.m != nil {
 		d.m.setSeverableDigest(Section(key), want.value())
 	}
 	m := &d.members[severableIndex(key)]
@@ -379,12 +395,20 @@ func (d *decoder) content(p *cborstream.Parser, key int64) (err error) {
 	switch key {
 	case manifestCoSWID:
 		var raw []byte
-		raw, err = p.Foreign()
-		d.m.CoSWID.Raw = d.keepBytes(raw)
+		if raw, err = p.Foreign(); d.m != nil {
+			d.m.CoSWID.Raw = slices.Clone(raw)
+		}
 	case manifestText:
-		d.m.Text.Texts, err = d.texts(p)
+		var texts []Text
+		if texts, err = d.texts(p); d.m != nil {
+			d.m.Text.Texts = texts
+		}
 	default:
-		d.m.severable(Section(key)).Sequence, err = d.wholeSequence(p, top)
+		var into *Sequence
+		if d.m != nil {
+			into = d.m.section(Section(key))
+		}
+		err = d.wholeSequence(p, into, top)
 	}
 	return err
 }

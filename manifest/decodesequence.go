@@ -17,68 +17,108 @@ const (
 	shared                   // suit-shared-sequence or inside it
 )
 
-// wrappedSequence reads bstr .cbor SUIT_Command_Sequence.
-func (d *decoder) wrappedSequence(p *cborstream.Parser, where place) (Sequence, error) {
+// section reads a section that cannot be severed.
+func (d *decoder) section(p *cborstream.Parser, s Section, where place) error {
+	var into *Sequence
+	if d.m != nil {
+		into = d.m.section(s)
+	}
+	return d.wrappedSequence(p, into, where)
+}
+
+// wrappedSequence reads bstr .cbor SUIT_Command_Sequence into something, nil if none is built.
+func (d *decoder) wrappedSequence(p *cborstream.Parser, into *Sequence, where place) error {
+	if items := p.Flat(); into == nil && d.plain(items, where) {
+		p.PassFlat(items)
+		return nil
+	}
 	outer, err := p.Enter()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	seq, err := d.wholeSequence(p, where)
-	if err != nil {
-		return nil, err
+	if err := d.wholeSequence(p, into, where); err != nil {
+		return err
 	}
-	return seq, p.Leave(outer)
+	return p.Leave(outer)
+}
+
+// plain reports whether items are commands with nothing but a reporting policy, as many sequences are, and nothing is wrong with them.
+// It counts them.
+func (d *decoder) plain(items []byte, where place) bool {
+	n := len(items) >> 1
+	if n == 0 || len(items)&1 != 0 || d.commands+n > MaxCommands || where&top != 0 && d.several() {
+		return false
+	}
+	for ; len(items) > 1; items = items[2:] {
+		code, policy := Code(items[0]), ReportingPolicy(items[1])
+		info := code.info()
+		if code > 23 || policy > reportingBits || info == nil || info.argument != argPolicy || where&shared != 0 && !info.shared {
+			return false
+		}
+	}
+	d.commands += n
+	return true
 }
 
 // wholeSequence reads a sequence that fills the part that it is in, so that p's offsets are those
 // of Command.Offset.
-func (d *decoder) wholeSequence(p *cborstream.Parser, where place) (Sequence, error) {
+func (d *decoder) wholeSequence(p *cborstream.Parser, into *Sequence, where place) error {
 	n, err := p.Array()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if n == 0 || n%2 != 0 {
-		return nil, p.Refuse(0, ErrMalformed, "sequence of %d items, expected pairs of command and argument", n)
+	if n == 0 || n&1 != 0 {
+		return p.Refuse(0, ErrMalformed, "sequence of %d items, expected pairs of command and argument", n)
 	}
-	if d.commands += n / 2; d.commands > MaxCommands {
-		return nil, p.Refuse(0, ErrLimit, "more than %d commands", MaxCommands)
+	n >>= 1
+	if d.commands += n; d.commands > MaxCommands {
+		return p.Refuse(0, ErrLimit, "more than %d commands", MaxCommands)
 	}
-	var seq Sequence
-	if d.build {
-		seq = make(Sequence, n/2)
+	if into != nil {
+		*into = make(Sequence, n)
 	}
-	for i := range n / 2 {
+	for i := range n {
 		at := p.Offset()
-		code, err := p.Int()
-		if err != nil {
-			return nil, err
+		small, ok := p.Small(23)
+		code := Code(small)
+		if !ok {
+			v, err := p.Int()
+			if err != nil {
+				return err
+			}
+			code = Code(v)
 		}
 		// Section 6.2: with several components every section says which it means.
-		if i == 0 && where&top != 0 && Code(code) != DirectiveSetComponentIndex && d.several() {
-			return nil, p.Refuse(0, ErrCommand, "several components, but the section does not begin with %v", DirectiveSetComponentIndex)
+		if i == 0 && where&top != 0 && code != DirectiveSetComponentIndex && d.several() {
+			return p.Refuse(0, ErrCommand, "several components, but the section does not begin with %v", DirectiveSetComponentIndex)
 		}
-		info := Code(code).info()
+		info := code.info()
 		if info == nil || where&shared != 0 && !info.shared {
-			if info, err = d.admit(Code(code), at, p, where); err != nil {
-				return nil, err
+			if info, err = d.admit(code, at, p, where); err != nil {
+				return err
 			}
 		}
-		c := &d.spare
-		if d.build {
-			c = &seq[i]
+		var c *Command
+		if into != nil {
+			c = &(*into)[i]
+			c.Code, c.Offset = code, at
 		}
-		c.Code, c.Offset = Code(code), at
-		if info.argument == argPolicy {
-			err = c.readPolicy(p)
-		} else {
-			err = d.argument(c, info.argument, p, where)
+		if info.argument != argPolicy {
+			if err := d.argument(c, info.argument, p, where); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return nil, err
+		policy, ok := p.Small(uint8(reportingBits))
+		if !ok {
+			return noPolicy(p)
+		}
+		if c != nil {
+			c.Policy = ReportingPolicy(policy)
 		}
 	}
 	p.End()
-	return seq, nil
+	return nil
 }
 
 // several reports whether there is more than one index.
@@ -92,8 +132,11 @@ func (d *decoder) several() bool {
 	return n > 1
 }
 
-// argument reads an argument of c that is not a reporting policy.
+// argument reads an argument of c, nil if none is built, that is not a reporting policy.
 func (d *decoder) argument(c *Command, kind argument, p *cborstream.Parser, where place) (err error) {
+	if c == nil {
+		c = new(Command)
+	}
 	switch kind {
 	case argIndex:
 		c.Index, err = d.index(p)
@@ -102,10 +145,12 @@ func (d *decoder) argument(c *Command, kind argument, p *cborstream.Parser, wher
 	case argTryEach:
 		c.Sequences, c.Nil, err = d.tryEach(p, where)
 	case argSequence:
-		var seq Sequence
-		if seq, err = d.wrappedSequence(p, where&^top); d.build {
-			c.Sequences = []Sequence{seq}
+		var into *Sequence
+		if d.m != nil {
+			c.Sequences = make([]Sequence, 1)
+			into = &c.Sequences[0]
 		}
+		err = d.wrappedSequence(p, into, where&^top)
 	case argOverrides:
 		c.Overrides, err = d.overrides(p, where)
 	case argCopies:
@@ -132,15 +177,7 @@ func (d *decoder) admit(code Code, at int, p *cborstream.Parser, where place) (*
 // custom is the row of commands that no document has.
 var custom = commandInfo{argument: argCustom}
 
-// readPolicy reads SUIT_Rep_Policy.
-func (c *Command) readPolicy(p *cborstream.Parser) error {
-	if v, ok := p.Small(uint8(reportingBits)); ok {
-		c.Policy = ReportingPolicy(v)
-		return nil
-	}
-	return noPolicy(p)
-}
-
+// noPolicy refuses what is not SUIT_Rep_Policy.
 func noPolicy(p *cborstream.Parser) error {
 	at := p.Offset()
 	v, err := p.Uint()
@@ -165,7 +202,7 @@ func (d *decoder) index(p *cborstream.Parser) (*ComponentIndex, error) {
 	default:
 		index.One, err = d.oneIndex(p)
 	}
-	if err != nil || !d.build {
+	if err != nil || d.m == nil {
 		return nil, err
 	}
 	return new(index), nil
@@ -225,13 +262,15 @@ func (d *decoder) tryEach(p *cborstream.Parser, where place) (seqs []Sequence, e
 			}
 			break
 		}
-		seq, err := d.wrappedSequence(p, where&^top)
-		if err != nil {
+		var into *Sequence
+		if d.m != nil {
+			seqs = append(seqs, nil)
+			into = &seqs[len(seqs)-1]
+		}
+		if err := d.wrappedSequence(p, into, where&^top); err != nil {
 			return nil, false, err
 		}
-		if alternatives++; d.build {
-			seqs = append(seqs, seq)
-		}
+		alternatives++
 	}
 	p.End()
 	if alternatives < 2 {
@@ -259,7 +298,7 @@ func (d *decoder) overrides(p *cborstream.Parser, where place) ([]Override, erro
 		if o.Parameters, err = d.parameters(p, where); err != nil {
 			return nil, err
 		}
-		if d.build {
+		if d.m != nil {
 			list = append(list, o)
 		}
 	}
@@ -285,7 +324,7 @@ func (d *decoder) copies(p *cborstream.Parser) ([]ParameterCopy, error) {
 		if c.Keys, err = d.parameterKeys(p); err != nil {
 			return nil, err
 		}
-		if d.build {
+		if d.m != nil {
 			list = append(list, c)
 		}
 	}

@@ -34,7 +34,7 @@ func (d *decoder) texts(p *cborstream.Parser) ([]Text, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d.build {
+		if d.m != nil {
 			text.Language = string(language)
 			texts = append(texts, text)
 		}
@@ -70,7 +70,7 @@ func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
 			if err != nil {
 				return t, err
 			}
-			if d.build {
+			if d.m != nil {
 				t.Components = append(t.Components, c)
 			}
 			continue
@@ -83,7 +83,7 @@ func (d *decoder) language(p *cborstream.Parser) (t Text, err error) {
 		if err != nil {
 			return t, err
 		}
-		if !d.build {
+		if d.m == nil {
 			continue
 		}
 		if t.Manifest == nil {
@@ -112,7 +112,7 @@ func (d *decoder) component(p *cborstream.Parser) (c ComponentText, err error) {
 		if err != nil {
 			return c, err
 		}
-		if !d.build {
+		if d.m == nil {
 			continue
 		}
 		if c.Text == nil {

@@ -4,6 +4,7 @@
 package manifest
 
 import (
+	"fmt"
 	"io"
 	"slices"
 
@@ -17,7 +18,6 @@ import (
 type Unverified struct {
 	raw     []byte
 	options *Options // not changed
-	digest  digest
 }
 
 // Inspect reads a SUIT_Envelope of exactly size bytes from r by all the rules of Open
@@ -53,21 +53,19 @@ func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 
 // inspect keeps b.
 func (o *Options) inspect(b []byte) (*Unverified, error) {
-	u := &Unverified{raw: b, options: o.keep()}
-	d := decoder{o: u.options}
+	d := decoder{o: o.keep()}
 	if err := d.read(cborstream.New(b, envelopeLimits)); err != nil {
 		return nil, err
 	}
-	u.digest = d.digest
-	return u, nil
+	return &Unverified{b, d.o}, nil
 }
 
 // Envelope returns the typed envelope, built anew each time: it belongs to the caller. Encoding it gives the bytes
 // that were read.
 func (u *Unverified) Envelope() *Envelope {
-	e := &Envelope{Hash: u.digest.hash, Options: u.options.clone()}
-	m, l := model(u.raw, u.options)
-	e.Manifest, e.Payloads, e.Untagged = m, l.payloads, l.untagged
+	e := &Envelope{Options: u.options.clone()}
+	l := model(&e.Manifest, u.raw, u.options)
+	e.Hash, e.Payloads, e.Untagged = l.digest.hash, l.payloads, l.untagged
 	for i, p := range e.Payloads {
 		e.Payloads[i].Data = slices.Clone(p.Data)
 	}
@@ -80,4 +78,10 @@ func (u *Unverified) Envelope() *Envelope {
 }
 
 // Digest returns the manifest digest that the envelope states and has.
-func (u *Unverified) Digest() verify.Digest { return u.digest.value() }
+func (u *Unverified) Digest() verify.Digest {
+	l := layers{authentic: true}
+	if err := l.takeApart(cborstream.New(u.raw, envelopeLimits), u.options.Compat); err != nil {
+		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
+	}
+	return l.digest.value()
+}

@@ -18,6 +18,7 @@ type layers struct {
 	authentication []byte // content of the authentication wrapper
 	manifest       member
 	members        [len(severables)]member // severable ones that the envelope has
+	hasMembers     bool                    // there are such
 	payloads       []Payload
 	untagged       bool
 	authentic      bool // the envelope has been read before: its digests are right
@@ -97,8 +98,24 @@ func (l *layers) takeApart(p *cborstream.Parser, allowed Compat) error {
 	if err != nil {
 		return fmt.Errorf("envelope: %w", err)
 	}
-	for members.Next(p) {
-		if err := l.takeMember(p, allowed); err != nil {
+	for {
+		small, ok := members.NextSmall(p)
+		key := int64(small)
+		if !ok {
+			if !members.Next(p) {
+				break
+			}
+			if p.Is(cborstream.Text) {
+				if err := l.takePayload(p); err != nil {
+					return err
+				}
+				continue
+			}
+			if key, err = p.Int(); err != nil {
+				return fmt.Errorf("envelope key: %w", err)
+			}
+		}
+		if err := l.takeMember(p, members.Key(p), key, allowed); err != nil {
 			return err
 		}
 	}
@@ -125,15 +142,8 @@ func (l *layers) takeTag(p *cborstream.Parser, allowed Compat) error {
 	return err
 }
 
-func (l *layers) takeMember(p *cborstream.Parser, allowed Compat) error {
-	at := p.Offset()
-	if p.Is(cborstream.Text) {
-		return l.takePayload(p)
-	}
-	key, err := p.Int()
-	if err != nil {
-		return fmt.Errorf("envelope key: %w", err)
-	}
+// takeMember reads the value of a member whose key is at at.
+func (l *layers) takeMember(p *cborstream.Parser, at int, key int64, allowed Compat) error {
 	m := &l.manifest
 	if key != envelopeAuthentication && key != envelopeManifest {
 		place := severableIndex(key)
@@ -141,6 +151,7 @@ func (l *layers) takeMember(p *cborstream.Parser, allowed Compat) error {
 			return fmt.Errorf("envelope: %w", p.Refuse(at, ErrUnsupported, "member %d", key))
 		}
 		m = &l.members[place]
+		l.hasMembers = true
 	}
 	if key == envelopeAuthentication {
 		return l.takeAuthentication(p)

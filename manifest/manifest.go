@@ -108,24 +108,31 @@ type SeverableCoSWID struct {
 // Section returns the command sequence of s. It is false if the manifest has
 // none or if it is severed and not here (see Severed).
 func (m *Manifest) Section(s Section) (Sequence, bool) {
-	var seq Sequence
+	seq := m.section(s)
+	if seq == nil || *seq == nil {
+		return nil, false
+	}
+	return *seq, true
+}
+
+// section returns the sequence of s, nil if there is no such section.
+func (m *Manifest) section(s Section) *Sequence {
 	switch s {
 	case SectionShared:
-		seq = m.Shared
+		return &m.Shared
 	case SectionValidate:
-		seq = m.Validate
+		return &m.Validate
 	case SectionLoad:
-		seq = m.Load
+		return &m.Load
 	case SectionInvoke:
-		seq = m.Invoke
+		return &m.Invoke
 	case SectionUninstall:
-		seq = m.Uninstall
-	default:
-		if severable := m.severable(s); severable != nil {
-			seq = severable.Sequence
-		}
+		return &m.Uninstall
 	}
-	return seq, seq != nil
+	if severable := m.severable(s); severable != nil {
+		return &severable.Sequence
+	}
+	return nil
 }
 
 // Severed reports whether the manifest has section s, but only by its digest.

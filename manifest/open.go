@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
@@ -77,7 +78,7 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 	if err := d.readAuthentic(p); err != nil {
 		return nil, err
 	}
-	v.digest, v.payloads, v.sequence = d.digest.value(), d.payloads, d.m.SequenceNumber
+	v.digest, v.payloads, v.sequence = d.digest.value(), d.payloads, d.sequenceNumber
 	return v, nil
 }
 
@@ -102,7 +103,7 @@ func judge(e verify.Evidence, policy verify.Policy) error {
 		}
 		return &verify.PolicyError{Evidence: e, Reason: err.Error(), Err: err}
 	}
-	if len(e.Keys("")) == 0 {
+	if !slices.ContainsFunc(e.Signatures, verify.Signature.Verified) {
 		return &verify.PolicyError{Evidence: e, Reason: "no signature verified", Err: verify.ErrThreshold}
 	}
 	return nil

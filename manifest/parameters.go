@@ -5,6 +5,7 @@ package manifest
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"math"
 	"slices"
 
@@ -20,25 +21,47 @@ func (d *decoder) parameters(p *cborstream.Parser, where place) (*Parameters, er
 	if entries.Len() == 0 {
 		return nil, p.Refuse(at, ErrMalformed, "no parameters")
 	}
-	params, into := (*Parameters)(nil), &d.spareParameters
-	if d.build {
+	var params *Parameters
+	if d.m != nil {
 		params = new(Parameters)
-		into = params
 	}
-	for key, ok := entries.NextInt(p); ok; key, ok = entries.NextInt(p) {
+	for {
+		small, ok := entries.NextSmall(p)
+		key := ParameterKey(small)
+		if !ok {
+			v, ok := entries.NextInt(p)
+			if !ok {
+				return params, nil
+			}
+			key = ParameterKey(v)
+		}
+		if params == nil { // not to be kept, and often of a kind that cannot be wrong
+			switch key {
+			case ParameterVendorID, ParameterClassID, ParameterDeviceID:
+				if _, ok := p.Short(len(UUID{})); ok {
+					continue
+				}
+			case ParameterImageDigest:
+				if _, ok := p.Known(wrappedSHA256, sha256.Size, 2); ok {
+					continue
+				}
+			}
+		}
 		at := entries.Key(p)
-		if ParameterKey(key) == ParameterSoftFailure && where&top != 0 {
+		if key == ParameterSoftFailure && where&top != 0 {
 			return nil, p.Refuse(at, ErrCommand, "soft-failure outside of try-each and run-sequence")
 		}
-		if err := d.parameter(into, p, at, ParameterKey(key)); err != nil {
+		if err := d.parameter(params, p, at, key); err != nil {
 			return nil, err
 		}
 	}
-	return params, nil
 }
 
-// parameter reads one value.
+// parameter reads one value into params, nil if none are built.
 func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, key ParameterKey) (err error) {
+	if params == nil {
+		params = new(Parameters)
+	}
 	switch key {
 	case ParameterVendorID:
 		if p.Is(cborstream.Tag) {
@@ -50,7 +73,7 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 		params.ClassID, err = d.uuid(p)
 	case ParameterImageDigest:
 		digest, err := wrappedDigest(p)
-		if d.build && err == nil {
+		if d.m != nil && err == nil {
 			params.ImageDigest = new(digest.value())
 		}
 		return err
@@ -79,7 +102,7 @@ func (d *decoder) parameter(params *Parameters, p *cborstream.Parser, at int, ke
 		return err
 	case ParameterURI:
 		uri, err := decodeURI(p)
-		if d.build {
+		if d.m != nil {
 			params.URI = new(string(uri))
 		}
 		return err
@@ -140,7 +163,7 @@ func (d *decoder) customParameter(params *Parameters, p *cborstream.Parser, at i
 	if err != nil {
 		return err
 	}
-	if d.build {
+	if d.m != nil {
 		params.Custom = append(params.Custom, CustomParameter{Key: key, Value: v})
 	}
 	return nil
@@ -160,7 +183,7 @@ func (d *decoder) bool(p *cborstream.Parser) (*bool, error) {
 
 func (d *decoder) uuid(p *cborstream.Parser) (*UUID, error) {
 	b, err := decodeUUID(p)
-	if err != nil || !d.build {
+	if err != nil || d.m == nil {
 		return nil, err
 	}
 	return new(UUID(b)), nil

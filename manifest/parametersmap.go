@@ -14,7 +14,7 @@ func (params *Parameters) Encode() []byte { return params.append(nil) }
 // ErrUnsupported.
 func (o Options) DecodeParameters(b []byte) (*Parameters, error) {
 	p := cborstream.New(b, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems})
-	d := decoder{o: &o, build: true}
+	d := decoder{o: &o, m: new(Manifest)}
 	if len(b) == 1 && b[0] == cborstream.AppendMap(nil, 0)[0] {
 		return new(Parameters), nil
 	}

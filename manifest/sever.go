@@ -184,14 +184,15 @@ func (m *Manifest) attach(member Section, content []byte, o Options) error {
 	}
 	// As deep as the member is in an envelope.
 	p := cborstream.New(content, cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth - memberDepth, Items: maxItems})
-	d := decoder{m: *m, o: &o, build: true, components: len(m.Components), dependencies: m.Dependencies, commands: m.commandCount()}
+	own := *m
+	d := decoder{m: &own, o: &o, components: len(m.Components), dependencies: m.Dependencies, commands: m.commandCount()}
 	if err = d.content(p, int64(member)); err == nil {
 		err = p.Done()
 	}
 	if err != nil {
 		return err
 	}
-	*m = d.m
+	*m = own
 	return nil
 }
 

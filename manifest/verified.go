@@ -32,7 +32,8 @@ type attached struct {
 // Manifest returns the typed manifest, built anew each time: it belongs to the caller, and changing it changes
 // nothing that is verified. It costs about as much as Open without its signatures.
 func (v *Verified) Manifest() Manifest {
-	m, _ := model(v.raw, v.options)
+	var m Manifest
+	model(&m, v.raw, v.options)
 	for _, a := range v.attached {
 		if err := m.attach(a.member, a.content, *v.options); err != nil {
 			panic(fmt.Sprintf("manifest: what was attached cannot be any more: %v", err))

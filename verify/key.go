@@ -175,8 +175,13 @@ func (k Key) pkix() ([]byte, error) {
 // of message, for Ed25519 the 64 bytes of RFC 8032, for MLDSA65 the 3309 bytes of FIPS 204 (pure, empty
 // context). It returns nil, ErrSignature, or ErrAlgorithm for the zero Key and the name of a Secret.
 func (k Key) VerifySignature(message, sig []byte) error {
+	return k.verify(k.Public(), message, sig)
+}
+
+// verify is VerifySignature with what k.Public returns.
+func (k Key) verify(public crypto.PublicKey, message, sig []byte) error {
 	ok := false
-	switch pub := k.Public().(type) {
+	switch pub := public.(type) {
 	case *ecdsa.PublicKey:
 		sum := sha256.Sum256(message)
 		ok = len(sig) <= maxDERSize && ecdsa.VerifyASN1(pub, sum[:], sig)
@@ -196,12 +201,16 @@ func (k Key) VerifySignature(message, sig []byte) error {
 // VerifyRaw is VerifySignature for the fixed form: 64 bytes r||s for P256 (RFC 9053, section
 // 2.1), and the same bytes as VerifySignature for the others.
 func (k Key) VerifyRaw(message, sig []byte) error {
+	return k.verifyRaw(k.Public(), message, sig)
+}
+
+func (k Key) verifyRaw(public crypto.PublicKey, message, sig []byte) error {
 	if k.kind != P256 {
-		return k.VerifySignature(message, sig)
+		return k.verify(public, message, sig)
 	}
 	der, err := DERSignature(sig)
 	if err != nil {
 		return fmt.Errorf("%v: %w", k, err)
 	}
-	return k.VerifySignature(message, der)
+	return k.verify(public, message, der)
 }

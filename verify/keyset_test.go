@@ -114,3 +114,38 @@ func TestCOS_15_RevokedUnderEveryName(t *testing.T) {
 		t.Errorf("Group = %v, want the key that is not revoked", got)
 	}
 }
+
+// What a key set has parsed is of use for that key alone.
+func TestEntryVerifyRaw(t *testing.T) {
+	message := []byte("message")
+	mine, other := key(0), key(1)
+	der, err := testkeys.P256(0).Sign(t.Context(), message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := verify.RawSignature(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := verify.NewKeySet(verify.Entry{Key: mine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := set.Lookup(nil)[0]
+	if err := entry.VerifyRaw(message, sig); err != nil {
+		t.Error(err)
+	}
+	if err := (verify.Entry{Key: mine}).VerifyRaw(message, sig); err != nil {
+		t.Errorf("not from a set: %v", err)
+	}
+	if err := entry.VerifyRaw([]byte("another"), sig); !errors.Is(err, verify.ErrSignature) {
+		t.Errorf("another message: %v", err)
+	}
+	entry.Key = other
+	if err := entry.VerifyRaw(message, sig); !errors.Is(err, verify.ErrSignature) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := new(verify.Entry).VerifyRaw(message, sig); !errors.Is(err, verify.ErrAlgorithm) {
+		t.Errorf("no key: %v", err)
+	}
+}

@@ -25,13 +25,13 @@ const unchecked = 0x100
 
 // Map enters a map.
 func (p *Parser) Map() (Entries, error) {
-	if at := p.pos; at < len(p.data) && p.level < p.limit { // as most, see Array
-		n := int(p.data[at]) - int(Map)<<5
-		if 0 <= n && n < 24 && 2*n < len(p.data)-at && 2*n <= p.items {
-			p.pos = at + 1
+	if at := uint(p.pos); at < uint(len(p.data)) && p.level < p.limit { // as most, see Array
+		first := p.data[at] - byte(Map)<<5
+		if n := 2 * int(first); first < 24 && n < len(p.data)-p.pos && n <= p.items {
+			p.pos++
 			p.level++
-			p.items -= 2 * n
-			return Entries{left: int32(n), most: -1}, nil
+			p.items -= n
+			return Entries{left: int32(first), most: -1}, nil
 		}
 	}
 	return p.longMap()
@@ -55,26 +55,46 @@ func (m *Entries) Len() int { return int(max(m.left, 0)) }
 // then its value. Keys are compared with the one before when they have been read: Next is false after a repeated or unsorted
 // one, as after any error. When it is false the map has ended.
 func (m *Entries) Next(p *Parser) bool {
-	if at := p.pos; m.left > 0 && at < len(p.data) {
-		if first := int16(p.data[at]); first > m.most { // mostly, the first byte tells
+	if m.most == unchecked && p.err == nil {
+		m.sorted(p, p.encoded(m.key))
+	}
+	if m.left <= 0 || p.err != nil {
+		m.end(p)
+		return false
+	}
+	m.left--
+	m.last, m.key = m.key, int32(p.pos)
+	if p.pos < len(p.data) && int16(p.data[p.pos]) > m.most { // mostly, the first byte tells
+		m.most = int16(p.data[p.pos])
+	} else {
+		m.most = unchecked
+	}
+	return true
+}
+
+// end ends a map that has no pairs left, once.
+func (m *Entries) end(p *Parser) {
+	if m.left == 0 && p.err == nil {
+		p.level--
+		m.left = -1
+	}
+}
+
+// NextSmall is NextInt for a key below 24 behind another such. If it is not ok, NextInt is to be asked.
+func (m *Entries) NextSmall(p *Parser) (key uint8, ok bool) {
+	if at := uint(p.pos); at < uint(len(p.data)) && m.left > 0 {
+		if key = p.data[at]; key < 24 && int16(key) > m.most {
 			m.left--
-			m.key, m.most = int32(at), first
-			return true
+			m.key, m.most = int32(at), int16(key)
+			p.pos++
+			return key, true
 		}
 	}
-	return m.slowNext(p)
+	return 0, false
 }
 
 // NextInt is Next for a map whose keys are integers. It reads the key; the value is to be read next.
 func (m *Entries) NextInt(p *Parser) (key int64, ok bool) {
-	if at := p.pos; m.left > 0 && at < len(p.data) {
-		if first := int16(p.data[at]); first > m.most && first < 24 { // as most
-			m.left--
-			m.key, m.most = int32(at), first
-			p.pos = at + 1
-			return int64(first), true
-		}
-	}
 	if !m.Next(p) {
 		return 0, false
 	}
@@ -84,25 +104,6 @@ func (m *Entries) NextInt(p *Parser) (key int64, ok bool) {
 
 // Key is the place of the current pair, like Offset.
 func (m *Entries) Key(p *Parser) int { return int(m.key) - p.base }
-
-func (m *Entries) slowNext(p *Parser) bool {
-	if p.err != nil {
-		return false
-	}
-	if m.most == unchecked && !m.sorted(p, p.encoded(m.key)) {
-		return false
-	}
-	if m.left <= 0 {
-		if m.left == 0 {
-			p.level--
-			m.left = -1
-		}
-		return false
-	}
-	m.left--
-	m.last, m.key, m.most = m.key, int32(p.pos), unchecked
-	return true
-}
 
 // keyRead compares the key that ends here with the one before it at once, so that it is not read again for that: an array as key may hold maps with such keys
 // of their own, and each level would double the work.

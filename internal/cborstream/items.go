@@ -48,10 +48,11 @@ func KindOf(first byte) (kind Kind, ok bool) {
 
 // Is reports whether the next item is of kind. If there is none it is false; reading it will be the error.
 func (p *Parser) Is(kind Kind) bool {
-	if p.pos >= len(p.data) {
+	at := uint(p.pos)
+	if at >= uint(len(p.data)) {
 		return false
 	}
-	seen, ok := KindOf(p.data[p.pos])
+	seen, ok := KindOf(p.data[at])
 	return ok && seen == kind
 }
 
@@ -84,8 +85,13 @@ func (p *Parser) argument(at int) (arg uint64, next int, err error) {
 	if info < 24 {
 		return uint64(info), next, nil
 	}
-	if info == 25 && next+1 < len(p.data) && p.data[next] > 0 { // as most others that get here
-		return uint64(p.data[next])<<8 | uint64(p.data[next+1]), next + 2, nil
+	if next+1 < len(p.data) { // as most others that get here
+		switch first := p.data[next]; {
+		case info == 24 && first >= 24:
+			return uint64(first), next + 1, nil
+		case info == 25 && first > 0:
+			return uint64(first)<<8 | uint64(p.data[next+1]), next + 2, nil
+		}
 	}
 	if kind := Kind(p.data[at] >> 5); info == 31 && Bytes <= kind && kind <= Map {
 		return 0, next, p.fail(at, ErrNotCanonical, "%v of indefinite length", kind)
@@ -108,8 +114,8 @@ func (p *Parser) argument(at int) (arg uint64, next int, err error) {
 
 // Uint reads an unsigned integer.
 func (p *Parser) Uint() (uint64, error) {
-	if at := p.pos; at < len(p.data) && p.data[at] < 24 { // as most
-		p.pos = at + 1
+	if at := uint(p.pos); at < uint(len(p.data)) && p.data[at] < 24 { // as most
+		p.pos++
 		return uint64(p.data[at]), nil
 	}
 	v, _, err := p.head(Uint)
@@ -118,17 +124,17 @@ func (p *Parser) Uint() (uint64, error) {
 
 // Small reads an unsigned integer if it is at most most, which is less than 24. Otherwise it is to be read some other way.
 func (p *Parser) Small(most uint8) (v uint8, ok bool) {
-	if p.pos < len(p.data) && p.data[p.pos] <= most {
-		v, ok = p.data[p.pos], true
+	if at := uint(p.pos); at < uint(len(p.data)) && p.data[at] <= most {
 		p.pos++
+		return p.data[at], true
 	}
-	return v, ok
+	return 0, false
 }
 
 // Int reads an integer that fits in 64 bits with its sign.
 func (p *Parser) Int() (int64, error) {
-	if at := p.pos; at < len(p.data) && p.data[at] < 24 { // as most
-		p.pos = at + 1
+	if at := uint(p.pos); at < uint(len(p.data)) && p.data[at] < 24 { // as most
+		p.pos++
 		return int64(p.data[at]), nil
 	}
 	return p.longInt()
@@ -154,13 +160,29 @@ func (p *Parser) longInt() (int64, error) {
 
 // Bytes reads a byte string. The result is part of the parser's data.
 func (p *Parser) Bytes() ([]byte, error) {
-	_, end, err := p.content(Bytes)
-	if err != nil {
-		return nil, err
+	start, end := p.short(Bytes)
+	if end == 0 || end > len(p.data) {
+		var err error
+		if start, end, err = p.content(Bytes); err != nil {
+			return nil, err
+		}
 	}
-	b := p.data[p.pos:end:end]
 	p.pos = end
-	return b, nil
+	return p.data[start:end:end], nil
+}
+
+// short returns where the content of the string that comes next begins and where it ends, which may be behind the data, if its head is
+// right and has one byte or two, as most. Otherwise end is 0.
+func (p *Parser) short(kind Kind) (start, end int) {
+	if at := uint(p.pos) + 1; at < uint(len(p.data)) {
+		switch n := p.data[at-1] - byte(kind)<<5; {
+		case n < 24:
+			start, end = int(at), int(at)+int(n)
+		case n == 24 && p.data[at] >= 24:
+			start, end = int(at)+1, int(at)+1+int(p.data[at])
+		}
+	}
+	return start, end
 }
 
 // Short reads a byte string if it has n bytes, which is less than 24. Otherwise it is to be read some other way.
@@ -181,54 +203,57 @@ func (p *Parser) Text() (string, error) {
 
 // TextBytes is Text without a copy. The result is part of the parser's data.
 func (p *Parser) TextBytes() ([]byte, error) {
-	at, end, err := p.content(Text)
+	start, end, err := p.content(Text)
 	if err != nil {
 		return nil, err
 	}
-	b := p.data[p.pos:end:end]
+	b := p.data[start:end:end]
 	if !utf8.Valid(b) {
-		return nil, p.fail(at, ErrMalformed, "text is not UTF-8")
+		return nil, p.fail(p.pos, ErrMalformed, "text is not UTF-8")
 	}
 	p.pos = end
 	return b, nil
 }
 
-// content reads the head of a string. It begins at at, with that head, and ends before end.
-func (p *Parser) content(kind Kind) (at, end int, err error) {
-	if at = p.pos; at+1 < len(p.data) {
-		n, next := int(p.data[at])-int(kind)<<5, at+1
-		short := 0 <= n && n < 24
-		if n == 24 {
-			n, next = int(p.data[next]), at+2
-			short = n >= 24
-		}
-		if short && n <= len(p.data)-next { // a head of one byte or two, as most
-			p.pos = next
-			return at, next + n, nil
-		}
+// content returns where the content of the string that comes next begins and where it ends, without reading it.
+func (p *Parser) content(kind Kind) (start, end int, err error) {
+	if start, end = p.short(kind); end != 0 && end <= len(p.data) {
+		return start, end, nil
 	}
-	n, at, err := p.head(kind)
+	at := p.pos
+	if !p.Is(kind) {
+		return 0, 0, p.isNot(kind)
+	}
+	n, start, err := p.argument(at)
 	if err != nil {
 		return 0, 0, err
 	}
-	if n > uint64(len(p.data)-p.pos) {
-		return 0, 0, p.fail(at, ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-p.pos)
+	if n > uint64(len(p.data)-start) {
+		return 0, 0, p.fail(at, ErrMalformed, "%v of %d bytes, seen %d", kind, n, len(p.data)-start)
 	}
-	return at, p.pos + int(n), nil
+	return start, start + int(n), nil
 }
 
 // Array enters an array and returns how many items it has. When they have been read, End ends it.
 func (p *Parser) Array() (int, error) {
-	if at := p.pos; at < len(p.data) && p.level < p.limit {
-		n := int(p.data[at]) - int(Array)<<5
-		if 0 <= n && n < 24 && n < len(p.data)-at && n <= p.items { // as most
-			p.pos = at + 1
-			p.level++
-			p.items -= n
-			return n, nil
-		}
+	if n, ok := p.SmallArray(); ok { // as most
+		return n, nil
 	}
 	return p.longArray()
+}
+
+// SmallArray is Array for one of less than 24 items. If it is not ok, Array is to be asked.
+func (p *Parser) SmallArray() (n int, ok bool) {
+	if at := uint(p.pos); at < uint(len(p.data)) && p.level < p.limit {
+		n = int(p.data[at] - byte(Array)<<5)
+		if n < 24 && n < len(p.data)-p.pos && n <= p.items {
+			p.pos++
+			p.level++
+			p.items -= n
+			return n, true
+		}
+	}
+	return 0, false
 }
 
 func (p *Parser) longArray() (int, error) {
@@ -248,6 +273,12 @@ func (p *Parser) longArray() (int, error) {
 
 // Tag reads a tag number; the next item is the tag's content, after which End ends it.
 func (p *Parser) Tag() (uint64, error) {
+	if at := uint(p.pos) + 1; at < uint(len(p.data)) && p.data[at-1] == 0xd8 && p.data[at] >= 24 && p.level < p.limit && p.items > 0 && !p.cose {
+		p.pos += 2 // as most
+		p.level++
+		p.items--
+		return uint64(p.data[at]), nil
+	}
 	n, at, err := p.head(Tag)
 	if err != nil {
 		return 0, err

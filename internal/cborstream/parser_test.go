@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -684,6 +685,93 @@ func TestRawComparesKeysAtOnce(t *testing.T) {
 	} {
 		if err := whole(unhex(t, c.data), roomy); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want %v %s", c.data, err, c.want, c.text)
+		}
+	}
+}
+
+// What is looked at as a whole counts and nests like what is read item by item.
+func TestFlat(t *testing.T) {
+	in := unhex(t, "82 43 82 03 0f 43 82 17 02")
+	for items := range 12 {
+		for depth := range 4 {
+			read := func(flat bool) error {
+				p := New(in, Limits{Size: 100, Depth: depth, Items: items})
+				if _, err := p.Array(); err != nil {
+					return err
+				}
+				for range 2 {
+					if b := p.Flat(); flat && b != nil {
+						p.PassFlat(b)
+						continue
+					}
+					outer, err := p.Enter()
+					if err != nil {
+						return err
+					}
+					if _, err := p.Raw(); err != nil {
+						return err
+					}
+					if err := p.Leave(outer); err != nil {
+						return err
+					}
+				}
+				p.End()
+				return p.Done()
+			}
+			want := items >= 9 && depth >= 2
+			for _, flat := range []bool{false, true} {
+				if err := read(flat); (err == nil) != want || err != nil && !errors.Is(err, ErrLimit) {
+					t.Errorf("%d items, depth %d, flat %v: %v", items, depth, flat, err)
+				}
+			}
+		}
+	}
+	for s, want := range map[string]bool{
+		"43 82 03 0f": true, "41 80": true, "57 96" + strings.Repeat("00", 22): true, "42 81 18": true, // not looked at
+		"": false, "43": false, "43 82": false, "43 82 03": false, "43 81 18 18": false, "42 82 03 0f": false, "44 82 03 0f 00": false,
+		"40": false, "63 82 03 0f": false, "58 18 97" + strings.Repeat("00", 23): false, "42 a0 00": false,
+	} {
+		p := New(unhex(t, s), roomy)
+		if b := p.Flat(); (b != nil) != want || p.Offset() != 0 {
+			t.Errorf("%s: %x", s, b)
+		}
+	}
+}
+
+// The quick way through a map ends like the other, whatever the order of its keys.
+func TestNextSmall(t *testing.T) {
+	quick := func(p *Parser, m *Entries) (int64, bool) {
+		if key, ok := m.NextSmall(p); ok {
+			return int64(key), true
+		}
+		return m.NextInt(p)
+	}
+	slow := func(p *Parser, m *Entries) (int64, bool) {
+		if !m.Next(p) {
+			return 0, false
+		}
+		key, err := p.Int()
+		return key, err == nil
+	}
+	read := func(in []byte, next func(*Parser, *Entries) (int64, bool)) string {
+		p := New(in, roomy)
+		m, _ := p.Map()
+		seen := ""
+		for key, ok := next(p, &m); ok; key, ok = next(p, &m) {
+			v, err := p.Uint()
+			seen += fmt.Sprint(key, " at ", m.Key(p), ": ", v, err, "\n")
+		}
+		return seen + fmt.Sprint(p.Done())
+	}
+	keys := []string{"00", "01", "17", "1818", "20", "1800", "60", ""} // 0, 1, 23, 24, -1, a long 0, a text, the end
+	for _, x := range keys {
+		for _, y := range keys {
+			for _, z := range keys {
+				in := unhex(t, "a3"+x+"02"+y+"03"+z+"04")
+				if got, want := read(in, quick), read(in, slow); got != want {
+					t.Errorf("%x: got %s, want %s", in, got, want)
+				}
+			}
 		}
 	}
 }

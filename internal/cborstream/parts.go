@@ -9,17 +9,20 @@ type Outer struct{ end, base, floor int32 }
 // Enter reads the head of a byte string and goes on in its content, one item. Leave goes back. At most MaxDepth parts are
 // around an item; they are not nesting as Limits count it.
 func (p *Parser) Enter() (Outer, error) {
-	at, end, err := p.content(Bytes)
-	if err != nil {
-		return Outer{}, err
+	start, end := p.short(Bytes)
+	if end == 0 || end > len(p.data) {
+		var err error
+		if start, end, err = p.content(Bytes); err != nil {
+			return Outer{}, err
+		}
 	}
-	if p.parts == MaxDepth || p.items == 0 {
-		return Outer{}, p.noRoom(at)
+	if p.parts >= MaxDepth || p.items <= 0 {
+		return Outer{}, p.noRoom(p.pos)
 	}
 	o := Outer{int32(len(p.data)), int32(p.base), int32(p.floor)}
 	p.parts++
 	p.items--
-	p.data, p.base, p.floor = p.data[:end], p.pos, p.level
+	p.data, p.pos, p.base, p.floor = p.data[:end], start, start, p.level
 	return o, nil
 }
 
@@ -44,6 +47,26 @@ func (p *Parser) Known(head string, n, items int) (rest []byte, ok bool) {
 	p.items -= 1 + items
 	p.pos = end
 	return p.data[at:end:end], true
+}
+
+// Flat returns the items of an array that fills a byte string of at most 23 bytes, if each of them were of one byte: it does not look at
+// them, and nothing is read. If the caller knows each to be an integer below 24, PassFlat reads them; otherwise Enter does.
+func (p *Parser) Flat() []byte {
+	at := p.pos + 2
+	if at > len(p.data) || p.level >= p.limit || p.parts >= MaxDepth {
+		return nil
+	}
+	n := int(p.data[p.pos]) - int(Bytes)<<5 - 1
+	if n < 0 || n > 22 || n > len(p.data)-at || n >= p.items || int(p.data[p.pos+1]) != int(Array)<<5+n {
+		return nil
+	}
+	return p.data[at : at+n]
+}
+
+// PassFlat reads what Flat returned.
+func (p *Parser) PassFlat(items []byte) {
+	p.pos += 2 + len(items)
+	p.items -= 1 + len(items)
 }
 
 // Leave returns to what is around the part that the latest Enter began, unless the part is not Done.

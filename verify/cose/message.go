@@ -68,7 +68,7 @@ func list(array []byte) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	var items []item
+	items := make([]item, 0, min(n, 8)) // no more before they are there
 	for range n {
 		b, err := p.Foreign()
 		if err != nil {

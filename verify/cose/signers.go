@@ -161,7 +161,7 @@ func verifySigner(sig *verify.Signature, body []byte, s signed, detached []byte,
 	}
 	content := signatureN(body, s.raw, detached)
 	return search(sig, alg, alg.KeyType(), keys, checks, func(e verify.Entry) error {
-		return e.Key.VerifyRaw(content, s.signature)
+		return e.VerifyRaw(content, s.signature)
 	})
 }
 

@@ -51,7 +51,7 @@ func verifySign1(sig *verify.Signature, block, detached []byte, keys *verify.Key
 	content := signature1(m.raw, detached)
 	checks := verify.MaxCandidates
 	return search(sig, alg, alg.KeyType(), keys, &checks, func(e verify.Entry) error {
-		return e.Key.VerifyRaw(content, m.signature)
+		return e.VerifyRaw(content, m.signature)
 	})
 }
 
