@@ -80,8 +80,8 @@ func (p *partFile) put(piece []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if p.offset >= st.Size() {
-			return len(piece), p.Truncate(p.offset + int64(len(piece)))
+		if n := int64(len(piece)); p.offset >= st.Size() {
+			return len(piece), errors.Join(p.Truncate(p.offset+n), p.Hole(p.offset, n)) // room for it may be reserved
 		}
 	}
 	return p.WriteAt(piece, p.offset)

@@ -22,6 +22,9 @@ func TestPartKeepsHoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := p.Reserve(int64(len(image))); err != nil { // as a download does
+		t.Fatal(err)
+	}
 	for rest := image; len(rest) > 0; {
 		n, err := p.Write(rest[:min(len(rest), 300_000)])
 		if err != nil {

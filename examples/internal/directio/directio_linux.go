@@ -18,8 +18,22 @@ func openDirect(name string) *os.File {
 
 // Reserve makes sure that size bytes will fit, and leaves the file's length alone. A file system that cannot reserve is no error.
 func (f *File) Reserve(size int64) error {
-	const keepSize = 1 // FALLOC_FL_KEEP_SIZE, fallocate(2)
-	err := syscall.Fallocate(int(f.Fd()), keepSize, 0, size)
+	return f.allocate(keepSize, 0, size)
+}
+
+// Hole gives up what was reserved for n bytes at off, and what they held: they are zeros now. A file system that has no holes is no error, and nothing changes.
+func (f *File) Hole(off, n int64) error {
+	return f.allocate(keepSize|punchHole, off, n)
+}
+
+// Modes of fallocate(2).
+const (
+	keepSize  = 1 // FALLOC_FL_KEEP_SIZE
+	punchHole = 2 // FALLOC_FL_PUNCH_HOLE
+)
+
+func (f *File) allocate(mode uint32, off, n int64) error {
+	err := syscall.Fallocate(int(f.Fd()), mode, off, n)
 	if err == syscall.EOPNOTSUPP || err == syscall.ENOSYS {
 		return nil
 	}

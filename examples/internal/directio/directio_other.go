@@ -11,3 +11,6 @@ func openDirect(string) *os.File { return nil }
 
 // Reserve does nothing here.
 func (f *File) Reserve(int64) error { return nil }
+
+// Hole does nothing here.
+func (f *File) Hole(int64, int64) error { return nil }
