@@ -137,6 +137,26 @@ func Arrived(ctx context.Context, n int) {
 	b.judge() // Read ends by its context
 }
 
+// excused runs wait after n bytes have Arrived, and takes the time that it needs for nobody's fault: neither silence nor slowness.
+func excused(ctx context.Context, n int, wait func() error) error {
+	b, ok := ctx.Value(bodyKey{}).(*body)
+	if !ok || n <= 0 {
+		return wait()
+	}
+	restart := func(timer func()) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.reading && b.ctx.Err() == nil {
+			b.since = time.Now()
+			timer()
+		}
+	}
+	restart(func() { b.timer.Stop() })
+	err := wait()
+	restart(func() { b.timer.Reset(b.o.IdleTimeout) })
+	return err
+}
+
 // account counts n bytes, and the time since the last ones, as waiting for them. The caller holds mu.
 func (b *body) account(n int64, came bool) {
 	now := time.Now()

@@ -50,7 +50,7 @@
 //
 // # Several places, and less to fetch
 //
-// Sources compose: [Mirrors] is a Source over several places, of which one that served wrong bytes is asked last; package
+// Sources compose: [Mirrors] is a Source over several places, of which one that served wrong bytes is asked last; [Meter] counts and limits what comes over the network; package
 // fetch/chunk has one that takes from images at hand what they have; package fetch/delta makes the image out of the old one;
 // package fetch/plan chooses the cheapest of these and falls back. Whatever they bring goes through the same verification, checkpoint and bounds.
 package fetch

@@ -78,7 +78,7 @@ func (g *gate) admit(p []byte) ([]byte, error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		left := g.most - g.spent
-		if left <= 0 {
+		if left <= 0 && len(p) > 0 {
 			return nil, fmt.Errorf("%d bytes taken: %w", g.spent, ErrBudget)
 		}
 		p = p[:min(int64(len(p)), left)]

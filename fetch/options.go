@@ -32,7 +32,8 @@ type Options struct {
 	CheckpointAfter time.Duration
 
 	// MaxRate is how many bytes per second a call takes from its sources, averaged over a second; 0 is no limit. A limit below
-	// MinRate does not count as a stall: only waiting for the server does.
+	// MinRate does not count as a stall: only waiting for the server does. Where a source has bytes of its
+	// own, a Meter behind it limits what comes over the network.
 	MaxRate int64
 	// MaxBytes is how many bytes a call may take from its sources, page file (with Parallel for each range) and what has to be fetched twice included;
 	// beyond it is ErrBudget; with Parallel, up to what each range reads at a time earlier, which is 1 MiB or a chunk, whichever is more: it is

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -48,7 +47,7 @@ type fetchFlags struct {
 	rate, most   int64
 	parallel     int
 
-	counted *counter
+	network *fetch.Meter
 	built   bool // on what an earlier run left
 }
 
@@ -121,7 +120,7 @@ func fetchFile(ctx context.Context, c *call) error {
 		if err2 != nil {
 			return err2
 		}
-		f.counted = &counter{Mirrors: mirrors, most: f.most}
+		f.network = fetch.NewMeter(fetch.Options{Source: mirrors, MaxRate: f.rate, MaxBytes: f.most})
 		out, err = f.run(ctx, c, res)
 		for again := 1; wholeIsWrong(err) && (f.built || again < len(f.urls)); again++ {
 			out, err = f.run(ctx, c, res) // what was there was bad, or what a mirror has: now from nothing, and from the next
@@ -185,11 +184,10 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if err != nil {
 		return out, err
 	}
-	counted := f.counted
-	o := fetch.Options{Source: counted, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", CheckpointEvery: checkpointEvery, MaxRate: f.rate, Parallel: f.parallel}
+	o := fetch.Options{Source: f.network, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", CheckpointEvery: checkpointEvery, Parallel: f.parallel}
 	var reuse *chunk.Reuse
 	if f.index != "" {
-		reuse = chunk.NewReuse(counted, res.URI, index, seeds...)
+		reuse = chunk.NewReuse(f.network, res.URI, index, seeds...)
 		o.Source, o.Parallel = reuse, 1 // ranges it takes from the network alone
 	}
 	if res.Chunks == nil {
@@ -226,7 +224,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 			return out, err
 		}
 	}
-	out = fetched{Result: "ok", Out: f.out, Fetched: counted.bytes.Load(), Digests: st.Pages, Requests: counted.requests.Load(), Restarts: st.Restarts, Resumed: st.ResumedFrom}
+	out = fetched{Result: "ok", Out: f.out, Fetched: f.network.Bytes(), Digests: st.Pages, Requests: f.network.Requests(), Restarts: st.Restarts, Resumed: st.ResumedFrom}
 	if res.Chunks == nil {
 		out.Resumed = min(found, part.served.Load())
 	}
@@ -302,42 +300,4 @@ func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, 
 	}
 	seeds = append(seeds, chunk.Seed{Image: part}) // for what comes again
 	return seeds, index, done, nil
-}
-
-// A counter counts what the network brings, and stops at most bytes.
-type counter struct {
-	*fetch.Mirrors
-	most            int64 // 0: no limit
-	bytes, requests atomic.Int64
-}
-
-func (s *counter) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
-	return s.OpenRange(ctx, uri, offset, 0, validator)
-}
-
-func (s *counter) OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*fetch.Stream, error) {
-	s.requests.Add(1)
-	st, err := s.Mirrors.OpenRange(ctx, uri, offset, length, validator)
-	if err == nil {
-		st.Body = &countedBody{st.Body, s}
-	}
-	return st, err
-}
-
-type countedBody struct {
-	io.ReadCloser
-	s *counter
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	if b.s.most > 0 {
-		left := b.s.most - b.s.bytes.Load()
-		if left <= 0 {
-			return 0, fmt.Errorf("%d bytes taken: %w", b.s.bytes.Load(), fetch.ErrBudget)
-		}
-		p = p[:min(int64(len(p)), left)]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.s.bytes.Add(int64(n))
-	return n, err
 }

@@ -40,7 +40,7 @@ func (r *run) choose(ctx context.Context) (way, error) {
 
 // affords is a *BudgetError if w does not fit in the budget.
 func (r *run) affords(w way, at int64) error {
-	left := r.net.left()
+	left := r.net.Left()
 	if left < 0 || at == r.res.Size {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (r *run) affords(w way, at int64) error {
 		needed += r.pages(at)
 	}
 	if needed > left {
-		return &BudgetError{w.way(), needed, left, r.net.most}
+		return &BudgetError{w.way(), needed, left, r.asked.MaxBytes}
 	}
 	return nil
 }

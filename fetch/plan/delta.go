@@ -69,7 +69,7 @@ func (w *deltaWay) left(ctx context.Context, err error) error {
 		return w.broken
 	case w.trouble == nil || !errors.Is(err, w.trouble):
 		return nil
-	case errors.As(err, &status), w.file.got == 0 && w.r.net.total() > 0, w.served(ctx):
+	case errors.As(err, &status), w.file.got == 0 && w.r.net.Bytes() > 0, w.served(ctx):
 		return err
 	}
 	return nil
@@ -161,7 +161,7 @@ func (w *deltaWay) again(err error) bool {
 	}
 	last := w.damaged
 	same := last != nil && last.Part == bad.Part && last.Offset == bad.Offset && last.Got == bad.Got
-	if w.tries == repairs || same && !w.r.net.elsewhere() {
+	if w.tries == repairs || same && !w.r.elsewhere() {
 		return false
 	}
 	w.damaged = bad

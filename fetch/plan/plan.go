@@ -46,10 +46,7 @@ func (e *BudgetError) Unwrap() error { return fetch.ErrBudget }
 func (p Planner) Fetch(ctx context.Context, o fetch.Options, res fetch.Resource, help fetch.Help, sink fetch.Sink) (fetch.Stats, error) {
 	p.MaxMemory = cmp.Or(p.MaxMemory, delta.DefaultMemory)
 	p.MaxIndex = min(cmp.Or(p.MaxIndex, 1<<20), MaxIndexSize)
-	r := &run{p: p, o: o, res: res, help: help, sink: sink, net: &meter{Source: o.Source, rate: o.MaxRate, most: o.MaxBytes, schedule: o.Schedule}}
-	if o.MaxRate > 0 && o.MaxRate/2 < cmp.Or(o.MinRate, 1024) {
-		r.o.MinRate = max(o.MaxRate/2, 1) // what is held back here is no stall
-	}
+	r := &run{p: p, o: o, asked: o, res: res, help: help, sink: sink, net: fetch.NewMeter(o)}
 	if o.Schedule != nil {
 		r.o.Schedule = func(now time.Time) fetch.Window {
 			w := o.Schedule(now)
@@ -61,12 +58,12 @@ func (p Planner) Fetch(ctx context.Context, o fetch.Options, res fetch.Resource,
 	}
 	if r.o.MaxBytes, r.o.MaxRate = 0, 0; o.OnProgress != nil {
 		r.o.OnProgress = func(p fetch.Progress) {
-			p.Way, p.Network = r.stats.Way, r.net.total()
+			p.Way, p.Network = r.stats.Way, r.net.Bytes()
 			o.OnProgress(p)
 		}
 	}
 	err := r.fetch(ctx)
-	r.stats.Network, r.stats.Requests = r.net.total(), r.net.requests
+	r.stats.Network, r.stats.Requests = r.net.Bytes(), int(r.net.Requests())
 	return r.stats, err
 }
 
@@ -77,7 +74,9 @@ type run struct {
 	res  fetch.Resource
 	help fetch.Help
 	sink fetch.Sink
-	net  *meter
+	net  *fetch.Meter
+
+	asked fetch.Options // the caller's
 
 	ways  []way // that were not tried yet
 	stats fetch.Stats
@@ -146,6 +145,12 @@ func (r *run) at(ctx context.Context) (int64, error) {
 	}
 	saved, err := f.Saved(ctx, r.res)
 	return min(max(at, saved), r.res.Size), err
+}
+
+// elsewhere reports whether the source may have what was rejected from somewhere else.
+func (r *run) elsewhere() bool {
+	_, ok := r.asked.Source.(fetch.Rejecter)
+	return ok
 }
 
 func (r *run) sinkOffset() int64 {

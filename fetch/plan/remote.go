@@ -16,7 +16,7 @@ import (
 // the file; only what is read of its beginning is asked for by itself, since what follows it may not be needed. A step forward within a request costs the bytes
 // between, and a read behind it a small request of its own.
 type remoteFile struct {
-	net  *meter
+	net  *fetch.Meter
 	uri  string
 	size int64
 	got  int64 // bytes that came
