@@ -31,9 +31,24 @@ const (
 // maxPairs bounds the labels of one header.
 const maxPairs = 64
 
-// header is one of the two maps of a layer. Labels are int64 or string; integers among
-// the values fit into an int64.
-type header map[any]item
+// header is one of the two maps of a layer, in its order: mostly one label or two. Integers among the values fit into
+// an int64.
+type header []labelled
+
+type labelled struct {
+	label any // int64 or string
+	value item
+}
+
+// get returns the value of label, an int64 or a string, nil if there is none.
+func (h header) get(label any) (value item, ok bool) {
+	for _, l := range h {
+		if l.label == label {
+			return l.value, true
+		}
+	}
+	return nil, false
+}
 
 // headers are the two maps of a layer, and the bytes of the protected one as received.
 type headers struct {
@@ -48,7 +63,7 @@ func readHeaders(protected, unprotected item) (headers, error) {
 	if err != nil {
 		return headers{}, err
 	}
-	if _, ok := h.unprotected[labelCritical]; ok {
+	if _, ok := h.unprotected.get(labelCritical); ok {
 		return headers{}, fmt.Errorf("critical headers named in the unprotected header: %w", verify.ErrMalformed)
 	}
 	return h, h.disjoint()
@@ -81,7 +96,7 @@ func readHeader(encoded []byte) (header, error) {
 	if len(pairs) > maxPairs {
 		return nil, fmt.Errorf("map of %d pairs, expected at most %d: %w", len(pairs), maxPairs, verify.ErrLimit)
 	}
-	h := make(header, len(pairs))
+	h := make(header, 0, len(pairs))
 	for _, pair := range pairs {
 		label, err := readLabel(pair.Key)
 		if err != nil {
@@ -93,7 +108,7 @@ func readHeader(encoded []byte) (header, error) {
 				return nil, fmt.Errorf("value of label %v does not fit in 64 bits: %w", label, verify.ErrMalformed)
 			}
 		}
-		h[label] = value
+		h = append(h, labelled{label, value})
 	}
 	return h, nil
 }
@@ -112,9 +127,9 @@ func readLabel(i item) (any, error) {
 
 // disjoint refuses labels in both headers. alg and kid have rules of their own.
 func (h headers) disjoint() error {
-	for label := range h.protected {
-		if _, twice := h.unprotected[label]; twice && label != labelAlg && label != labelKID {
-			return fmt.Errorf("label %v in both headers: %w", label, verify.ErrMalformed)
+	for _, l := range h.protected {
+		if _, twice := h.unprotected.get(l.label); twice && l.label != labelAlg && l.label != labelKID {
+			return fmt.Errorf("label %v in both headers: %w", l.label, verify.ErrMalformed)
 		}
 	}
 	return nil
@@ -122,7 +137,7 @@ func (h headers) disjoint() error {
 
 // critical refuses critical headers: this package implements none.
 func (h headers) critical() error {
-	if _, ok := h.protected[labelCritical]; ok {
+	if _, ok := h.protected.get(labelCritical); ok {
 		return fmt.Errorf("critical headers: %w", verify.ErrUnsupported)
 	}
 	return nil
@@ -130,20 +145,21 @@ func (h headers) critical() error {
 
 // protectedAlg returns an alg that must be authenticated: protected, an integer, and nowhere else.
 func (h headers) protectedAlg() (int64, error) {
-	if _, ok := h.unprotected[labelAlg]; ok {
+	if _, ok := h.unprotected.get(labelAlg); ok {
 		return 0, fmt.Errorf("alg in the unprotected header: %w", verify.ErrAlgorithm)
 	}
-	alg, ok := h.protected[labelAlg].int()
+	value, _ := h.protected.get(labelAlg)
+	alg, ok := value.int()
 	if !ok {
-		return 0, fmt.Errorf("protected alg %x: %w", h.protected[labelAlg], verify.ErrAlgorithm)
+		return 0, fmt.Errorf("protected alg %x: %w", value, verify.ErrAlgorithm)
 	}
 	return alg, nil
 }
 
 // anyAlg returns the alg of an encryption layer, which some algorithms cannot protect.
 func (h headers) anyAlg() (alg int64, isProtected bool, err error) {
-	p, inP := h.protected[labelAlg]
-	u, inU := h.unprotected[labelAlg]
+	p, inP := h.protected.get(labelAlg)
+	u, inU := h.unprotected.get(labelAlg)
 	if inP == inU {
 		return 0, false, fmt.Errorf("alg in none or both of the headers: %w", verify.ErrAlgorithm)
 	}
@@ -161,7 +177,7 @@ func (h headers) anyAlg() (alg int64, isProtected bool, err error) {
 func (h headers) keyID() ([]byte, error) {
 	var kid []byte
 	for _, m := range []header{h.protected, h.unprotected} {
-		value, ok := m[labelKID]
+		value, ok := m.get(labelKID)
 		if !ok {
 			continue
 		}
@@ -181,10 +197,10 @@ func (h headers) keyID() ([]byte, error) {
 
 // value returns a header that may stand in either map.
 func (h headers) value(label int64) (item, bool) {
-	if v, ok := h.protected[label]; ok {
+	if v, ok := h.protected.get(label); ok {
 		return v, true
 	}
-	v, ok := h.unprotected[label]
+	v, ok := h.unprotected.get(label)
 	return v, ok
 }
 

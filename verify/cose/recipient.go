@@ -194,8 +194,10 @@ func (r *recipient) readAgreement() (err error) {
 		return fmt.Errorf("ephemeral key: %w", err)
 	}
 	const kty, crv, ec2, p256 = int64(1), int64(-1), int64(2), int64(1)
-	typ, _ := key[kty].int() // none and all that is not an integer is 0, which is reserved
-	curve, _ := key[crv].int()
+	encodedType, _ := key.get(kty)
+	encodedCurve, _ := key.get(crv)
+	typ, _ := encodedType.int() // none and all that is not an integer is 0, which is reserved
+	curve, _ := encodedCurve.int()
 	if typ != ec2 || curve != p256 {
 		r.unusable = fmt.Errorf("ephemeral key of type %d, curve %d: %w", typ, curve, verify.ErrAlgorithm)
 		return nil
@@ -208,17 +210,19 @@ const coordinateSize = 32
 
 // p256Point reads the coordinates of a COSE_Key, RFC 9053 section 7.1.1; y may be its sign alone.
 func p256Point(key header) (*ecdh.PublicKey, error) {
-	x, ok := key[int64(-2)].bytes()
+	encodedX, _ := key.get(int64(-2))
+	encodedY, _ := key.get(int64(-3))
+	x, ok := encodedX.bytes()
 	if !ok || len(x) != coordinateSize {
 		return nil, fmt.Errorf("ephemeral key: x is not %d bytes: %w", coordinateSize, verify.ErrMalformed)
 	}
 	var point []byte
-	if y, ok := key[int64(-3)].bytes(); ok {
+	if y, ok := encodedY.bytes(); ok {
 		if len(y) != coordinateSize {
 			return nil, fmt.Errorf("ephemeral key: y is not %d bytes: %w", coordinateSize, verify.ErrMalformed)
 		}
 		point = bytes.Join([][]byte{{4}, x, y}, nil)
-	} else if y, err := newParser(key[int64(-3)]).Bool(); err == nil {
+	} else if y, err := newParser(encodedY).Bool(); err == nil {
 		sign := byte(2)
 		if y {
 			sign = 3

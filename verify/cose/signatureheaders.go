@@ -20,27 +20,28 @@ func readSignatureHeaders(protected, unprotected item) (headers, error) {
 		return h, err
 	}
 	for _, m := range []header{h.protected, h.unprotected} {
-		for label, v := range m {
-			n, _ := label.(int64)
-			if kinds, ok := parameterKinds[n]; ok && !slices.Contains(kinds, v.kind()) {
-				return h, fmt.Errorf("label %d: %v, expected one of %v: %w", n, v.kind(), kinds, verify.ErrMalformed)
+		for _, l := range m {
+			n, _ := l.label.(int64)
+			if kinds, ok := parameterKinds[n]; ok && !slices.Contains(kinds, l.value.kind()) {
+				return h, fmt.Errorf("label %d: %v, expected one of %v: %w", n, l.value.kind(), kinds, verify.ErrMalformed)
 			}
 		}
 	}
 	for _, m := range []header{h.protected, h.unprotected} {
 		for _, label := range []int64{labelContent, labelType} {
-			if err := checkMediaType(m[label]); err != nil {
+			value, _ := m.get(label)
+			if err := checkMediaType(value); err != nil {
 				return h, fmt.Errorf("label %d: %w", label, err)
 			}
 		}
 	}
 	for _, label := range countersignatures {
-		if _, ok := h.protected[label]; ok {
+		if _, ok := h.protected.get(label); ok {
 			return h, fmt.Errorf("countersignature (label %d) in the protected header: %w", label, verify.ErrMalformed)
 		}
 	}
 	for _, label := range []int64{labelCountersignature, labelCountersignature2} {
-		if v, ok := h.unprotected[label]; ok {
+		if v, ok := h.unprotected.get(label); ok {
 			if err := checkCountersignatures(v); err != nil {
 				return h, fmt.Errorf("countersignature (label %d): %w", label, err)
 			}
@@ -50,7 +51,7 @@ func readSignatureHeaders(protected, unprotected item) (headers, error) {
 	if _, partial := h.value(labelPartialIV); iv && partial {
 		return h, fmt.Errorf("iv beside a partial iv: %w", verify.ErrMalformed)
 	}
-	if _, ok := h.unprotected[labelCritical]; ok {
+	if _, ok := h.unprotected.get(labelCritical); ok {
 		return h, fmt.Errorf("critical headers named in the unprotected header: %w", verify.ErrMalformed)
 	}
 	return h, h.protected.checkCritical()
@@ -74,7 +75,7 @@ var (
 
 // checkCritical checks that critical labels are named at all, and there.
 func (h header) checkCritical() error {
-	v, ok := h[labelCritical]
+	v, ok := h.get(labelCritical)
 	if !ok {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (h header) checkCritical() error {
 		if err != nil {
 			return err
 		}
-		if _, ok := h[label]; !ok {
+		if _, ok := h.get(label); !ok {
 			return fmt.Errorf("critical header %v is missing: %w", label, verify.ErrMalformed)
 		}
 	}
