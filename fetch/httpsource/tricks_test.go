@@ -274,6 +274,54 @@ func TestM1_Tricks(t *testing.T) {
 	}
 }
 
+// TestM1_TricksWithPages plays every trick on the page file instead. It is small, so that not each of them hurts; what holds of the payload holds all the same.
+func TestM1_TricksWithPages(t *testing.T) {
+	for _, r := range tricks() {
+		t.Run(r.threat+" "+r.name, func(t *testing.T) {
+			for _, always := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					img := theImage()
+					server := fetchtest.NewServer()
+					server.Put(path, img.data)
+					server.Put(pages, img.pages)
+					client := server.Client(t)
+					client.Transport.(*http.Transport).MaxResponseHeaderBytes = 64 << 10
+					res := fetch.Resource{URI: host + path, Size: size, Digest: img.digest, Chunks: &fetch.Chunks{Root: img.root, Size: step}}
+					sink, retries := &medium{}, 0
+					call := func() (fetch.Stats, error) {
+						f, err := fetch.New(fetch.Options{Source: httpsource.New(client), CheckpointEvery: interval, OnRetry: func(fetch.Retry) { retries++ }})
+						if err != nil {
+							t.Fatal(err)
+						}
+						return f.Fetch(t.Context(), res, sink)
+					}
+					if server.Script(pages, r.trick); always {
+						server.Always(pages, r.trick)
+					}
+					start := time.Now()
+					_, err := call()
+					took := time.Since(start)
+					c := cell{true, fresh, always}
+					judge(t, c, err, errAny, sink, img.data)
+					if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most {
+						t.Errorf("%v: took %v, want at most %v", c, took, most)
+					}
+					if sent := server.Sent(pages); sent > int64(retries+3)*(fetch.PageSize+8<<10) {
+						t.Errorf("%v: %d bytes of pages left the server after %d retries", c, sent, retries)
+					}
+					t.Logf("%v: %v in %v after %d retries", c, err, took, retries)
+					server.Script(pages)
+					server.Always(pages, nil)
+					server.Put(pages, img.pages)
+					if _, err := call(); err != nil || !bytes.Equal(sink.data, img.data) {
+						t.Errorf("%v: the trick is over, and the next call says %v", c, err)
+					}
+				})
+			}
+		})
+	}
+}
+
 func playTrick(t *testing.T, r row, c cell) {
 	img := theImage()
 	data := img.data
