@@ -211,7 +211,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 		err = readBack(part, res)
 	}
 	if wholeIsWrong(err) {
-		err = errors.Join(err, fetcher.Forget(res), part.Truncate(0))
+		err = errors.Join(err, part.Truncate(0), removeCheckpoint(dir, o.Checkpoint))
 	}
 	if errors.Is(err, fetch.ErrBudget) {
 		err = fmt.Errorf("%w; %d of %d bytes are there", err, part.offset, res.Size)
@@ -219,10 +219,8 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if err != nil {
 		return out, err
 	}
-	for _, copy := range []string{".0", ".1"} {
-		if err := dir.Remove(o.Checkpoint + copy); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return out, err
-		}
+	if err := removeCheckpoint(dir, o.Checkpoint); err != nil {
+		return out, err
 	}
 	out = fetched{Result: "ok", Out: f.out, Fetched: f.network.Bytes(), Digests: st.Pages, Requests: f.network.Requests(), Restarts: st.Restarts, Resumed: st.ResumedFrom}
 	if res.Chunks == nil {
@@ -232,6 +230,16 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 		out.Reused = reuse.Stats().Reused
 	}
 	return out, part.finish()
+}
+
+// removeCheckpoint removes both copies.
+func removeCheckpoint(dir fetch.Storage, name string) error {
+	for _, copy := range []string{".0", ".1"} {
+		if err := dir.Remove(name + copy); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // readBack compares the whole file with its digest: a checkpoint only claims what is in it, and a stream only what passed through it.

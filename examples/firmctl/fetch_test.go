@@ -135,7 +135,7 @@ func TestFetchChunkDelta(t *testing.T) {
 		{"--root", root, "--chunk-size", "5"}} {
 		firmctl(t, 2, append(basic, wrong...)...)
 	}
-	for _, name := range []string{"never", "none", "never.part"} {
+	for _, name := range []string{"never", "none", "never.part", ".never.fetch.0", ".never.fetch.1"} {
 		if _, err := os.Stat(in(name)); err == nil {
 			t.Errorf("%s appeared", name)
 		}
