@@ -140,7 +140,7 @@ func (j *job) begin() error {
 	}
 	if r, ok := j.sink.(Reserver); ok && start < j.res.Size {
 		if err := r.Reserve(j.res.Size); err != nil {
-			return sinkError("reserve", j.res.Size, err)
+			return fmt.Errorf("reserve %d bytes: %w", j.res.Size, err)
 		}
 	}
 	if start > 0 {

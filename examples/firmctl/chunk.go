@@ -142,7 +142,7 @@ func chunkInfo(_ context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "size": x.Size(), "chunks": x.Chunks()})
 	}
-	_, err = fmt.Fprintf(c.people, "%d bytes in %s\n", x.Size(), cli.Count(int64(x.Chunks()), "chunk"))
+	_, err = fmt.Fprintf(c.people, "%s in %s\n", cli.Count(x.Size(), "byte"), cli.Count(int64(x.Chunks()), "chunk"))
 	return err
 }
 

@@ -63,6 +63,9 @@ func makeDelta(ctx context.Context, c *call) error {
 		return err
 	}
 	defer done()
+	if image.Size() == 0 {
+		return cli.Inputf("%s is empty: there is nothing to make", *newName)
+	}
 	var info delta.Info
 	for frame := int64(largest); ; frame /= 2 { // smaller frames need less memory
 		if frame < delta.MinFrameSize {

@@ -154,6 +154,7 @@ func TestFetchChunkDelta(t *testing.T) {
 	wantFile(t, in("applied"), image)
 	firmctl(t, 2, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("small"), "--frame-size", "5")
 	firmctl(t, 2, "delta", "make", "--old", in("old"), "--new", in("new"), "--out", in("small"), "--memory-limit", "5")
+	firmctl(t, 2, "delta", "make", "--old", in("old"), "--new", put(t, in("empty"), nil), "--out", in("small"))
 	if left, _ := filepath.Glob(in("small*")); left != nil {
 		t.Errorf("left behind: %v", left)
 	}

@@ -18,12 +18,12 @@ func openDirect(name string) *os.File {
 
 // Reserve makes sure that size bytes will fit, and leaves the file's length alone. A file system that cannot reserve is no error.
 func (f *File) Reserve(size int64) error {
-	return f.allocate(keepSize, 0, size)
+	return f.allocate("reserve", keepSize, 0, size)
 }
 
 // Hole gives up what was reserved for n bytes at off, and what they held: they are zeros now. A file system that has no holes is no error, and nothing changes.
 func (f *File) Hole(off, n int64) error {
-	return f.allocate(keepSize|punchHole, off, n)
+	return f.allocate("make a hole in", keepSize|punchHole, off, n)
 }
 
 // Modes of fallocate(2).
@@ -32,10 +32,10 @@ const (
 	punchHole = 2 // FALLOC_FL_PUNCH_HOLE
 )
 
-func (f *File) allocate(mode uint32, off, n int64) error {
+func (f *File) allocate(op string, mode uint32, off, n int64) error {
 	err := syscall.Fallocate(int(f.Fd()), mode, off, n)
-	if err == syscall.EOPNOTSUPP || err == syscall.ENOSYS {
+	if err == nil || err == syscall.EOPNOTSUPP || err == syscall.ENOSYS {
 		return nil
 	}
-	return err
+	return &os.PathError{Op: op, Path: f.Name(), Err: err}
 }
