@@ -240,13 +240,19 @@ var sectionNames = []manifest.Section{manifest.SectionDependencyResolution, mani
 	manifest.SectionCandidateVerification, manifest.SectionInstall, manifest.SectionValidate, manifest.SectionLoad,
 	manifest.SectionInvoke, manifest.SectionUninstall}
 
+// parseSections reads what processor.Run takes: sections in the order of sectionNames, or uninstall alone.
 func parseSections(names []string) ([]manifest.Section, error) {
 	var out []manifest.Section
+	last := -1
 	for _, name := range names {
 		i := slices.IndexFunc(sectionNames, func(s manifest.Section) bool { return s.String() == name })
 		if i < 0 {
 			return nil, cli.Usagef("--section %q is none of %v", name, sectionNames)
 		}
+		if i <= last || (sectionNames[i] == manifest.SectionUninstall && last >= 0) {
+			return nil, cli.Usagef("--section %s after %s, want them once, in the order of %v, and %v alone", name, sectionNames[last], sectionNames, manifest.SectionUninstall)
+		}
+		last = i
 		out = append(out, sectionNames[i])
 	}
 	return out, nil

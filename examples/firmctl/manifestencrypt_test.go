@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/firmament-dev/firmament/verify"
 )
 
 // From a plaintext to a device that has it, by the command line alone: each recipient can decrypt, another cannot.
@@ -21,22 +19,7 @@ func TestManifestEncrypt(t *testing.T) {
 	t.Chdir(t.TempDir())
 	plaintext := []byte(strings.Repeat("firmware ", 1000))
 	keep(t, "plain.bin", plaintext)
-	for _, name := range []string{"author", "one", "two", "other"} {
-		signer, err := verify.GenerateKey(verify.P256)
-		if err != nil {
-			t.Fatal(err)
-		}
-		private, err := verify.MarshalPrivateKeyPEM(signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, err := signer.Public().MarshalPEM()
-		if err != nil {
-			t.Fatal(err)
-		}
-		keep(t, name+".pem", private)
-		keep(t, name+".pub.pem", public)
-	}
+	people(t, "author", "one", "two", "other")
 	const kek = "000102030405060708090a0b0c0d0e0f"
 	for _, alg := range contentAlgorithms {
 		t.Run(alg.String(), func(t *testing.T) {

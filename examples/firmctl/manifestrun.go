@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 // ran is what run prints. Other tools rely on it.
 type ran struct {
 	Result    string             `json:"result"` // ok, aborted, or refused: nothing was executed
-	Error     string             `json:"error"`  // the sentinel's name, "" if ok
+	Error     string             `json:"error"`  // the sentinel's name, a wide one such as manifest.ErrCommand; "" if ok
 	Reason    int                `json:"reason"` // of the SUIT report
 	Section   string             `json:"section"`
 	Offset    int                `json:"offset"` // -1 if no command has failed
@@ -131,7 +132,7 @@ func (f *runFlags) memory() (*memdevice.Device, error) {
 	d := &memdevice.Device{Payloads: map[string][]byte{}, Contents: map[string][]byte{}, Time: time.Now}
 	for _, p := range f.payloads {
 		i := strings.LastIndex(p, "=")
-		if i < 0 {
+		if i <= 0 {
 			return nil, cli.Usagef("--payload %q, want URI=FILE", p)
 		}
 		b, err := readFile(p[i+1:])
@@ -142,8 +143,8 @@ func (f *runFlags) memory() (*memdevice.Device, error) {
 	}
 	for _, c := range f.content {
 		id, name, ok := strings.Cut(c, "=")
-		if !ok {
-			return nil, cli.Usagef("--component %q, want ID=FILE", c)
+		if !ok || !isIdentifier(id) {
+			return nil, cli.Usagef("--component %q, want ID=FILE, with an ID such as 00 or 6673.01: lower-case hexadecimal parts, joined by dots", c)
 		}
 		b, err := readFile(name)
 		if err != nil {
@@ -152,6 +153,14 @@ func (f *runFlags) memory() (*memdevice.Device, error) {
 		d.Contents[id] = b
 	}
 	return d, nil
+}
+
+// isIdentifier reports whether text is how manifest.ComponentID.String writes one.
+func isIdentifier(text string) bool {
+	return !slices.ContainsFunc(strings.Split(text, "."), func(part string) bool {
+		b, err := hex.DecodeString(part)
+		return err != nil || len(b) == 0 || hex.EncodeToString(b) != part
+	})
 }
 
 // options relax what this library asks beyond the drafts. No condition is waived: without
@@ -189,12 +198,14 @@ func execute(ctx context.Context, b []byte, open func([]byte) (*manifest.Verifie
 	if err != nil {
 		return nil, err
 	}
-	if sections == nil {
-		sections = presentSections(v)
-	}
 	p, err := processor.New(ctx, v, o)
 	if err != nil {
 		return v, err
+	}
+	if sections == nil {
+		if sections = presentSections(v); sections == nil {
+			return v, fmt.Errorf("%w: none of those that run by default", processor.ErrAbsent)
+		}
 	}
 	return v, p.Run(ctx, sections...)
 }

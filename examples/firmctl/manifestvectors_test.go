@@ -140,6 +140,9 @@ func checkRun(t *testing.T, file string, exit int, line []byte, out string) (got
 	if want, ok := wantExit[got.Result]; !ok || exit != want || (got.Error == "") != (exit == 0) || (got.Reason == 0) != (exit == 0) {
 		t.Errorf("%s: exit %d: %s", file, exit, line)
 	}
+	if exit != 0 && !strings.Contains(got.Error, ".Err") {
+		t.Errorf("%s: error without a sentinel: %s", file, line)
+	}
 	if got.Result == "refused" && len(got.Writes) > 0 {
 		t.Errorf("%s: refused after writing: %s", file, line)
 	}
@@ -174,12 +177,21 @@ func TestRunUsage(t *testing.T) {
 		{append([]string{"--unknown"}, good...), 2},
 		{append([]string{"--section", "boot"}, good...), 2},
 		{append([]string{"--section", "shared-sequence"}, good...), 2},
+		{append([]string{"--section", "install", "--section", "payload-fetch"}, good...), 2},
+		{append([]string{"--section", "install", "--section", "install"}, good...), 2},
+		{append([]string{"--section", "install", "--section", "uninstall"}, good...), 2},
 		{append([]string{"--vendor-id", "x"}, good...), 2},
 		{append([]string{"--class-id", "fa6b4a53d5ad5fdfbe9de663e4d41ffe"}, good...), 2},
 		{append([]string{"--mac-key", "xyz"}, good...), 2},
 		{append([]string{"--kek", "00"}, good...), 2},
 		{append([]string{"--payload", "u"}, good...), 2},
+		{append([]string{"--payload", "=index.json"}, good...), 2},
 		{append([]string{"--component", "00"}, good...), 2},
+		{append([]string{"--component", "=index.json"}, good...), 2},
+		{append([]string{"--component", "0G=index.json"}, good...), 2},
+		{append([]string{"--component", "0A=index.json"}, good...), 2},
+		{append([]string{"--component", "0=index.json"}, good...), 2},
+		{append([]string{"--component", "00..01=index.json"}, good...), 2},
 		{append(slices.Clone(good), "more"), 2},
 		{append([]string{"--key", "index.json"}, good...), 2},
 		{append([]string{"--recipient-key", "index.json"}, good...), 2},

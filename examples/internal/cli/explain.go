@@ -15,6 +15,7 @@ import (
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -60,6 +61,7 @@ var rules = []Rule{
 	{firmament.ErrOptions, "firmament.ErrOptions", Usage, "complete the configuration"},
 
 	{manifest.ErrNotApplicable, "manifest.ErrNotApplicable", Refused, "publish a manifest with this device's vendor and class identifiers"},
+	{manifest.ErrCondition, "manifest.ErrCondition", Refused, "a condition of the manifest does not hold on this device"},
 	{manifest.ErrSequence, "manifest.ErrSequence", Refused, "publish a release with a higher sequence number"},
 	{manifest.ErrLimit, "manifest.ErrLimit", Refused, "make the envelope smaller"},
 	{manifest.ErrUnsupported, "manifest.ErrUnsupported", Refused, "use commands that this version supports"},
@@ -78,15 +80,21 @@ var rules = []Rule{
 	{install.ErrState, "install.ErrState", Refused, "look at the status"},
 
 	{manifest.ErrDigest, "manifest.ErrDigest", Refused, "sign the release again: a part of it does not match its digest"},
-	{manifest.ErrCondition, "manifest.ErrCondition", Refused, "a condition of the manifest does not hold on this device"},
 	{manifest.ErrCommand, "manifest.ErrCommand", Refused, "correct the manifest"},
 	{manifest.ErrNotCanonical, "manifest.ErrNotCanonical", Refused, "encode the envelope deterministically (RFC 8949, section 4.2)"},
 	{manifest.ErrMalformed, "manifest.ErrMalformed", Refused, "this is not a SUIT envelope, or a damaged one"},
+	{processor.ErrAbsent, "processor.ErrAbsent", Refused, "ask for a section that the manifest has"},
+	{processor.ErrOptions, "processor.ErrOptions", Usage, "complete the configuration"},
+	{processor.ErrJournal, "processor.ErrJournal", Trouble, "the journal cannot be read or written: check the disk"},
 
+	{verify.ErrKeyRevoked, "verify.ErrKeyRevoked", Refused, "sign with a key that is not revoked"},
 	{verify.ErrKeyUnknown, "verify.ErrKeyUnknown", Refused, "sign with a key that the device was provisioned with"},
 	{verify.ErrAlgorithm, "verify.ErrAlgorithm", Refused, "use P-256 or Ed25519 keys and their algorithms"},
 	{verify.ErrSignature, "verify.ErrSignature", Refused, "the bytes are not what was signed, or not by a key that is trusted here: fetch or sign them again"},
 	{verify.ErrThreshold, "verify.ErrThreshold", Refused, "collect the missing signatures"},
+	{verify.ErrDecrypt, "verify.ErrDecrypt", Refused, "give the device the key that it was encrypted for, or encrypt it again"},
+	{verify.ErrExpired, "verify.ErrExpired", Refused, "sign it again with a later time"},
+	{verify.ErrClock, "verify.ErrClock", Refused, "give the device a time that it can trust"},
 	{verify.ErrCounter, "verify.ErrCounter", Trouble, "the anti-rollback counter cannot be read or written: check the disk, or provision the device again"},
 	{verify.ErrPolicy, "verify.ErrPolicy", Refused, "satisfy the device's policy"},
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/verify"
@@ -95,7 +96,7 @@ type component struct {
 func (c *component) payload(uri string) ([]byte, error) {
 	data, ok := c.d.Payloads[uri]
 	if !ok {
-		return nil, fmt.Errorf("%w: no payload for %q", manifest.ErrDigest, uri)
+		return nil, fmt.Errorf("%w: no payload for %q", fetch.ErrRefused, uri)
 	}
 	return data, nil
 }

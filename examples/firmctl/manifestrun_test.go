@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firmament-dev/firmament/verify"
+)
+
+// people makes key pairs NAME.pem and NAME.pub.pem in the working directory.
+func people(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		signer, err := verify.GenerateKey(verify.P256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := verify.MarshalPrivateKeyPEM(signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := signer.Public().MarshalPEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep(t, name+".pem", private)
+		keep(t, name+".pub.pem", public)
+	}
+}
+
+// signed makes the signed envelope NAME.suit of a description.
+func signed(t *testing.T, name, description string) (digest string) {
+	t.Helper()
+	keep(t, name+".json", []byte(description))
+	var made wrote
+	succeed(t, &made, "create", name+".json", "--out", name+".suit")
+	succeed(t, nil, "sign", name+".suit", "--key", "author.pem", "--out", name+".suit")
+	return made.Digest
+}
+
+// What is refused and what is aborted has the name of a sentinel and the reason that a report would give, whatever it is.
+func TestRunSentinels(t *testing.T) {
+	t.Chdir(t.TempDir())
+	people(t, "author", "other")
+	keep(t, "foo", []byte("foo"))
+	const match = `{"do": "directive-override-parameters", "parameters": {"image-file": "foo"}}, {"do": "condition-image-match"}`
+	for _, tt := range []struct {
+		name, members string
+		flags         []string
+		want          ran
+	}{
+		{"nothing to run", `"uninstall": [{"do": "condition-abort"}]`, nil, ran{Result: "refused", Error: "processor.ErrAbsent", Reason: 11, Offset: -1}},
+		{"another image", `"validate": [` + match + `]`, nil, ran{Result: "aborted", Error: "manifest.ErrCondition", Reason: 10, Section: "validate", Offset: 44, Component: "00"}},
+		{"its image", `"validate": [` + match + `]`, []string{"--component", "00=foo"}, ran{Result: "ok", Offset: -1}},
+		{"a vendor", `"validate": [{"do": "condition-vendor-identifier"}]`, nil, ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "validate", Offset: 1, Component: "00"}},
+		{"no battery", `"validate": [{"do": "condition-minimum-battery"}]`, nil, ran{Result: "refused", Error: "manifest.ErrComponent", Reason: 6, Section: "validate", Offset: 1, Component: "00"}},
+		{"no content", `"install": [{"do": "directive-write"}]`, nil, ran{Result: "refused", Error: "manifest.ErrCommand", Reason: 8, Section: "install", Offset: 1, Component: "00"}},
+		{"a file", `"install": [{"do": "directive-override-parameters", "parameters": {"image-file": "foo", "uri": "file:///x"}}, {"do": "directive-fetch"}]`, nil,
+			ran{Result: "refused", Error: "verify.ErrPolicy", Reason: 7, Section: "install", Offset: 55, Component: "00"}},
+		{"another key", `"validate": [` + match + `]`, []string{"--key", "other.pub.pem"}, ran{Result: "refused", Error: "verify.ErrSignature", Reason: 4, Offset: -1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			signed(t, "r", `{"sequence-number": 3, "components": ["00"], `+tt.members+`}`)
+			flags := append([]string{"--key", "author.pub.pem"}, tt.flags...)
+			if len(tt.flags) > 0 && tt.flags[0] == "--key" {
+				flags = tt.flags
+			}
+			out := filepath.Join(t.TempDir(), "out")
+			var stdout, stderr bytes.Buffer
+			exit := run(t.Context(), append([]string{"manifest", "run", "--json", "--out", out, "r.suit"}, flags...), &stdout, &stderr)
+			got := checkRun(t, "r.suit", exit, stdout.Bytes(), out)
+			got.Writes = nil
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%s%s", diff, &stderr)
+			}
+		})
+	}
+}
