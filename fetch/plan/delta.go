@@ -49,7 +49,8 @@ func (w *deltaWay) cost(at int64) int64 { return share(w.d.Size, w.r.res.Size-at
 func (w *deltaWay) least(at int64) int64 { return w.cost(at) }
 
 func (w *deltaWay) prepare(context.Context) (fetch.Source, error) {
-	w.file = &remoteFile{net: w.r.net, uri: w.d.URI, size: w.d.Size}
+	most := int64(cmp.Or(w.r.o.Retries, 8)+1) * max(w.d.Size, 1<<20) // as a Fetcher does
+	w.file = &remoteFile{net: w.r.net, uri: w.d.URI, size: w.d.Size, most: most}
 	return w, nil
 }
 

@@ -21,6 +21,8 @@ type remoteFile struct {
 	size int64
 	got  int64 // bytes that came
 
+	skipped, most int64 // of them, what came from the file's beginning though it was not asked for; how much of that is suffered, 0: any
+
 	ctx       context.Context // of the present call
 	validator string
 	body      io.ReadCloser
@@ -96,7 +98,10 @@ func (f *remoteFile) open(at, length int64) (io.ReadCloser, error) {
 		err = &fetch.SizeError{URI: fetch.RedactURI(f.uri), Want: f.size, Seen: s.Size}
 	case s.Offset != at && s.Offset != 0:
 		err = fmt.Errorf("%s begins at %d, asked for %d: %w", fetch.RedactURI(f.uri), s.Offset, at, fetch.ErrRange)
+	case f.most > 0 && f.skipped+at-s.Offset > f.most: // it breaks off again and again, and each time all that was before comes, too
+		err = fmt.Errorf("%s begins at %d, asked for %d, and %d bytes have come in vain: %w", fetch.RedactURI(f.uri), s.Offset, at, f.skipped, fetch.ErrRange)
 	default:
+		f.skipped += at - s.Offset
 		err = f.skip(s.Body, at-s.Offset)
 	}
 	if err != nil {

@@ -8,10 +8,14 @@ import (
 	"context"
 	"io"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/firmament-dev/firmament/fetch"
+	"github.com/firmament-dev/firmament/fetch/chunk"
+	"github.com/firmament-dev/firmament/fetch/plan"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // slow is a server whose patches come some bytes per pause, from the offset behind on. A read ends with its context, as one of net/http does.
@@ -104,4 +108,36 @@ func TestNET_07_DeltaOnASlowLine(t *testing.T) {
 			t.Errorf("by %v, want a delta; fallbacks %v", s.Way, s.Fallbacks)
 		}
 	})
+}
+
+// A server that sends the patch from its beginning each time, and breaks off a little later each time, would send the square of it: each frame is progress. It is
+// left for the payload, which bounds that.
+//
+// covers: NET-02
+func TestNET_02_PatchWithoutRanges(t *testing.T) {
+	w := newWorld(t)
+	w.image = noise(5, 3<<20)
+	pages, root, err := chunk.Build(bytes.NewReader(w.image), int64(len(w.image)), step)
+	must(t, err)
+	patch, info := makePatch(t, nil, w.image)
+	w.res.Size, w.res.Digest, w.res.Chunks.Root = int64(len(w.image)), verify.Sum(verify.SHA256, w.image), root
+	w.files["payloads/new"], w.files["payloads/new.chunks"], w.files["payloads/patch"] = w.image, pages, patch
+	w.offers.Payloads = []plan.Payload{{Digest: w.res.Digest, Size: w.res.Size,
+		Deltas: []plan.Delta{{From: emptyImage, URI: "patch", Size: w.res.Size - 1, Digest: info.Digest, Memory: info.Memory}}}}
+	w.files["payloads/patch"] = patch[:w.res.Size-1] // a patch of noise is a little larger than it, so that nobody would offer it
+	w.source.noRanges = true
+	asked := int64(0)
+	w.source.body = func(uri string, _ int64, rest []byte) io.Reader {
+		if uri != "payloads/patch" {
+			return nil
+		}
+		asked++
+		return io.MultiReader(bytes.NewReader(rest[:min(int64(len(rest)), 20_000+asked*70_000)]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	}
+	s, err := w.fetch()
+	must(t, err)
+	if w.check(true); s.Way != fetch.WayFull || s.Network > 6*w.res.Size {
+		t.Errorf("by %v, %d bytes for a payload of %d in %d requests for the patch; fallbacks %v", s.Way, s.Network, w.res.Size, asked, s.Fallbacks)
+	}
+	wantFallback(t, s, fetch.WayPacked, fetch.ErrRange)
 }
