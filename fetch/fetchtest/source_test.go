@@ -62,3 +62,30 @@ func TestReuse(t *testing.T) {
 		return r, base + "/file", base + "/none"
 	})
 }
+
+func TestStore(t *testing.T) {
+	fetchtest.TestSource(t, func(t *testing.T, data []byte) (fetch.Source, string, string) {
+		index, err := chunk.BuildIndex(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := fetchtest.NewServer()
+		err = chunk.WriteStore(index, bytes.NewReader(data), nil, func(name string, packed []byte) error {
+			server.Put("/store/"+name, bytes.Clone(packed))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener := httptest.NewServer(server)
+		t.Cleanup(listener.Close)
+		return chunk.NewStore(httpsource.New(nil), listener.URL+"/store", listener.URL+"/file", index), listener.URL + "/file", listener.URL + "/none"
+	})
+}
+
+func TestMeter(t *testing.T) {
+	fetchtest.TestSource(t, func(t *testing.T, data []byte) (fetch.Source, string, string) {
+		base := web(t, data)
+		return fetch.NewMeter(fetch.Options{Source: httpsource.New(nil), MaxRate: 100 << 20, MaxBytes: 1 << 20}), base + "/file", base + "/none"
+	})
+}

@@ -165,7 +165,7 @@ func (r *run) take(ctx context.Context, w way, source fetch.Source) (why, err er
 	o := r.o
 	o.Source = source
 	if w.way() != fetch.WayFull {
-		o.Parallel = 0 // what is made is made in order
+		o.Parallel = 1 // what is made is made in order
 	}
 	f, err := fetch.New(o)
 	if err != nil {
