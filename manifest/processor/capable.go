@@ -90,7 +90,14 @@ func (in *inspector) command(cmd *manifest.Command, c int) error {
 		return nil // what they contain is checked
 	case manifest.DirectiveCopyParams:
 		for _, from := range cmd.Copies {
-			if err := in.u.allow(c, cmd.Code, from.Keys, false); err != nil {
+			list, err := in.u.m.Resolve(manifest.ComponentIndex{One: from.Source})
+			if err == nil {
+				err = in.u.allow(list[0], cmd.Code, from.Keys, true)
+			}
+			if err == nil {
+				err = in.u.allow(c, cmd.Code, from.Keys, false)
+			}
+			if err != nil {
 				return err
 			}
 		}

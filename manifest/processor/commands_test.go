@@ -116,6 +116,7 @@ func TestUnlink(t *testing.T) {
 func TestCMD_12_Access(t *testing.T) {
 	put := seq{params(manifest.Parameters{Content: []byte("new")}), write}
 	copyTo0 := seq{of("one"), from(1), copyc}
+	swapTo0 := seq{from(1), swap}
 	keysOf := []manifest.ParameterKey{manifest.ParameterContent, manifest.ParameterVendorID, manifest.ParameterClassID}
 	for _, tt := range []struct {
 		name    string
@@ -132,6 +133,12 @@ func TestCMD_12_Access(t *testing.T) {
 		{"not this parameter", processor.ACL{{Parameters: []manifest.ParameterKey{manifest.ParameterURI}}}, put, verify.ErrPolicy},
 		{"these parameters", processor.ACL{{Parameters: keysOf}}, put, nil},
 		{"not the source", processor.ACL{{Prefix: componentID(0)}}, copyTo0, verify.ErrPolicy},
+		{"the source, to read it", processor.ACL{{Prefix: componentID(0)}, {Prefix: componentID(1), Source: true}}, copyTo0, nil},
+		{"the source, to change it", processor.ACL{{Prefix: componentID(0)}, {Prefix: componentID(1), Commands: []manifest.Code{manifest.DirectiveCopy}}}, copyTo0, verify.ErrPolicy},
+		{"a target to read only", processor.ACL{{Prefix: componentID(0), Source: true}, {Prefix: componentID(1)}}, copyTo0, verify.ErrPolicy},
+		{"the source of a swap, to read it", processor.ACL{{Prefix: componentID(0)}, {Prefix: componentID(1), Source: true}}, swapTo0, verify.ErrPolicy},
+		{"the source of a swap, to copy into", processor.ACL{{Prefix: componentID(0)}, {Prefix: componentID(1), Commands: []manifest.Code{manifest.DirectiveCopy}}}, swapTo0, verify.ErrPolicy},
+		{"both sides of a swap", processor.ACL{{Commands: []manifest.Code{manifest.DirectiveSwap, manifest.DirectiveOverrideParameters}}}, swapTo0, nil},
 		{"an alternative never reached", processor.ACL{{Commands: []manifest.Code{manifest.DirectiveOverrideParameters}}},
 			seq{try(seq{checkVendor}, seq{write})}, verify.ErrPolicy},
 	} {

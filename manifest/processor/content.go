@@ -51,8 +51,11 @@ func (m *machine) write(ctx context.Context, f *frame, c int) (replayed bool, er
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.5; draft-ietf-suit-firmware-encryption-25, section 5.2.
 func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	source, err := m.source(f, c)
+	source, err := m.source(c, manifest.DirectiveCopy)
 	if err != nil {
+		return false, err
+	}
+	if err := m.uses(f, source, use{source: true}); err != nil {
 		return false, err
 	}
 	from, p := m.of(source), &m.at(c).params
@@ -76,8 +79,9 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 	return m.put(ctx, f, c, in, trusted, want, size, holds)
 }
 
-// source returns the source component of c.
-func (m *machine) source(f *frame, c int) (*target, error) {
+// source returns the source component of c, for a copy or a swap. Not only who runs the command needs access to it, but who
+// has set the parameter, too: a dependency must not have its dependent touch what it may not touch itself.
+func (m *machine) source(c int, code manifest.Code) (*target, error) {
 	s := m.at(c)
 	if s.params.SourceComponent == nil {
 		return nil, fmt.Errorf("%w: no source component", ErrParameter)
@@ -93,13 +97,12 @@ func (m *machine) source(f *frame, c int) (*target, error) {
 	if _, ok := source.c.(Reader); !ok {
 		return nil, fmt.Errorf("%w: source %v cannot be read", manifest.ErrComponent, source.id)
 	}
-	if control := m.o.Access; control != nil {
-		err := control.Check(Access{Evidence: m.u.v.Evidence(), Component: cloneID(source.id), Command: manifest.DirectiveCopy, Source: true})
-		if err != nil {
+	for _, u := range []*unit{m.u, s.source} {
+		if err := u.allowTarget(source, code, nil, code == manifest.DirectiveCopy); err != nil {
 			return nil, err
 		}
 	}
-	return source, m.uses(f, source, use{source: true})
+	return source, nil
 }
 
 // put stores in, decrypted if there is encryption info, in component c, which then holds what holds says.
@@ -227,7 +230,7 @@ func (e *exactly) end() error {
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.9.
 func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	source, err := m.source(nil, c)
+	source, err := m.source(c, manifest.DirectiveSwap)
 	if err != nil {
 		return false, err
 	}
