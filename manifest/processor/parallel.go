@@ -70,21 +70,21 @@ func (m *machine) parallel(ctx context.Context, f *frame, jobs []job) error {
 	}
 	errs, together := make([]error, len(jobs)), batch{}
 	finished := make(chan struct{}, len(jobs))
-	running, failed := 0, false
+	running, cause := 0, error(nil) // why no more are begun
 	for i, j := range jobs {
 		if running == limit {
 			m.wake(finished)
 			running--
 		}
-		if failed {
+		if cause != nil {
 			break
 		}
 		strand := m.strand(place{together, i})
 		running++
 		run := func() {
-			if errs[i] = strand.command(ctx, f, j.cmd, j.c); errs[i] != nil {
-				failed = true
-				cancel(errs[i])
+			if errs[i] = strand.command(ctx, f, j.cmd, j.c); errs[i] != nil && cause == nil {
+				cause = errs[i]
+				cancel(cause)
 			}
 			finished <- struct{}{}
 		}
@@ -101,7 +101,7 @@ func (m *machine) parallel(ctx context.Context, f *frame, jobs []job) error {
 	for range running {
 		m.wake(finished)
 	}
-	return first(errs)
+	return first(errs, cause)
 }
 
 // wake waits for a job without keeping the others from running.
@@ -119,13 +119,13 @@ func (m *machine) strand(p place) *machine {
 	return &s
 }
 
-// first returns the first error that is not just the consequence of another.
-func first(errs []error) error {
+// first returns the first error that is not just the consequence of cause, by way of the context.
+func first(errs []error, cause error) error {
 	var any error
 	for _, err := range errs {
 		switch {
 		case err == nil:
-		case !errors.Is(err, context.Canceled):
+		case err == cause || !errors.Is(err, cause) && !errors.Is(err, context.Canceled):
 			return err
 		case any == nil:
 			any = err

@@ -113,12 +113,14 @@ type walker struct {
 	shared       bool
 	path         []int
 	count        int
+	cut          bool // what has no record any more may not have been run
 }
 
 // scope is a sequence being walked.
 type scope struct {
 	current []int
 	soft    bool
+	lax     bool // strict-order is false
 	top     bool
 }
 
@@ -180,28 +182,48 @@ func (w *walker) below(c int) error {
 }
 
 func (w *walker) sequence(f *scope, seq manifest.Sequence) error {
-	for i := range seq {
-		cmd := &seq[i]
-		if list, selects, err := w.selection(cmd); err != nil {
+	for n := 0; len(seq) > 0; seq = seq[n:] {
+		n = f.batch(seq)
+		if w.cut && len(w.records) == 0 {
+			return errCut
+		}
+		if list, selects, err := w.selection(&seq[0]); err != nil {
 			return err
 		} else if selects {
 			f.current = list
-			w.step(cmd, -1, Succeeded, nil)
+			w.step(&seq[0], -1, Succeeded, nil)
 			continue
 		}
-		for _, c := range f.current {
-			if w.count++; w.count > maxSteps {
-				return fmt.Errorf("%w: more than %d commands", manifest.ErrBudget, maxSteps)
+		var jobs []job
+		for i := range n {
+			for _, c := range f.current {
+				jobs = append(jobs, job{&seq[i], c})
 			}
-			w.path = append(w.path, cmd.Offset)
-			err := w.command(f, cmd, c)
-			w.path = w.path[:len(w.path)-1]
-			if err != nil {
+		}
+		if f.lax && len(jobs) > 1 {
+			if err := w.together(f, jobs); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, j := range jobs {
+			if err := w.one(f, j); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// one walks one command on one component.
+func (w *walker) one(f *scope, j job) error {
+	if w.count++; w.count > maxSteps {
+		return fmt.Errorf("%w: more than %d commands", manifest.ErrBudget, maxSteps)
+	}
+	w.path = append(w.path, j.cmd.Offset)
+	err := w.command(f, j.cmd, j.c)
+	w.path = w.path[:len(w.path)-1]
+	return err
 }
 
 func (w *walker) selection(cmd *manifest.Command) (list []int, selects bool, err error) {
@@ -220,9 +242,12 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 	if cmd.Parameters != nil && cmd.Code == manifest.DirectiveOverrideParameters && cmd.Parameters.SoftFailure != nil {
 		f.soft = *cmd.Parameters.SoftFailure
 	}
+	if cmd.Parameters != nil && cmd.Code == manifest.DirectiveOverrideParameters && cmd.Parameters.StrictOrder != nil {
+		f.lax = !*cmd.Parameters.StrictOrder
+	}
 	switch cmd.Code {
 	case manifest.DirectiveTryEach:
-		return w.tryEach(cmd, c)
+		return w.tryEach(f, cmd, c)
 	case manifest.DirectiveRunSequence:
 		sub := scope{current: []int{c}}
 		err := w.nested(&sub, cmd.Sequences[0], c, 0)
@@ -249,10 +274,16 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 			return errEnded
 		}
 		w.step(cmd, c, Failed, &rec.Properties)
+		if w.cut && len(w.records) == 0 {
+			return errCut
+		}
 		if !cmd.Code.IsCondition() {
 			return fmt.Errorf("%w: %v at %v failed and the run went on", ErrMismatch, cmd.Code, w.path)
 		}
 		return errFailed
+	}
+	if w.cut && len(w.records) == 0 {
+		return errCut
 	}
 	if len(w.records) == 0 && w.at(w.result, c) {
 		w.step(cmd, c, Ended, &w.result.Properties)
@@ -298,9 +329,9 @@ func (w *walker) key() manifest.Section {
 	return w.section
 }
 
-func (w *walker) tryEach(cmd *manifest.Command, c int) error {
+func (w *walker) tryEach(f *scope, cmd *manifest.Command, c int) error {
 	for k, seq := range cmd.Sequences {
-		sub := scope{current: []int{c}, soft: true}
+		sub := scope{current: []int{c}, soft: true, lax: f.lax}
 		err := w.nested(&sub, seq, c, k)
 		if !errors.Is(err, errFailed) || !sub.soft {
 			return err

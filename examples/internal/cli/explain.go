@@ -79,7 +79,7 @@ var rules = []Rule{
 	{install.ErrUnconfirmed, "install.ErrUnconfirmed", Refused, "accept or reject the image on trial, and reboot, first"},
 	{install.ErrState, "install.ErrState", Refused, "look at the status"},
 
-	{manifest.ErrDigest, "manifest.ErrDigest", Refused, "sign the release again: a part of it does not match its digest"},
+	{manifest.ErrDigest, "manifest.ErrDigest", Refused, "these are not the bytes that were signed for: restore the payload or the component, or sign the release again"},
 	{manifest.ErrCommand, "manifest.ErrCommand", Refused, "correct the manifest"},
 	{manifest.ErrNotCanonical, "manifest.ErrNotCanonical", Refused, "encode the envelope deterministically (RFC 8949, section 4.2)"},
 	{manifest.ErrMalformed, "manifest.ErrMalformed", Refused, "this is not a SUIT envelope, or a damaged one"},
