@@ -16,6 +16,12 @@ type Section int64
 
 // String returns the specification's name without its "suit-" prefix.
 func (s Section) String() string {
+	switch s {
+	case MemberCoSWID:
+		return "coswid"
+	case MemberText:
+		return "text"
+	}
 	for _, table := range sections {
 		for _, row := range table {
 			if row.section == s {

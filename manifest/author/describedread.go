@@ -6,6 +6,7 @@ package author
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -65,19 +66,14 @@ func (id *describedID) id() manifest.ComponentID {
 	return manifest.ComponentID(*id)
 }
 
-// memberNames are the severable members that are not sections.
-var memberNames = map[string]manifest.Section{"coswid": manifest.MemberCoSWID, "text": manifest.MemberText}
-
 func severableMembers(names []string) ([]manifest.Section, error) {
 	var members []manifest.Section
 	for _, name := range names {
-		member, ok := memberNames[name]
-		for s := manifest.SectionShared; s <= manifest.SectionUninstall && !ok; s++ {
-			if s.String() == name {
-				member, ok = s, true
-			}
+		member := manifest.SectionShared
+		for member <= manifest.SectionUninstall && member.String() != name {
+			member++
 		}
-		if !ok {
+		if member > manifest.SectionUninstall {
 			return nil, fmt.Errorf("%w: severable %.80q", manifest.ErrUnsupported, name)
 		}
 		members = append(members, member)
@@ -111,18 +107,18 @@ func textMap[K ~int64](from map[int64]string) map[K]string {
 // describedReader keeps the first error.
 type describedReader struct {
 	files   *describedFiles
-	current manifest.Section
+	current string // the section or payload
 	err     error
 }
 
 func (r *describedReader) fail(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%v: %w", r.current, err)
+		r.err = fmt.Errorf("%s: %w", r.current, err)
 	}
 }
 
 func (r *describedReader) section(s manifest.Section, from describedSequence) manifest.Sequence {
-	r.current = s
+	r.current = s.String()
 	return r.sequence(from)
 }
 
@@ -334,12 +330,14 @@ func (r *describedReader) actor(from describedActor) manifest.Actor {
 
 func (r *describedReader) payloads(from map[string]describedPayload) []manifest.Payload {
 	var list []manifest.Payload
-	for key, p := range from {
+	for _, key := range slices.Sorted(maps.Keys(from)) {
+		r.current = fmt.Sprintf("payload %.80q", key)
+		p := from[key]
 		data := p.Data.bytes()
 		var err error
 		switch {
 		case (p.File == "") == (p.Data == nil):
-			err = fmt.Errorf("%w: payload %.80q: expected file or data", manifest.ErrMalformed, key)
+			err = fmt.Errorf("%w: expected file or data", manifest.ErrMalformed)
 		case p.File != "":
 			data, err = r.files.content(p.File)
 		}

@@ -40,16 +40,11 @@ func describe(e *manifest.Envelope) *description {
 		d.Dependencies = append(d.Dependencies, describedDependency{dependency.Index, describeID(dependency.Prefix)})
 	}
 	for _, s := range []manifest.Section{manifest.SectionDependencyResolution, manifest.SectionPayloadFetch,
-		manifest.SectionCandidateVerification, manifest.SectionInstall} {
+		manifest.SectionCandidateVerification, manifest.SectionInstall, manifest.MemberCoSWID, manifest.MemberText} {
 		if m.SeverableDigest(s).IsZero() {
 			continue
 		}
 		d.Severable = append(d.Severable, s.String())
-	}
-	for _, name := range []string{"coswid", "text"} {
-		if !m.SeverableDigest(memberNames[name]).IsZero() {
-			d.Severable = append(d.Severable, name)
-		}
 	}
 	for _, t := range m.Text.Texts {
 		text := describedText{Language: t.Language, Manifest: plainMap(t.Manifest)}

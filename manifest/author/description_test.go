@@ -6,6 +6,7 @@ package author_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -134,6 +135,25 @@ func TestParseDescriptionIsStrict(t *testing.T) {
 	} {
 		if _, err := author.ParseDescription([]byte(test.in), nil, manifest.Options{}); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+// An error says where in the description the fault is.
+func TestParseDescriptionSaysWhere(t *testing.T) {
+	const good = `{"sequence-number": 4, "components": ["00"], "install": [%s], "payloads": {"#a": %s}}`
+	for where, in := range map[string]string{
+		"install:":      fmt.Sprintf(good, `{"do": "directive-override-parameters", "parameters": {"content-file": "none"}}`, `{"data": "00"}`),
+		`payload "#a":`: fmt.Sprintf(good, `{"do": "condition-image-match"}`, `{"file": "none"}`),
+		"severable":     strings.Replace(fmt.Sprintf(good, `{"do": "condition-image-match"}`, `{"data": "00"}`), "{", `{"severable": ["common"],`, 1),
+	} {
+		if _, err := author.ParseDescription([]byte(in), fstest.MapFS{}, manifest.Options{}); err == nil || !strings.Contains(err.Error(), where) {
+			t.Errorf("got %v, want it at %s", err, where)
+		}
+	}
+	for s, want := range map[manifest.Section]string{manifest.MemberText: "text", manifest.MemberCoSWID: "coswid", manifest.SectionInstall: "install"} {
+		if s.String() != want {
+			t.Errorf("got %v, want %s", s, want)
 		}
 	}
 }

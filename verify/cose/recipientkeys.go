@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdh"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -118,7 +117,7 @@ func (s *RecipientKeys) open(ctx context.Context, recipients []recipient, keySiz
 		}
 	}
 	if len(failures) > 0 {
-		return nil, fmt.Errorf("%d attempts to open %d recipients: %w", attempts, len(recipients), errors.Join(verify.ErrDecrypt, failures[0]))
+		return nil, fmt.Errorf("%d attempts to open %d recipients: %w, the first: %w", attempts, len(recipients), verify.ErrDecrypt, failures[0])
 	}
 	return nil, unknown(recipients)
 }
