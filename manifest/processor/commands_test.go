@@ -22,6 +22,9 @@ func params(p manifest.Parameters) manifest.Command { return override(p) }
 
 func from(i uint64) manifest.Command { return override(manifest.Parameters{SourceComponent: &i}) }
 
+// con sets the content that write and check-content take.
+func con(text string) manifest.Command { return params(manifest.Parameters{Content: []byte(text)}) }
+
 var (
 	write = command(manifest.DirectiveWrite)
 	copyc = command(manifest.DirectiveCopy)

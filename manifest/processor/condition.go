@@ -90,11 +90,12 @@ func (m *machine) slot(ctx context.Context, c int) error {
 // draft-ietf-suit-manifest-37, section 8.4.9.2.
 func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	s := m.at(c)
-	s.matched = zeroDigest
+	s.matched = match{}
 	replayed, err = m.matches(ctx, f, c)
 	switch {
 	case err == nil:
-		s.matched, s.failed = *s.params.ImageDigest, nil
+		_, dependency := m.u.m.Dependency(c)
+		s.matched, s.failed = match{*s.params.ImageDigest, int64(*s.params.ImageSize), dependency, replayed}, nil
 	case !errors.Is(err, manifest.ErrCondition):
 	case s.written:
 		err = hard(m.fail(imageMatch, c, err))
@@ -257,16 +258,20 @@ func (f *frame) softened() bool {
 // draft-ietf-suit-trust-domains-12, section 5.2.2.
 func (m *machine) match(ctx context.Context, at *target, c int) error {
 	p := &m.at(c).params
-	want, size := *p.ImageDigest, int64(*p.ImageSize)
-	var err error
-	if _, ok := m.u.m.Dependency(c); ok {
-		_, err = m.openEnvelope(ctx, at, want)
+	_, dependency := m.u.m.Dependency(c)
+	return m.compare(ctx, at, match{digest: *p.ImageDigest, size: int64(*p.ImageSize), envelope: dependency})
+}
+
+// compare asks the platform whether the content of t is want.
+func (m *machine) compare(ctx context.Context, t *target, want match) (err error) {
+	if want.envelope {
+		_, err = m.openEnvelope(ctx, t, want.digest)
 	} else {
-		component, ok := at.c.(Matcher)
+		component, ok := t.c.(Matcher)
 		if !ok {
 			return manifest.ErrComponent
 		}
-		err = m.call(func() error { return component.Match(ctx, want, size) })
+		err = m.call(func() error { return component.Match(ctx, want.digest, want.size) })
 	}
 	switch {
 	case err == nil:

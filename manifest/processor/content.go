@@ -21,12 +21,22 @@ import (
 
 // content is what a write or copy stores.
 type content struct {
-	open func() (io.ReadCloser, int64, error)
-	size int64 // -1 if not known before it is opened
+	open   func() (io.ReadCloser, int64, error)
+	size   int64         // -1 if not known before it is opened
+	digest verify.Digest // that its first size bytes, and no others, are to have; zero: that is for others to say
 }
 
 func bytesContent(b []byte) content {
-	return content{func() (io.ReadCloser, int64, error) { return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil }, int64(len(b))}
+	open := func() (io.ReadCloser, int64, error) { return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil }
+	return content{open: open, size: int64(len(b))}
+}
+
+// reader reads what in is, out of source, which has length bytes.
+func (in *content) reader(source io.Reader, length int64) *exactly {
+	if in.digest.IsZero() {
+		return &exactly{r: source, size: length}
+	}
+	return &exactly{r: io.LimitReader(source, in.size), size: in.size, want: in.digest, hash: in.digest.Hash().New()}
 }
 
 // write stores suit-parameter-content in component c. It was signed with the manifest and needs
@@ -45,9 +55,10 @@ func (m *machine) write(ctx context.Context, f *frame, c int) (replayed bool, er
 	return m.put(ctx, f, c, bytesContent(p.Content), true, verify.Digest{}, -1, holds)
 }
 
-// copy stores the content of the source component in component c. One of the two has been told from
-// anything else: the plaintext by the image digest of c, or the source by an image-match in
-// this Run.
+// copy stores the content of the source component in component c. One of the two is told from
+// anything else: the plaintext by the image digest of c, or the source by an image-match before it. Of a source that has been
+// matched it reads the image that was matched, and nothing behind that, and compares it as it reads: since the
+// match, and a power cut may lie between, the source may have become another.
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.5; draft-ietf-suit-firmware-encryption-25, section 5.2.
 func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err error) {
@@ -59,7 +70,7 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 		return false, err
 	}
 	from, p := m.of(source), &m.at(c).params
-	trusted := !from.matched.IsZero()
+	matched := !from.matched.digest.IsZero() && !from.matched.envelope
 	size, want := int64(-1), verify.Digest{}
 	if p.ImageDigest != nil && p.ImageSize != nil {
 		if *p.ImageSize > math.MaxInt64 {
@@ -67,16 +78,19 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 		}
 		want, size = *p.ImageDigest, int64(*p.ImageSize)
 	}
-	if want.IsZero() && !trusted && !m.o.Compat.has(CompatNoDigest) {
+	if want.IsZero() && !matched && !m.o.Compat.has(CompatNoDigest) {
 		return false, fmt.Errorf("%w: no image digest and size, and the source has not been matched", ErrParameter)
 	}
 	reader := source.c.(Reader)
 	in := content{open: func() (io.ReadCloser, int64, error) { return reader.Open(ctx) }, size: -1}
+	if matched {
+		in.size, in.digest = from.matched.size, from.matched.digest
+	}
 	holds := m.foresee(source)
 	if known := imageOf(want, size); p.EncryptionInfo != nil || (known != nil && holds.bytes == nil) {
 		holds = known
 	}
-	return m.put(ctx, f, c, in, trusted, want, size, holds)
+	return m.put(ctx, f, c, in, matched, want, size, holds)
 }
 
 // source returns the source component of c, for a copy or a swap. Not only who runs the command needs access to it, but who
@@ -153,15 +167,16 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 				return err
 			}
 		}
-		r.Content = &exactly{r: source, size: length}
+		content := in.reader(source, length)
+		r.Content = content
 		if decrypt != nil {
 			if r.Content, err = decrypt(r.Content); err != nil {
 				return err
 			}
 		} else if r.Size < 0 {
-			r.Size = length
+			r.Size = content.size
 		}
-		if !want.IsZero() {
+		if !want.IsZero() && (decrypt != nil || want != in.digest || size != in.size) {
 			r.Content = &exactly{r: r.Content, size: size, want: want, hash: want.Hash().New()}
 		}
 		if err := writer.Write(ctx, r); err != nil {

@@ -173,13 +173,19 @@ func (m *machine) fetchEncrypted(ctx context.Context, c int, r FetchRequest) (fu
 	return func() error { return fetcher.FetchEncrypted(ctx, r, decrypt) }, nil
 }
 
-// invoke hands execution to component c.
+// invoke hands execution to component c. A match that only the journal remembers is made again.
 //
 // draft-ietf-suit-manifest-37, section 8.4.10.7.
 func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	s := m.at(c)
-	if d := s.params.ImageDigest; (d == nil || s.matched != *d) && !m.o.Compat.has(CompatUnmatchedInvoke) {
+	if d := s.params.ImageDigest; (d == nil || s.matched.digest != *d) && !m.o.Compat.has(CompatUnmatchedInvoke) {
 		return false, fmt.Errorf("%w: the image was not matched in this run", manifest.ErrCondition)
+	}
+	if s.matched.recalled && m.mode == performance && !m.replayed.done[m.key(m.path)] {
+		if err := m.compare(ctx, m.u.targets[c], s.matched); err != nil {
+			return false, err
+		}
+		s.matched.recalled = false
 	}
 	component, args := m.component(c).(Invoker), slices.Clone(s.params.InvokeArgs)
 	return m.act(ctx, f, nil, func() error {
@@ -264,7 +270,7 @@ func (m *machine) changed(t *target, holds *foreseen) {
 	if m.mode == rehearsal {
 		holds = m.place(t, holds)
 	}
-	s.written, s.assumed, s.matched, s.holds = true, false, zeroDigest, holds
+	s.written, s.assumed, s.matched, s.holds = true, false, match{}, holds
 	delete(m.opened, t)
 }
 

@@ -69,9 +69,10 @@
 //     the sections validate, load and invoke, a softened failure must be made
 //     good by a later image-match of that component, or the section fails.
 //   - Invoke demands an image-match of that component, with the digest then in
-//     force, earlier in the same Run.
+//     force, earlier in the same Run; one that only the journal remembers is made again.
 //   - Fetch and image-match demand both image-digest and image-size; copy demands them of its
-//     component, or an image-match of its source.
+//     component, or an image-match of its source (not of a dependency's envelope, of which only the manifest is compared). What
+//     is copied from a source that was matched is compared with that match as it is read, and what lies behind is left out.
 //   - Nothing is written into a component whose Linker says that it is in use.
 //   - Fetch goes where CheckURI lets it: not to files, to the device itself, or with credentials.
 //   - A sequence number far above the floor needs a signature of the recovery group.

@@ -61,14 +61,22 @@ type sections map[manifest.Section]bool
 // componentState is what a machine knows of one component.
 type componentState struct {
 	params   manifest.Parameters
-	source   *unit         // whose index params.SourceComponent is
-	written  bool          // changed in this Run
-	unlinked bool          // in this Run
-	matched  verify.Digest // that the content was last found to have, in this Run
-	failed   error         // an image-match that was softened and is not made good
-	holds    *foreseen     // once written: what, as far as a rehearsal can know; nil: no idea
-	moved    bool          // an effect before the interruption has changed it
-	assumed  bool          // a rehearsal has taken its integrity for granted
+	source   *unit     // whose index params.SourceComponent is
+	written  bool      // changed in this Run
+	unlinked bool      // in this Run
+	matched  match     // what the content was last found to be, in this Run
+	failed   error     // an image-match that was softened and is not made good
+	holds    *foreseen // once written: what, as far as a rehearsal can know; nil: no idea
+	moved    bool      // an effect before the interruption has changed it
+	assumed  bool      // a rehearsal has taken its integrity for granted
+}
+
+// match is an image-match that has held: the content begins with size bytes of that digest. Zero: none.
+type match struct {
+	digest   verify.Digest
+	size     int64
+	envelope bool // it is the manifest in the envelope that has the digest
+	recalled bool // only the journal says so
 }
 
 // frame is one sequence being run.

@@ -620,7 +620,7 @@ func (r *reference) copy(s *scope, id string) result {
 	switch {
 	case told && (sum(data) != p["digest"] || uint64(len(data)) != p["size"]):
 		return broken
-	case !told && r.matched[from] == "":
+	case !told && (r.matched[from] == "" || from == names[0xdd]): // of the dependency, the manifest was matched
 		return broken
 	}
 	unknown := !told && (r.unknown[from] || p["info"] != nil)
