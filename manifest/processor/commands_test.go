@@ -104,10 +104,12 @@ func TestCommands(t *testing.T) {
 // In use means not to be written; unlinking counts once.
 func TestUnlink(t *testing.T) {
 	s := newStore(map[string]string{"00": "zero"})
-	s.cells["00"].refs = 1
+	s.cells["00"].refs, s.cells["00"].linked = 1, true
 	put := seq{params(manifest.Parameters{Content: []byte("new")}), write}
 	s.refused(t, runStore(t, s, put, processor.Options{}), manifest.ErrComponent)
-	if err := runStore(t, s, append(seq{command(manifest.DirectiveUnlink)}, put...), processor.Options{}); err != nil {
+	s.refused(t, runStore(t, s, append(seq{unlink}, put...), processor.Options{}), manifest.ErrComponent) // the other one still does
+	s.cells["00"].refs = 0
+	if err := runStore(t, s, append(seq{unlink, unlink}, put...), processor.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"unlink 00", "write 00"}, s.log); diff != "" {

@@ -236,40 +236,68 @@ func (m *machine) lockstep(s manifest.Section) error {
 	return nil
 }
 
-// unlink gives up one use of component c. Of a dependency that nobody
-// else uses, the uninstall section is run first: trust-domains-12 has it both before the
-// count goes down and when it has come to zero, which is the same here.
+// unlink gives up the use that the current manifest makes of component c, if it makes any: it counts once. Of a dependency that
+// nobody else uses, the uninstall section is run first: trust-domains-12 has it both before the
+// count goes down and when it has come to zero, which is the same here. What the journal has as done is not looked at again, as
+// the envelope of a dependency may be gone with it.
 //
 // draft-ietf-suit-trust-domains-12, section 5.6.5.
 func (m *machine) unlink(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	t := m.u.targets[c]
-	l := t.c.(Linker)
-	if _, ok := m.u.m.Dependency(c); ok {
-		left, err := l.References(ctx)
-		if err != nil {
-			return false, platformError("references", err)
+	if !m.replayed.done[m.key(m.path)] {
+		others, used, err := m.users(ctx, t)
+		if err != nil || !used {
+			return false, err
 		}
-		if left <= 1 {
-			if m.opened[t] == nil {
-				if err := m.integrity(ctx, c); err != nil {
-					return false, err
-				}
+		if _, ok := m.u.m.Dependency(c); ok && others == 0 {
+			if err := m.uninstall(ctx, f, c); err != nil {
+				return false, err
 			}
-			if u := m.opened[t]; u != nil {
-				if err := m.runUnit(ctx, f, u, manifest.SectionUninstall); err != nil {
-					return false, err
-				}
-			}
+		}
+		if s := m.of(t); m.mode == rehearsal {
+			s.unlinked = append(s.unlinked, m.u)
 		}
 	}
-	replayed, err = m.act(ctx, f, nil, func() error {
-		if err := l.Unlink(ctx, m.u.v.Digest()); err != nil {
+	return m.act(ctx, f, nil, func() error {
+		if err := t.c.(Linker).Unlink(ctx, m.u.v.Digest()); err != nil {
 			return fmt.Errorf("unlink: %w", err)
 		}
 		return nil
 	})
-	m.at(c).unlinked = true
-	return replayed, err
+}
+
+// users returns how many manifests other than the current one use t, and whether it does; in a rehearsal, after what that
+// has had unlinked.
+func (m *machine) users(ctx context.Context, t *target) (others uint64, used bool, err error) {
+	l, ok := t.c.(Linker)
+	if !ok {
+		return 0, false, nil
+	}
+	if others, used, err = l.References(ctx, m.u.v.Digest()); err != nil {
+		return 0, false, platformError("references", err)
+	}
+	for _, u := range m.of(t).unlinked {
+		if u.v.Digest() == m.u.v.Digest() {
+			used = false
+		} else if others > 0 {
+			others--
+		}
+	}
+	return others, used, nil
+}
+
+// uninstall runs the uninstall section of the dependency at c.
+func (m *machine) uninstall(ctx context.Context, f *frame, c int) error {
+	t := m.u.targets[c]
+	if m.opened[t] == nil {
+		if err := m.integrity(ctx, c); err != nil {
+			return err
+		}
+	}
+	if u := m.opened[t]; u != nil {
+		return m.runUnit(ctx, f, u, manifest.SectionUninstall)
+	}
+	return nil
 }
 
 // readAll reads the content of t, at most limit bytes.

@@ -217,9 +217,9 @@ func TestDependencyFetchedFirst(t *testing.T) {
 // The last user's unlinking uninstalls the dependency first.
 func TestUninstall(t *testing.T) {
 	tr := newTree(t)
-	tr.child.Uninstall = seq{command(manifest.DirectiveUnlink)}
+	tr.child.Uninstall = seq{unlink}
 	e := tr.envelope()
-	tr.s.cells["01"].content, tr.s.cells["01"].refs, tr.s.cells["00"].refs = e, 1, 1
+	tr.s.cells["01"].content, tr.s.cells["01"].linked, tr.s.cells["00"].linked = e, true, true
 	m := tr.root(e, integrity, process)
 	m.Uninstall = seq{index(1), integrity, command(manifest.DirectiveUnlink)}
 	if _, err := tr.run(m, nil, manifest.SectionUninstall); err != nil {

@@ -247,21 +247,14 @@ func (m *machine) changes(ctx context.Context, f *frame, t *target) error {
 	if err := m.uses(f, t, use{target: true}); err != nil {
 		return err
 	}
-	l, ok := t.c.(Linker)
-	if s := m.of(t); !ok || s.written || (s.unlinked && m.mode == rehearsal) {
+	if m.of(t).written || m.replayed.done[m.key(m.path)] {
 		return nil
 	}
-	if m.replayed.done[m.key(m.path)] {
-		return nil
+	others, _, err := m.users(ctx, t)
+	if err == nil && others > 0 {
+		err = fmt.Errorf("%w: %d other manifests use it", manifest.ErrComponent, others)
 	}
-	n, err := l.References(ctx)
-	switch {
-	case err != nil:
-		return platformError("references", err)
-	case n > 0:
-		return fmt.Errorf("%w: %d manifests use it", manifest.ErrComponent, n)
-	}
-	return nil
+	return err
 }
 
 // changed notes that the content of t is another one, as far as is known what holds says.

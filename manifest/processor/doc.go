@@ -73,7 +73,8 @@
 //   - Fetch and image-match demand both image-digest and image-size; copy demands them of its
 //     component, or an image-match of its source (not of a dependency's envelope, of which only the manifest is compared). What
 //     is copied from a source that was matched is compared with that match as it is read, and what lies behind is left out.
-//   - Nothing is written into a component whose Linker says that it is in use.
+//   - Nothing is written into a component whose Linker says that another manifest uses it. What a manifest itself uses it may
+//     write again, as it does when it is resumed.
 //   - Fetch goes where CheckURI lets it: not to files, to the device itself, or with credentials.
 //   - A sequence number far above the floor needs a signature of the recovery group.
 //

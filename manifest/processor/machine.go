@@ -63,7 +63,7 @@ type componentState struct {
 	params   manifest.Parameters
 	source   *unit     // whose index params.SourceComponent is
 	written  bool      // changed in this Run
-	unlinked bool      // in this Run
+	unlinked []*unit   // in this rehearsal
 	matched  match     // what the content was last found to be, in this Run
 	failed   error     // an image-match that was softened and is not made good
 	holds    *foreseen // once written: what, as far as a rehearsal can know; nil: no idea

@@ -123,16 +123,19 @@ type SwapRequest struct {
 	Manifest verify.Digest
 }
 
-// Linker is a component with a persistent count of the manifests that use it.
+// Linker is a component that keeps, over restarts, which manifests use it, by their digests. Who enters a
+// manifest there is the platform's business: the component itself when it is fetched into or written for that manifest, or
+// the caller once the manifest is accepted.
 //
 // draft-ietf-suit-trust-domains-12, section 5.6.5.
 type Linker interface {
-	// References returns the count. It has no effects. While it is not zero, the
-	// processor refuses to write into the component.
-	References(ctx context.Context) (uint64, error)
+	// References returns how many manifests other than user use the component, and whether user does. It has no effects.
+	// While others do, the processor refuses to change the component for user. What only user itself uses may be written
+	// again: it is the same content, as after a power cut between the write and the journal's step.
+	References(ctx context.Context, user verify.Digest) (others uint64, used bool, err error)
 
-	// Unlink takes one from the count, unless user has been unlinked from it before: a
-	// manifest counts once, over restarts too. Durable when it returns nil.
+	// Unlink has user not use the component any more. It is called only if user does. Durable when it returns nil; from then on
+	// References says so, which is how a run that is resumed learns of it.
 	Unlink(ctx context.Context, user verify.Digest) error
 }
 

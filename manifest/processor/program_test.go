@@ -100,20 +100,26 @@ func (g *program) text() string { return texts()[1+g.next(5)] }
 
 // world is what the device holds and can fetch.
 func (g *program) world() world {
-	w := world{contents: map[string]string{}, refs: map[string]int{}, fails: map[string]bool{}, denied: g.next(8) == 1,
+	w := world{contents: map[string]string{}, refs: map[string]int{}, linked: map[string]bool{}, fails: map[string]bool{}, denied: g.next(8) == 1,
 		payloads: map[string]string{}, decrypt: decryptOnce(), envelopes: map[string]letter{}}
 	for c := range 3 {
 		id := fmt.Sprintf("%02x", c)
 		if data := texts()[g.next(6)]; data != "" {
 			w.contents[id] = data
 		}
-		w.refs[id] = max(g.next(12)-9, 0)
+		w.refs[id], w.linked[id] = g.users()
 		w.fails[id] = g.next(4) == 1
 	}
 	for i, data := range texts()[1:] {
 		w.payloads[fmt.Sprint("u", i+1)] = data
 	}
 	return w
+}
+
+// users is how many other manifests use a component, and whether those that are run do.
+func (g *program) users() (others int, linked bool) {
+	n := max(g.next(12)-9, 0)
+	return max(n-1, 0), n > 0
 }
 
 // manifest makes the whole of it.
@@ -534,7 +540,7 @@ func (w world) store() *store {
 		if data, ok := w.contents[id]; ok {
 			c.content = []byte(data)
 		}
-		c.refs = uint64(w.refs[id])
+		c.refs, c.linked = uint64(w.refs[id]), w.linked[id]
 		if w.fails[id] {
 			c.custom = manifest.ErrCondition
 		}

@@ -24,7 +24,7 @@ type reference struct {
 	unknown  map[string]bool           // changed, and nothing in the manifest says to what
 	matched  map[string]string         // digest, in this run
 	owed     map[string]bool           // a match before boot that failed and was softened
-	unlinked map[string]bool
+	unlinked map[string]map[*manifest.Manifest]bool
 	opened   map[string]*branch // dependencies whose integrity was checked, by where they are kept
 	jobs     []lane
 
@@ -45,7 +45,8 @@ type ending struct {
 // world is a device before a run, with what it can fetch.
 type world struct {
 	contents  map[string]string // by component; absent: none
-	refs      map[string]int    // manifests that use it
+	refs      map[string]int    // other manifests that use it
+	linked    map[string]bool   // those that are run use it
 	fails     map[string]bool   // its custom condition does not hold
 	denied    bool
 	payloads  map[string]string // by URI
@@ -102,8 +103,8 @@ const (
 
 func newReference(w world) *reference {
 	r := &reference{world: w, params: map[string]map[string]any{}, changed: map[string]bool{}, unknown: map[string]bool{},
-		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]bool{}, opened: map[string]*branch{}}
-	r.contents, r.refs = maps.Clone(w.contents), maps.Clone(w.refs)
+		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string]*branch{}}
+	r.contents = maps.Clone(w.contents)
 	return r
 }
 
@@ -546,14 +547,17 @@ func (r *reference) process(s *scope, c int) result {
 
 func (r *reference) unlink(s *scope, c int) result {
 	id := nameOf(s.of, c)
-	if depends(s.of, c) && r.refs[id] <= 1 && r.opened[id] == nil && r.integrity(s.of, c) != fine {
+	if !r.linked[id] || r.unlinked[id][s.of.m] {
+		return fine
+	}
+	if depends(s.of, c) && r.refs[id] == 0 && r.opened[id] == nil && r.integrity(s.of, c) != fine {
 		return broken
 	}
 	r.effect(s, "unlink %s", id)
-	if !r.unlinked[id] && r.refs[id] > 0 {
-		r.unlinked[id] = true
-		r.refs[id]--
+	if r.unlinked[id] == nil {
+		r.unlinked[id] = map[*manifest.Manifest]bool{}
 	}
+	r.unlinked[id][s.of.m] = true
 	return fine
 }
 
@@ -652,7 +656,7 @@ func (r *reference) swap(s *scope, id string) result {
 	return fine
 }
 
-// refused: a component that manifests use is not written, unless this run has written it already.
+// refused: a component that other manifests use is not written, unless this run has written it already.
 func (r *reference) refused(id string) bool { return r.refs[id] > 0 && !r.changed[id] }
 
 func (r *reference) put(id, data string) {

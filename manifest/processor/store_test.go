@@ -44,8 +44,9 @@ type cell struct {
 	name    string
 	content []byte // nil: none
 	version []int64
-	refs    uint64
-	users   map[verify.Digest]bool
+	refs    uint64                 // manifests that use it, save those that are run
+	linked  bool                   // each of those uses it, too
+	gone    map[verify.Digest]bool // save these
 	custom  error
 }
 
@@ -61,7 +62,7 @@ func newStore(contents map[string]string) *store {
 }
 
 func (s *store) add(name string) *cell {
-	s.cells[name] = &cell{s: s, name: name, users: map[verify.Digest]bool{}}
+	s.cells[name] = &cell{s: s, name: name, gone: map[verify.Digest]bool{}}
 	return s.cells[name]
 }
 
@@ -198,15 +199,12 @@ func (c *cell) Match(_ context.Context, want verify.Digest, size int64) error {
 	return nil
 }
 
-func (c *cell) References(context.Context) (uint64, error) { return c.refs, nil }
+func (c *cell) References(_ context.Context, user verify.Digest) (others uint64, used bool, err error) {
+	return c.refs, c.linked && !c.gone[user], nil
+}
 
 func (c *cell) Unlink(_ context.Context, user verify.Digest) error {
-	return c.s.effect(func() {
-		if !c.users[user] && c.refs > 0 {
-			c.users[user] = true
-			c.refs--
-		}
-	}, "unlink %s", c.name)
+	return c.s.effect(func() { c.gone[user] = true }, "unlink %s", c.name)
 }
 
 // Version is the length of the content, unless the test has set one.

@@ -188,7 +188,10 @@ func (c *component) Match(_ context.Context, want verify.Digest, size int64) err
 	return nil
 }
 
-func (c *component) References(context.Context) (uint64, error) { return 0, nil }
+// References says of what holds anything that whoever asks uses it, and nobody else.
+func (c *component) References(context.Context, verify.Digest) (others uint64, used bool, err error) {
+	return 0, c.d.Content(c.id) != nil, nil
+}
 
 func (c *component) Unlink(context.Context, verify.Digest) error {
 	c.d.mu.Lock()
