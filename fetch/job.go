@@ -76,7 +76,8 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 	} else if _, err := NewTree(layout, res.Chunks.Root, nil); err != nil {
 		return nil, err
 	} else if s, ok := sink.(Scatterer); ok && f.o.Parallel > 1 {
-		if _, ok := f.o.Source.(RangeSource); ok {
+		_, ranges := f.o.Source.(RangeSource)
+		if _, ordered := f.o.Source.(OrderedSource); ranges && !ordered {
 			j.scatter, j.lanes = s, f.o.Parallel
 		}
 	}

@@ -47,8 +47,8 @@ type Options struct {
 
 	// Parallel is how many ranges of a payload are fetched at a time, at most 8, if the Source is a RangeSource, the Sink a Scatterer, and the
 	// Resource has Chunks; otherwise, and by default, 1. It costs memory, and helps where one connection cannot use the
-	// line. A server that does not serve ranges is read in one stream. Not for a Source that has bytes of its own and gives ranges to repair
-	// those, such as chunk.Reuse: it would fetch all.
+	// line. A server that does not serve ranges is read in one stream, as is an
+	// OrderedSource.
 	Parallel int
 
 	// ResponseTimeout bounds the time from a request to the end of its answer's header, redirects included; by default 30 s.

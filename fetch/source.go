@@ -31,6 +31,13 @@ type RangeSource interface {
 	OpenRange(ctx context.Context, uri string, offset, length int64, validator string) (*Stream, error)
 }
 
+// An OrderedSource is a Source that is to be read in order, by one stream, whatever Options.Parallel says: it has bytes of its own, which it gives in a stream, and if it is
+// a RangeSource, too, ranges are for repairs. ReadInOrder does nothing.
+type OrderedSource interface {
+	Source
+	ReadInOrder()
+}
+
 // A Rejecter is a Source that wants to know that bytes it served were not what was signed, so that it can take them from
 // elsewhere. Fetch calls Reject before it asks for them again, by range; a payload without chunk digests that turned out wrong as a whole, and a file of another
 // size, are rejected, too.

@@ -104,7 +104,7 @@ func fetchFile(ctx context.Context, c *call) error {
 	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated; FILE.caibx beside it is used, too")
 	c.fs.Int64Var(&f.rate, "rate", 0, "bytes per second at most (default: no limit)")
 	c.fs.Int64Var(&f.most, "max-bytes", 0, "bytes to take from the network at most, page file included (default: no limit)")
-	c.fs.IntVar(&f.parallel, "parallel", 1, "ranges to fetch at a time under --root, at most 8; with --index one: ranges do not come from seeds")
+	c.fs.IntVar(&f.parallel, "parallel", 1, "ranges to fetch at a time under --root, at most 8; with --index one, since seeds are read in order")
 	c.fs.StringVar(&f.out, "out", "", "file to make (required); it appears when it is right")
 	if err := c.parse(); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	var reuse *chunk.Reuse
 	if f.index != "" {
 		reuse = chunk.NewReuse(f.network, res.URI, index, seeds...)
-		o.Source, o.Parallel = reuse, 1 // ranges it takes from the network alone
+		o.Source = reuse
 	}
 	if res.Chunks == nil {
 		o.Source = &prefix{Source: o.Source, uri: res.URI, part: part, size: res.Size}

@@ -30,8 +30,7 @@ type Seed struct {
 // A fetch.Fetcher over it compares what arrives with the author's chunk digests as always. A chunk that is wrong all
 // the same, because the index lied, is asked for again by range, and ranges come from the origin alone: a bad index costs
 // what it is wrong about. An origin that turns out to serve no ranges is read as a whole from then on, and seeds no more: each run of missing
-// chunks would cost the payload up to there. Since ranges are the origin's, seeds are of no use with fetch.Options.Parallel above 1, which asks by range for
-// everything. Safe for concurrent use.
+// chunks would cost the payload up to there. It is a fetch.OrderedSource. Safe for concurrent use.
 type Reuse struct {
 	origin fetch.Source
 	uri    string
@@ -43,6 +42,12 @@ type Reuse struct {
 	reused, fetched atomic.Int64
 	requests        atomic.Int64
 }
+
+var (
+	_ fetch.RangeSource   = (*Reuse)(nil)
+	_ fetch.OrderedSource = (*Reuse)(nil)
+	_ fetch.Rejecter      = (*Reuse)(nil)
+)
 
 // A place is where a seed claims to have a chunk; the zero value is nowhere.
 type place struct {
@@ -165,6 +170,9 @@ func (r *Reuse) counting(s *fetch.Stream, err error) (*fetch.Stream, error) {
 	}
 	return s, err
 }
+
+// ReadInOrder implements fetch.OrderedSource: seeds are of use to streams only.
+func (r *Reuse) ReadInOrder() {}
 
 // Reject implements fetch.Rejecter, for an origin that is one.
 func (r *Reuse) Reject(uri string, offset, length int64) {

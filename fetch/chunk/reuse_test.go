@@ -116,6 +116,44 @@ func TestReuse(t *testing.T) {
 	}
 }
 
+// However many ranges are allowed, seeds are used.
+func TestReuseDespiteParallel(t *testing.T) {
+	old := random(1, 17<<20) // more than two ranges
+	new := bytes.Clone(old)
+	new[9<<20] ^= 1
+	pages, root, err := chunk.Build(bytes.NewReader(new), int64(len(new)), 16<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &origin{files: map[string][]byte{imageURI: new, imageURI + ".chunks": pages}}
+	r := chunk.NewReuse(o, imageURI, buildIndex(t, new), seedOf(t, old))
+	f, err := fetch.New(fetch.Options{Source: r, Parallel: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scattered{data: make([]byte, len(new))}
+	res := fetch.Resource{URI: imageURI, Size: int64(len(new)), Digest: verify.Sum(verify.SHA256, new), Chunks: &fetch.Chunks{Root: root, Size: 16 << 10}}
+	if _, err := f.Fetch(t.Context(), res, s); err != nil || !bytes.Equal(s.data, new) || r.Stats().Fetched != r.Missing() {
+		t.Errorf("error %v, %+v, %d missing", err, r.Stats(), r.Missing())
+	}
+}
+
+// scattered takes chunks in any order.
+type scattered struct {
+	data []byte
+	at   int64
+}
+
+func (s *scattered) Offset() int64                           { return s.at }
+func (s *scattered) Sync() error                             { return nil }
+func (s *scattered) Resume(at int64) error                   { s.at = at; return nil }
+func (s *scattered) WriteAt(p []byte, at int64) (int, error) { return copy(s.data[at:], p), nil }
+func (s *scattered) Write(p []byte) (n int, err error) {
+	n = copy(s.data[s.at:], p)
+	s.at += int64(n)
+	return n, nil
+}
+
 // An origin without ranges is read once, whatever the seeds have, and what had to be skipped is counted.
 func TestNET_02_ReuseWithoutRanges(t *testing.T) {
 	old := random(1, 4<<20)

@@ -36,6 +36,12 @@ type deltaWay struct {
 	trouble error              // the last failure of the connection to the patch
 }
 
+var (
+	_ fetch.RangeSource   = (*deltaWay)(nil)
+	_ fetch.OrderedSource = (*deltaWay)(nil)
+	_ fetch.Rejecter      = (*deltaWay)(nil)
+)
+
 func (w *deltaWay) way() fetch.Way {
 	if w.d.From.Size == 0 {
 		return fetch.WayPacked
@@ -121,6 +127,9 @@ func (w *deltaWay) OpenRange(ctx context.Context, uri string, offset, length int
 	}
 	return w.Open(ctx, uri, offset, validator)
 }
+
+// ReadInOrder implements fetch.OrderedSource: frames follow each other.
+func (w *deltaWay) ReadInOrder() {}
 
 // Reject implements fetch.Rejecter: what came out is not what the author signed, and would not be the next time.
 func (w *deltaWay) Reject(uri string, offset, length int64) {

@@ -164,9 +164,6 @@ func (r *run) sinkOffset() int64 {
 func (r *run) take(ctx context.Context, w way, source fetch.Source) (why, err error) {
 	o := r.o
 	o.Source = source
-	if w.way() != fetch.WayFull {
-		o.Parallel = 1 // what is made is made in order
-	}
 	f, err := fetch.New(o)
 	if err != nil {
 		return nil, err
