@@ -253,7 +253,7 @@ func (f *frame) softened() bool {
 
 // match asks the platform. Its errors other than manifest.ErrDigest are no
 // answer and must not pass for a failed condition. Of a dependency it is the manifest in the
-// envelope that is compared.
+// envelope that is compared; no content, or one that does not open as an envelope, is another manifest.
 //
 // draft-ietf-suit-trust-domains-12, section 5.2.2.
 func (m *machine) match(ctx context.Context, at *target, c int) error {
@@ -263,16 +263,24 @@ func (m *machine) match(ctx context.Context, at *target, c int) error {
 }
 
 // compare asks the platform whether the content of t is want.
-func (m *machine) compare(ctx context.Context, t *target, want match) (err error) {
+func (m *machine) compare(ctx context.Context, t *target, want match) error {
 	if want.envelope {
-		_, err = m.openEnvelope(ctx, t, want.digest)
-	} else {
-		component, ok := t.c.(Matcher)
-		if !ok {
-			return manifest.ErrComponent
+		data, err := m.readAll(ctx, t, manifest.MaxEnvelopeSize)
+		switch {
+		case err == nil:
+			if _, err = m.opens(data, want.digest); err == nil {
+				return nil
+			}
+		case !errors.Is(err, manifest.ErrComponent) && !errors.Is(err, manifest.ErrLimit):
+			return platformError("read", err)
 		}
-		err = m.call(func() error { return component.Match(ctx, want.digest, want.size) })
+		return fmt.Errorf("%w: %w", manifest.ErrCondition, err)
 	}
+	component, ok := t.c.(Matcher)
+	if !ok {
+		return manifest.ErrComponent
+	}
+	err := m.call(func() error { return component.Match(ctx, want.digest, want.size) })
 	switch {
 	case err == nil:
 		return nil

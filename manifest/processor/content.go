@@ -86,9 +86,13 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 	if matched {
 		in.size, in.digest = from.matched.size, from.matched.digest
 	}
+	_, dependency := m.u.m.Dependency(c)
 	holds := m.foresee(source)
-	if known := imageOf(want, size); p.EncryptionInfo != nil || (known != nil && holds.bytes == nil) {
+	if known := imageOf(want, size); p.EncryptionInfo != nil || (known != nil && holds.bytes == nil && !dependency) {
 		holds = known
+		if holds != nil {
+			holds.signed = dependency
+		}
 	}
 	return m.put(ctx, f, c, in, matched, want, size, holds)
 }
@@ -122,6 +126,7 @@ func (m *machine) source(c int, code manifest.Code) (*target, error) {
 // put stores in, decrypted if there is encryption info, in component c, which then holds what holds says.
 func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted bool, want verify.Digest, size int64, holds *foreseen) (replayed bool, err error) {
 	t := m.u.targets[c]
+	_, dependency := m.u.m.Dependency(c)
 	do, err := m.stored(ctx, c, in, trusted, want, size)
 	if err != nil {
 		return false, err
@@ -134,7 +139,7 @@ func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted 
 	if err := m.changes(ctx, f, t); err != nil {
 		return false, err
 	}
-	replayed, err = m.act(ctx, f, m.still(ctx, t, want, size, false), do)
+	replayed, err = m.act(ctx, f, m.still(ctx, t, want, size, dependency), do)
 	if err != nil {
 		return false, err
 	}
@@ -142,7 +147,7 @@ func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted 
 	return replayed, nil
 }
 
-// stored returns what stores in into component c.
+// stored returns what stores in into component c. The envelope of a dependency is read whole and opened before.
 func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, want verify.Digest, size int64) (func() error, error) {
 	p, t := &m.at(c).params, m.u.targets[c]
 	writer, ok := t.c.(Writer)
@@ -154,6 +159,13 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 	decrypt, err := m.decryption(ctx, p.EncryptionInfo, trusted || !want.IsZero())
 	if err != nil {
 		return nil, err
+	}
+	_, dependency := m.u.m.Dependency(c)
+	if dependency = dependency && !want.IsZero(); dependency {
+		r.Digest = verify.Digest{}
+		if size > manifest.MaxEnvelopeSize {
+			return nil, fmt.Errorf("%w: an envelope of %d bytes, at most %d", manifest.ErrLimit, size, manifest.MaxEnvelopeSize)
+		}
 	}
 	unknown := in.size < 0 && size < 0
 	return func() (err error) {
@@ -176,7 +188,12 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 		} else if r.Size < 0 {
 			r.Size = content.size
 		}
-		if !want.IsZero() && (decrypt != nil || want != in.digest || size != in.size) {
+		switch {
+		case dependency:
+			if r.Content, err = m.envelope(r.Content, want, size); err != nil {
+				return err
+			}
+		case !want.IsZero() && (decrypt != nil || want != in.digest || size != in.size):
 			r.Content = &exactly{r: r.Content, size: size, want: want, hash: want.Hash().New()}
 		}
 		if err := writer.Write(ctx, r); err != nil {
@@ -184,6 +201,22 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 		}
 		return nil
 	}, nil
+}
+
+// envelope reads an envelope of size bytes, with the manifest want inside.
+//
+// draft-ietf-suit-trust-domains-12, section 5.2.2.
+func (m *machine) envelope(r io.Reader, want verify.Digest, size int64) (io.Reader, error) {
+	data, err := io.ReadAll(&exactly{r: r, size: size})
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.opens(slices.Clone(data), want); err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(data), nil
 }
 
 // spendLate is spendBytes for what is only known while the platform works.

@@ -85,7 +85,7 @@ func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Diges
 	var data []byte
 	if m.mode == rehearsal {
 		have := m.foresee(t)
-		data = have.bytes
+		data = slices.Clone(have.bytes)
 		if from := have.from; from != nil && (from == t || !m.of(from).moved) {
 			t = from
 		}
@@ -96,7 +96,12 @@ func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Diges
 			return nil, fmt.Errorf("dependency: %w", err)
 		}
 	}
-	v, err := m.o.Dependencies.Open(data)
+	return m.opens(data, want)
+}
+
+// opens verifies an envelope, which must hold the manifest want, and gives it away.
+func (m *machine) opens(envelope []byte, want verify.Digest) (*manifest.Verified, error) {
+	v, err := m.o.Dependencies.Open(envelope)
 	if err != nil {
 		return nil, fmt.Errorf("dependency: %w", err)
 	}

@@ -4,6 +4,7 @@
 package processor_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -11,9 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/verify"
+	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 var (
@@ -302,4 +305,80 @@ func TestDependencyInAlternative(t *testing.T) {
 	each := tryOrNil(seq{process}, seq{abort})
 	_, err := tr.run(tr.root(e, fetch, integrity, each), e, manifest.SectionInstall)
 	tr.s.refused(t, err, manifest.ErrCommand)
+}
+
+// A dependency can be copied to where it is kept, and come in the envelope encrypted: what is written is the envelope, opened
+// before (trust-domains-12, sections 5.2.2 and 5.3).
+func TestDependencyStored(t *testing.T) {
+	tr := newTree(t)
+	e := tr.envelope()
+	info, ciphertext, err := cose.Encrypt(t.Context(), cose.A128GCM, e, cose.Recipient{Wrapper: testkeys.KeyWrapper(1, 16)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.child.SequenceNumber++
+	another := tr.envelope()
+	otherInfo, otherText, err := cose.Encrypt(t.Context(), cose.A128GCM, another, cose.Recipient{Wrapper: testkeys.KeyWrapper(1, 16)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decrypting := func(info []byte) manifest.Command {
+		return params(manifest.Parameters{EncryptionInfo: info, URI: new("#encrypted")})
+	}
+	size := func(n int) manifest.Command { return params(manifest.Parameters{ImageSize: new(uint64(n))}) }
+	for _, tt := range []struct {
+		name    string
+		install seq
+		staged  []byte // in component 2
+		payload []byte
+		want    error
+	}{
+		{"copied", seq{from(2), copyc}, e, nil, nil},
+		{"copied, decrypted", seq{from(2), params(manifest.Parameters{EncryptionInfo: info}), copyc}, ciphertext, nil, nil},
+		{"another copied", seq{from(2), copyc}, another, nil, manifest.ErrDigest},
+		{"garbage copied", seq{from(2), copyc}, bytes.Repeat([]byte{7}, len(e)), nil, manifest.ErrMalformed},
+		{"more copied than was said", seq{from(2), size(len(e) - 1), copyc}, e, nil, manifest.ErrDigest},
+		{"larger than any envelope", seq{from(2), size(manifest.MaxEnvelopeSize + 1), copyc}, e, nil, manifest.ErrLimit},
+		{"integrated", seq{decrypting(info), fetch}, nil, ciphertext, nil},
+		{"another integrated", seq{decrypting(otherInfo), fetch}, nil, otherText, manifest.ErrDigest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTree(t)
+			tr.s.add("02").content = tt.staged
+			m := tr.root(e, append(tt.install, imageMatch, integrity, process)...)
+			m.Components = append(m.Components, componentID(7), componentID(2))
+			m.Dependencies = []manifest.Dependency{{Index: 3, Prefix: componentID(1)}}
+			m.Shared[4], m.Install.Sequence[0] = index(3), index(3)
+			tr.s.add("07")
+			v := open(t, m, manifest.Payload{Key: "#encrypted", Data: tt.payload})
+			err := startWith(t, v, processor.Options{Platform: tr.s, Identity: identity, Decrypter: recipient(), Dependencies: &processor.Dependencies{Floor: noFloor,
+				Open: func(b []byte) (*manifest.Verified, error) {
+					return manifest.OpenBytes(b, keySet(t, signer.Public()), one(t))
+				}}}, manifest.SectionInstall)
+			if tt.want != nil {
+				tr.s.refused(t, err, tt.want)
+			} else if err != nil || string(tr.s.cells["00"].content) != "child" || !bytes.Equal(tr.s.cells["01"].content, e) {
+				t.Errorf("got %v after %v", err, tr.s.log)
+			}
+		})
+	}
+}
+
+// A dependency that is not there, or is not one, is not the one that is asked for: it can be fetched then.
+//
+// draft-ietf-suit-manifest-37, section 8.4.9.2.
+func TestDependencyImageMatch(t *testing.T) {
+	old := newTree(t)
+	old.child.SequenceNumber--
+	for name, content := range map[string][]byte{"absent": nil, "garbage": []byte("garbage"), "another": old.envelope()} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t)
+			e := tr.envelope()
+			tr.s.cells["01"].content = content
+			_, err := tr.run(tr.root(e, try(seq{imageMatch}, seq{fetch}), integrity, process), e, manifest.SectionInstall)
+			if diff := cmp.Diff([]string{"fetch 01", "write 00"}, tr.s.log); err != nil || diff != "" {
+				t.Error(err, diff)
+			}
+		})
+	}
 }

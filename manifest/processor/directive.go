@@ -70,8 +70,8 @@ func (r *FetchRequest) stored(decrypted bool) *foreseen {
 	if h == nil {
 		h = new(foreseen)
 	}
-	if !decrypted {
-		h.bytes, h.signed = r.Integrated, r.Dependency
+	if h.signed = r.Dependency; !decrypted {
+		h.bytes = r.Integrated
 	}
 	return h
 }
@@ -127,21 +127,16 @@ func (m *machine) checkIntegrated(c int, r FetchRequest) error {
 	if int64(len(r.Integrated)) != r.Size {
 		return fmt.Errorf("%w: integrated payload %q: expected %d bytes, seen %d", manifest.ErrDigest, r.URI, r.Size, len(r.Integrated))
 	}
-	var seen verify.Digest
 	switch {
 	case r.Digest.IsZero():
-		return nil
 	case r.Dependency:
-		v, err := m.o.Dependencies.Open(slices.Clone(r.Integrated))
-		if err != nil {
-			return fmt.Errorf("integrated dependency %q: %w", r.URI, err)
+		if _, err := m.opens(slices.Clone(r.Integrated), r.Digest); err != nil {
+			return fmt.Errorf("integrated payload %q: %w", r.URI, err)
 		}
-		seen = v.Digest()
 	default:
-		seen = verify.Sum(r.Digest.Hash(), r.Integrated)
-	}
-	if seen != r.Digest {
-		return fmt.Errorf("%w: integrated payload %q: expected %v, seen %v", manifest.ErrDigest, r.URI, r.Digest, seen)
+		if seen := verify.Sum(r.Digest.Hash(), r.Integrated); seen != r.Digest {
+			return fmt.Errorf("%w: integrated payload %q: expected %v, seen %v", manifest.ErrDigest, r.URI, r.Digest, seen)
+		}
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ type WriteRequest struct {
 	Component manifest.ComponentID
 	Content   io.Reader
 	Size      int64         // -1 if not known
-	Digest    verify.Digest // zero if the manifest gives none
+	Digest    verify.Digest // of the content; zero if the manifest gives none, as of a dependency's envelope, which is opened before it is written
 	Sequence  uint64        // the manifest's sequence number
 	Manifest  verify.Digest // the manifest's digest
 	Metadata  *manifest.ComponentMetadata

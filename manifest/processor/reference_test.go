@@ -421,31 +421,22 @@ func orEmpty(v any) any {
 
 func sum(s string) string { return verify.Sum(verify.SHA256, []byte(s)).String() }
 
-// is reports whether component c holds its image; of a dependency that is the manifest in the envelope. There must be an
-// envelope then.
-func (r *reference) is(t *branch, c int) (yes, possible bool) {
+// is reports whether component c holds its image; of a dependency that is the manifest in the envelope.
+func (r *reference) is(t *branch, c int) bool {
 	id := nameOf(t, c)
 	p := r.of(id)
 	if depends(t, c) {
-		e, ok := r.envelopes[r.contents[id]]
-		return e.digest == p["digest"], ok
+		return r.envelopes[r.contents[id]].digest == p["digest"]
 	}
-	return sum(r.contents[id]) == p["digest"] && uint64(len(r.contents[id])) == p["size"], true
+	return sum(r.contents[id]) == p["digest"] && uint64(len(r.contents[id])) == p["size"]
 }
 
 func (r *reference) imageMatch(s *scope, c int) result {
 	id := nameOf(s.of, c)
 	p := r.of(id)
 	delete(r.matched, id)
-	yes := false
-	if p["digest"] != nil && p["size"] != nil {
-		var possible bool
-		if yes, possible = r.is(s.of, c); !possible {
-			return broken
-		}
-	}
 	switch {
-	case yes:
+	case p["digest"] != nil && p["size"] != nil && r.is(s.of, c):
 		r.matched[id] = p["digest"].(string)
 		delete(r.owed, id)
 		return fine
@@ -463,11 +454,7 @@ func (r *reference) imageNotMatch(s *scope, c int) result {
 	if p["digest"] == nil || p["size"] == nil {
 		return failed
 	}
-	yes, possible := r.is(s.of, c)
-	if !possible {
-		return broken
-	}
-	return r.guess(r.unknown[id] || (r.changed[id] && depends(s.of, c)), !yes)
+	return r.guess(r.unknown[id] || (r.changed[id] && depends(s.of, c)), !r.is(s.of, c))
 }
 
 // version: a component's version is one number, the length of its content.
