@@ -77,8 +77,8 @@ func number(s string) (int64, bool) {
 }
 
 // validator returns what If-Range may carry for this answer: a strong entity tag, or a Last-Modified that is strong
-// because the answer is at least a second younger (RFC 9110, section 8.8.2.2). A weak tag is none, and then the date is
-// no better.
+// because the answer is at least a second younger (RFC 9110, section 8.8.2.2) and of the form that servers must send (section 5.6.7). A
+// weak tag is none, and then the date is no better.
 func validator(h http.Header) string {
 	if tag := h.Get("ETag"); tag != "" {
 		if isETag(tag) && len(tag) <= 512 {
@@ -86,12 +86,13 @@ func validator(h http.Header) string {
 		}
 		return ""
 	}
-	modified, err1 := http.ParseTime(h.Get("Last-Modified"))
+	v := h.Get("Last-Modified")
+	modified, err1 := http.ParseTime(v)
 	date, err2 := http.ParseTime(h.Get("Date"))
-	if err1 != nil || err2 != nil || date.Sub(modified) < time.Second {
+	if err1 != nil || err2 != nil || date.Sub(modified) < time.Second || modified.Format(http.TimeFormat) != v {
 		return ""
 	}
-	return h.Get("Last-Modified")
+	return v
 }
 
 // isETag reports whether v is a strong entity tag.
