@@ -40,6 +40,7 @@ type machine struct {
 type strands struct {
 	*Processor
 	mu       sync.Mutex
+	working  chan struct{} // one for each call to the platform that other strands may run beside
 	mode     mode
 	state    []*componentState  // by target.n
 	opened   map[*target]*unit  // dependencies whose integrity has been checked, by where they are kept
@@ -105,7 +106,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 	if r == nil {
 		r = newReplay()
 	}
-	return &machine{u: p.root, strands: &strands{Processor: p, mode: mode, replayed: r.reuse(),
+	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
 		opened: map[*target]*unit{}, done: map[*unit]sections{}, passed: map[string]bool{}}}
 }
 
@@ -123,10 +124,12 @@ func (m *machine) component(c int) Component { return m.u.targets[c].c }
 
 func (m *machine) id(c int) manifest.ComponentID { return cloneID(m.u.targets[c].id) }
 
-// call lets the platform work while other strands run.
+// call lets the platform work while other strands run, at most Limits.Parallel at a time.
 func (s *strands) call(work func() error) error {
 	s.mu.Unlock()
 	defer s.mu.Lock()
+	s.working <- struct{}{}
+	defer func() { <-s.working }()
 	return work()
 }
 

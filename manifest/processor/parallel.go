@@ -58,21 +58,22 @@ func (f *frame) setStrict(strict bool) {
 	}
 }
 
-// parallel runs the jobs, at most Limits.Parallel at a time; a rehearsal one
-// after the other. After a failure no more are begun and the others are cancelled.
+// parallel runs the jobs, at most Limits.Parallel at a time; one after the other in a rehearsal, and as long as a
+// failure of one could be softened: otherwise it would depend on which is faster whether another has had an effect by then.
+// After a failure no more are begun and the others are cancelled.
 // The error is that of the first job, in the manifest's order, that has failed by itself.
 func (m *machine) parallel(ctx context.Context, f *frame, jobs []job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limit := m.o.Limits.Parallel
-	if m.mode == rehearsal {
-		limit = 1
-	}
 	errs, together := make([]error, len(jobs)), batch{}
 	finished := make(chan struct{}, len(jobs))
 	running, cause := 0, error(nil) // why no more are begun
 	for i, j := range jobs {
-		if running == limit {
+		limit := m.o.Limits.Parallel
+		if m.mode == rehearsal || f.softened() {
+			limit = 1
+		}
+		for running >= limit {
 			m.wake(finished)
 			running--
 		}
