@@ -99,12 +99,16 @@ type cell struct {
 	index  bool // with the author's chunk digests
 	when   moment
 	always bool // and every time afterwards
+	http2  bool
 }
 
 func (c cell) String() string {
 	s := "no index"
 	if c.index {
 		s = "index"
+	}
+	if c.http2 {
+		s += ", HTTP/2"
 	}
 	s += ", " + string(c.when)
 	if c.always {
@@ -140,6 +144,7 @@ type row struct {
 	want   func(c cell) error
 	breaks bool          // the trick only breaks connections: nothing needs to be fetched twice but what the bound allows
 	waits  time.Duration // beyond the usual, for each time the trick is met
+	http1  bool          // it is about bytes that HTTP/2 does not send
 }
 
 // tricks are all that fetchtest's server can do.
@@ -147,85 +152,85 @@ func tricks() []row {
 	other := noise(2, size)
 	good := noise(1, size)
 	return []row{
-		{"NET-01", "cut before a byte", fetchtest.Cut(0), passes(fetch.ErrTransport), true, 0},
-		{"NET-01", "cut after crumbs", fetchtest.Cut(7), passes(fetch.ErrTransport), true, 0},
-		{"NET-01", "cut midway", fetchtest.Cut(3*step + 7), right, true, 0},
-		{"NET-01", "cut at a chunk's edge", fetchtest.Cut(5 * step), right, true, 0},
-		{"NET-01", "truncated, right length", fetchtest.Truncate(3*step + 7), right, true, 0},
-		{"NET-01", "truncated, no length", fetchtest.All(fetchtest.NoLength, fetchtest.Cut(3*step+7)), right, true, 0},
+		{"NET-01", "cut before a byte", fetchtest.Cut(0), passes(fetch.ErrTransport), true, 0, false},
+		{"NET-01", "cut after crumbs", fetchtest.Cut(7), passes(fetch.ErrTransport), true, 0, false},
+		{"NET-01", "cut midway", fetchtest.Cut(3*step + 7), right, true, 0, false},
+		{"NET-01", "cut at a chunk's edge", fetchtest.Cut(5 * step), right, true, 0, false},
+		{"NET-01", "truncated, right length", fetchtest.Truncate(3*step + 7), right, true, 0, false},
+		{"NET-01", "truncated, no length", fetchtest.All(fetchtest.NoLength, fetchtest.Cut(3*step+7)), right, true, 0, false},
 		{"NET-03", "truncated, wrong length", fetchtest.Shorten(3*step + 7), func(c cell) error {
 			if !c.ranged() {
 				return fetch.ErrSize
 			}
 			return passes(fetch.ErrSize)(c) // a range of another length is not believed; then the whole is asked for
-		}, false, 0},
-		{"NET-03", "no length", fetchtest.NoLength, right, false, 0},
-		{"NET-03", "negative length", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), passes(fetch.ErrTransport), false, 0},
-		{"NET-03", "length of 2^63", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n"), passes(fetch.ErrTransport), false, 0},
-		{"NET-03", "two lengths", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), passes(fetch.ErrTransport), false, 0},
-		{"NET-03", "larger", fetchtest.Raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size+1)), ends(fetch.ErrSize), false, 0},
-		{"NET-03", "no HTTP", fetchtest.Raw("220 mail.example ESMTP\r\n"), passes(fetch.ErrTransport), false, 0},
-		{"NET-02", "ignores ranges", fetchtest.IgnoreRange, right, false, 0},
-		{"NET-02", "ignores If-Range, new tag", fetchtest.All(fetchtest.Retag(`"v2"`), fetchtest.IgnoreIfRange), right, false, 0},
-		{"NET-02", "new tag, same bytes", fetchtest.Retag(`"v2"`), right, false, 0},
-		{"NET-02", "no tag any more", fetchtest.Retag(""), right, false, 0},
-		{"NET-02", "other bytes, new tag", fetchtest.Change(fetchtest.File{Data: other, ETag: `"v2"`}), ends(fetch.ErrDigest), false, 0},
-		{"NET-02", "other bytes, new tag, ignores If-Range", fetchtest.All(fetchtest.Change(fetchtest.File{Data: other, ETag: `"v2"`}), fetchtest.IgnoreIfRange), ends(fetch.ErrDigest), false, 0},
+		}, false, 0, false},
+		{"NET-03", "no length", fetchtest.NoLength, right, false, 0, false},
+		{"NET-03", "negative length", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), passes(fetch.ErrTransport), false, 0, true},
+		{"NET-03", "length of 2^63", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n"), passes(fetch.ErrTransport), false, 0, true},
+		{"NET-03", "two lengths", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), passes(fetch.ErrTransport), false, 0, true},
+		{"NET-03", "larger", fetchtest.Raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size+1)), ends(fetch.ErrSize), false, 0, true},
+		{"NET-03", "no HTTP", fetchtest.Raw("220 mail.example ESMTP\r\n"), passes(fetch.ErrTransport), false, 0, true},
+		{"NET-02", "ignores ranges", fetchtest.IgnoreRange, right, false, 0, false},
+		{"NET-02", "ignores If-Range, new tag", fetchtest.All(fetchtest.Retag(`"v2"`), fetchtest.IgnoreIfRange), right, false, 0, false},
+		{"NET-02", "new tag, same bytes", fetchtest.Retag(`"v2"`), right, false, 0, false},
+		{"NET-02", "no tag any more", fetchtest.Retag(""), right, false, 0, false},
+		{"NET-02", "other bytes, new tag", fetchtest.Change(fetchtest.File{Data: other, ETag: `"v2"`}), ends(fetch.ErrDigest), false, 0, false},
+		{"NET-02", "other bytes, new tag, ignores If-Range", fetchtest.All(fetchtest.Change(fetchtest.File{Data: other, ETag: `"v2"`}), fetchtest.IgnoreIfRange), ends(fetch.ErrDigest), false, 0, false},
 		{"NET-02", "other bytes, same tag", func(a *fetchtest.Answer) {
 			fetchtest.Change(fetchtest.File{Data: other, ETag: a.File.ETag})(a)
-		}, ends(fetch.ErrDigest), false, 0},
-		{"NET-02", "other size", fetchtest.Change(fetchtest.File{Data: good[:size-1], ETag: `"v2"`}), ends(fetch.ErrSize), false, 0},
-		{"NET-02", "range begins a byte late", fetchtest.Shift(1), right, false, 0},
-		{"NET-02", "range begins a byte late and hides it", fetchtest.Mislabel(1), right, false, 0},
-		{"NET-02", "several parts", fetchtest.Multipart, right, false, 0},
+		}, ends(fetch.ErrDigest), false, 0, false},
+		{"NET-02", "other size", fetchtest.Change(fetchtest.File{Data: good[:size-1], ETag: `"v2"`}), ends(fetch.ErrSize), false, 0, false},
+		{"NET-02", "range begins a byte late", fetchtest.Shift(1), right, false, 0, false},
+		{"NET-02", "range begins a byte late and hides it", fetchtest.Mislabel(1), right, false, 0, false},
+		{"NET-02", "several parts", fetchtest.Multipart, right, false, 0, false},
 		{"NET-02", "416", fetchtest.Status(416), func(c cell) error {
 			if c.ranged() && !c.always {
 				return nil
 			}
 			return fetch.ErrRefused
-		}, false, 0},
-		{"NET-04", "gzip", fetchtest.Gzip, ends(fetch.ErrEncoding), false, 0},
+		}, false, 0, false},
+		{"NET-04", "gzip", fetchtest.Gzip, ends(fetch.ErrEncoding), false, 0, false},
 		{"NET-04", "gzip, not said", fetchtest.GzipUnsaid, func(c cell) error {
 			if !c.ranged() {
 				return fetch.ErrSize
 			}
 			return passes(fetch.ErrSize)(c)
-		}, false, 0},
+		}, false, 0, false},
 		{"NET-05", "redirect to another host", func(a *fetchtest.Answer) {
 			if a.Request.Host == "fw.example" {
 				fetchtest.Redirect(302, "https://cdn.example"+path)(a)
 			}
-		}, right, false, 0},
-		{"NET-05", "redirect to http", fetchtest.Redirect(302, "http://fw.example"+path), ends(fetch.ErrRedirect), false, 0},
-		{"NET-05", "redirect to a private address", fetchtest.Redirect(302, "https://192.168.0.1"+path), ends(fetch.ErrRedirect), false, 0},
-		{"NET-05", "redirect to a file", fetchtest.Redirect(302, "file:///etc/passwd"), ends(fetch.ErrRedirect), false, 0},
+		}, right, false, 0, false},
+		{"NET-05", "redirect to http", fetchtest.Redirect(302, "http://fw.example"+path), ends(fetch.ErrRedirect), false, 0, false},
+		{"NET-05", "redirect to a private address", fetchtest.Redirect(302, "https://192.168.0.1"+path), ends(fetch.ErrRedirect), false, 0, false},
+		{"NET-05", "redirect to a file", fetchtest.Redirect(302, "file:///etc/passwd"), ends(fetch.ErrRedirect), false, 0, false},
 		{"NET-05", "redirect in a circle", func(a *fetchtest.Answer) { fetchtest.Redirect(302, host+path)(a) }, func(c cell) error {
 			return passes(fetch.ErrRedirect)(c) // once, the second time round is the file
-		}, false, 0},
-		{"NET-06", "flipped bit in the first chunk", fetchtest.Flip(1), flipped(1), false, 0},
-		{"NET-06", "flipped bit in the last chunk", fetchtest.Flip(size - 1), flipped(size - 1), false, 0},
-		{"NET-07", "stalls before a byte", fetchtest.Stall(0), passes(fetch.ErrStalled), true, 0},
-		{"NET-07", "stalls midway", fetchtest.Stall(3*step + 7), right, true, 0},
-		{"NET-07", "never answers", fetchtest.Silence(time.Hour), passes(fetch.ErrStalled), true, 0},
-		{"NET-07", "drips", fetchtest.Drip(1, time.Second), passes(fetch.ErrStalled), true, 0},
-		{"NET-08", "429 with seconds", fetchtest.Status(429, "Retry-After: 120"), passes(fetch.ErrTransport), true, 150 * time.Second},
-		{"NET-08", "503 with a date", retryAt(2 * time.Minute), passes(fetch.ErrTransport), true, 150 * time.Second},
-		{"NET-08", "503 with 10 years", fetchtest.Status(503, "Retry-After: 315360000"), passes(fetch.ErrTransport), true, 375 * time.Second},
-		{"NET-08", "503 with a negative number", fetchtest.Status(503, "Retry-After: -7"), passes(fetch.ErrTransport), true, 0},
-		{"NET-08", "503", fetchtest.Status(503), passes(fetch.ErrTransport), true, 0},
-		{"NET-10", "captive portal", fetchtest.Portal, ends(fetch.ErrSize), false, 0},
+		}, false, 0, false},
+		{"NET-06", "flipped bit in the first chunk", fetchtest.Flip(1), flipped(1), false, 0, false},
+		{"NET-06", "flipped bit in the last chunk", fetchtest.Flip(size - 1), flipped(size - 1), false, 0, false},
+		{"NET-07", "stalls before a byte", fetchtest.Stall(0), passes(fetch.ErrStalled), true, 0, false},
+		{"NET-07", "stalls midway", fetchtest.Stall(3*step + 7), right, true, 0, false},
+		{"NET-07", "never answers", fetchtest.Silence(time.Hour), passes(fetch.ErrStalled), true, 0, false},
+		{"NET-07", "drips", fetchtest.Drip(1, time.Second), passes(fetch.ErrStalled), true, 0, false},
+		{"NET-08", "429 with seconds", fetchtest.Status(429, "Retry-After: 120"), passes(fetch.ErrTransport), true, 150 * time.Second, false},
+		{"NET-08", "503 with a date", retryAt(2 * time.Minute), passes(fetch.ErrTransport), true, 150 * time.Second, false},
+		{"NET-08", "503 with 10 years", fetchtest.Status(503, "Retry-After: 315360000"), passes(fetch.ErrTransport), true, 375 * time.Second, false},
+		{"NET-08", "503 with a negative number", fetchtest.Status(503, "Retry-After: -7"), passes(fetch.ErrTransport), true, 0, false},
+		{"NET-08", "503", fetchtest.Status(503), passes(fetch.ErrTransport), true, 0, false},
+		{"NET-10", "captive portal", fetchtest.Portal, ends(fetch.ErrSize), false, 0, false},
 		{"NET-10", "captive portal, no length", fetchtest.All(fetchtest.Portal, fetchtest.NoLength), func(c cell) error {
 			if c.index {
 				return passes(fetch.ErrTransport)(c) // crumbs of a chunk, then the end; one chunk pays for it
 			}
 			return errAny // the page is shorter than the file: how it shows depends on when
-		}, false, 0},
+		}, false, 0, false},
 		{"NET-14", "a slow header", func(a *fetchtest.Answer) {
 			fetchtest.All(fetchtest.Raw("HTTP/1.1 200 OK\r\nX-Slow: "+strings.Repeat("x", 60)), fetchtest.Drip(1, time.Second))(a)
-		}, passes(fetch.ErrStalled), true, 0},
-		{"NET-14", "a header of 1 MiB", fetchtest.Headers(1024, 1024), passes(fetch.ErrTransport), false, 0},
-		{"NET-14", "10,000 small header lines", fetchtest.Headers(10_000, 8), passes(fetch.ErrTransport), false, 0},
-		{"", "404", fetchtest.Status(404), ends(fetch.ErrRefused), false, 0},
+		}, passes(fetch.ErrStalled), true, 0, true},
+		{"NET-14", "a header of 1 MiB", fetchtest.Headers(1024, 1024), passes(fetch.ErrTransport), false, 0, false},
+		{"NET-14", "10,000 small header lines", fetchtest.Headers(10_000, 8), passes(fetch.ErrTransport), false, 0, false},
+		{"", "404", fetchtest.Status(404), ends(fetch.ErrRefused), false, 0, false},
 	}
 }
 
@@ -265,9 +270,26 @@ func TestM1_Tricks(t *testing.T) {
 			for _, index := range []bool{true, false} {
 				for _, when := range []moment{fresh, midway, restart} {
 					for _, always := range []bool{false, true} {
-						c := cell{index, when, always}
+						c := cell{index, when, always, false}
 						synctest.Test(t, func(t *testing.T) { playTrick(t, r, c) })
 					}
+				}
+			}
+		})
+	}
+}
+
+// TestM1_TricksHTTP2 plays them over HTTP/2, but for those that are about the bytes of HTTP/1 and those that lead from https.
+func TestM1_TricksHTTP2(t *testing.T) {
+	for _, r := range tricks() {
+		if r.http1 || r.threat == "NET-05" {
+			continue
+		}
+		t.Run(r.threat+" "+r.name, func(t *testing.T) {
+			for _, when := range []moment{fresh, midway, restart} {
+				for _, always := range []bool{false, true} {
+					c := cell{true, when, always, true}
+					synctest.Test(t, func(t *testing.T) { playTrick(t, r, c) })
 				}
 			}
 		})
@@ -301,7 +323,7 @@ func TestM1_TricksWithPages(t *testing.T) {
 					start := time.Now()
 					_, err := call()
 					took := time.Since(start)
-					c := cell{true, fresh, always}
+					c := cell{true, fresh, always, false}
 					judge(t, c, err, errAny, sink, img.data)
 					if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most {
 						t.Errorf("%v: took %v, want at most %v", c, took, most)
@@ -329,8 +351,11 @@ func playTrick(t *testing.T, r row, c cell) {
 	server.Put(path, data)
 	server.Put(pages, img.pages)
 	client := server.Client(t)
-	client.Transport.(*http.Transport).MaxResponseHeaderBytes = 64 << 10
 	res := fetch.Resource{URI: host + path, Size: size, Digest: img.digest}
+	if c.http2 {
+		client, res.URI = server.ClientHTTP2(t), "http://fw.example"+path
+	}
+	client.Transport.(*http.Transport).MaxResponseHeaderBytes = 64 << 10
 	if c.index {
 		res.Chunks = &fetch.Chunks{Root: img.root, Size: step}
 	}
@@ -385,7 +410,10 @@ func playTrick(t *testing.T, r row, c cell) {
 		if !c.index && c.when == restart {
 			began = broke + step // without an index what came before counts for nothing in a new process
 		}
-		const buffered = 8 << 10 // in the server's and the client's connection
+		buffered := int64(8 << 10) // in the server's and the client's connection
+		if c.http2 {
+			buffered = size // as the window allows
+		}
 		if most := int64(size) + began + int64(breaks+retries)*(step+interval+buffered); server.Sent(path) > most {
 			t.Errorf("%v: %d bytes left the server for a file of %d, want at most %d", c, server.Sent(path), size, most)
 		}
