@@ -382,3 +382,35 @@ func TestDependencyImageMatch(t *testing.T) {
 		})
 	}
 }
+
+// Wherever a dependency is fetched, it is rehearsed before the next effect: what it then is refused for has not been begun, and no
+// alternative is tried instead. What was asked before and has changed since is not asked again.
+func TestDependencyFetchedLate(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		child seq
+		want  []string
+		err   error
+	}{
+		{"for another device", seq{con("child"), write, params(manifest.Parameters{ClassID: &other}), checkClass}, []string{"write 00", "fetch 01"}, manifest.ErrNotApplicable},
+		{"for this one", seq{con("child"), write}, []string{"write 00", "fetch 01", "write 00", "write 00"}, nil},
+	} {
+		for _, journal := range []processor.Journal{nil, &log{cut: -1}} {
+			t.Run(tt.name, func(t *testing.T) {
+				tr := newTree(t)
+				tr.child.Install.Sequence = tt.child
+				e := tr.envelope()
+				m := tr.root(e, index(0), of("zero"), imageMatch, con("before"), write, index(1), uri("u"), fetch,
+					tryOrNil(seq{integrity, process}, seq{abort}), index(0), con("after"), write)
+				tr.s.uris["u"] = e
+				err := startWith(t, open(t, m), processor.Options{Platform: tr.s, Identity: identity, Journal: journal, Dependencies: &processor.Dependencies{Floor: noFloor,
+					Open: func(b []byte) (*manifest.Verified, error) {
+						return manifest.OpenBytes(b, keySet(t, signer.Public()), one(t))
+					}}}, manifest.SectionInstall)
+				if diff := cmp.Diff(tt.want, tr.s.log); diff != "" || !errors.Is(err, tt.err) {
+					t.Error(err, diff)
+				}
+			})
+		}
+	}
+}

@@ -257,13 +257,16 @@ func (m *machine) changed(t *target, holds *foreseen) {
 	s := m.of(t)
 	if m.mode == rehearsal {
 		holds = m.place(t, holds)
+	} else if m.guessed[t] {
+		m.late = true
 	}
 	s.written, s.assumed, s.matched, s.holds = true, false, match{}, holds
 	delete(m.opened, t)
 }
 
 // effect prepares the first or a further effect in f: the frames around it are
-// not soft any more, and the choices that led to it are made durable.
+// not soft any more, and the choices that led to it are made durable. If there is a dependency now that the rehearsal could not
+// open, all is rehearsed again.
 func (m *machine) effect(f *frame) error {
 	var open []*try
 	for ; f != nil; f = f.parent {
@@ -277,5 +280,9 @@ func (m *machine) effect(f *frame) error {
 			return err
 		}
 	}
-	return m.flush()
+	if err := m.flush(); err != nil || !m.late {
+		return err
+	}
+	m.late = false
+	return m.again()
 }

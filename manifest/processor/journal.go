@@ -47,13 +47,28 @@ func (r *replay) reuse() *replay {
 
 func (r *replay) empty() bool { return len(r.done)+len(r.choices)+len(r.matches)+len(r.started) == 0 }
 
+// memory is the journal of one Run without a Journal, for its later rehearsals.
+type memory []Step
+
+func (j *memory) Steps() ([]Step, error) { return *j, nil }
+
+func (j *memory) Append(s Step) error {
+	*j = append(*j, s)
+	return nil
+}
+
+// begin returns what the journal has before a Run.
+func (p *Processor) begin() (*replay, error) {
+	if p.journal = p.o.Journal; p.journal == nil {
+		p.journal = new(memory)
+	}
+	return p.replay()
+}
+
 // replay reads the steps of this manifest since the last StepBegin.
 func (p *Processor) replay() (*replay, error) {
 	r := newReplay()
-	if p.o.Journal == nil {
-		return r, nil
-	}
-	steps, err := p.o.Journal.Steps()
+	steps, err := p.journal.Steps()
 	if err != nil {
 		return nil, fmt.Errorf("%w: read: %w", ErrJournal, err)
 	}
@@ -80,13 +95,10 @@ func (p *Processor) replay() (*replay, error) {
 	return r, nil
 }
 
-// append adds a step of this manifest to the journal, if there is one.
+// append adds a step of this manifest to the journal.
 func (p *Processor) append(s Step) error {
-	if p.o.Journal == nil {
-		return nil
-	}
 	s.Manifest = p.root.v.Digest()
-	if err := p.o.Journal.Append(s); err != nil {
+	if err := p.journal.Append(s); err != nil {
 		return fmt.Errorf("%w: append: %w", ErrJournal, err)
 	}
 	return nil

@@ -46,10 +46,12 @@ type strands struct {
 	opened   map[*target]*unit  // dependencies whose integrity has been checked, by where they are kept
 	done     map[*unit]sections // sections of dependencies that have been processed
 	replayed *replay
-	passed   map[string]bool // swaps of this Run, by key
-	pending  []Step          // choices that no effect has depended on yet
-	events   []Event         // of a rehearsal
-	again    func() error    // rehearses with the dependencies that are there now
+	passed   map[string]bool  // swaps of this Run, by key
+	pending  []Step           // choices that no effect has depended on yet
+	events   []Event          // of a rehearsal
+	guessed  map[*target]bool // a rehearsal has taken the integrity of what will be there for granted
+	late     bool             // something of that is there now
+	again    func() error     // rehearses with it
 
 	commands      int
 	bytes         int64
@@ -107,7 +109,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
-		opened: map[*target]*unit{}, done: map[*unit]sections{}, passed: map[string]bool{}}}
+		guessed: map[*target]bool{}, opened: map[*target]*unit{}, done: map[*unit]sections{}, passed: map[string]bool{}}}
 }
 
 // at returns the state of component c of the current manifest.

@@ -125,6 +125,7 @@ type Processor struct {
 	root    *unit
 	targets []*target
 	number  func() int // of the next swap
+	journal Journal    // of this Run
 
 	processed []Processed // dependencies of the last Run
 }
@@ -243,7 +244,7 @@ func (p *Processor) Check(ctx context.Context, sections ...manifest.Section) err
 // DryRun is Check and returns what Run would do, as far as that is known before
 // the first effect: one Event for each command.
 func (p *Processor) DryRun(ctx context.Context, sections ...manifest.Section) ([]Event, error) {
-	r, err := p.replay()
+	r, err := p.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +260,7 @@ func (p *Processor) DryRun(ctx context.Context, sections ...manifest.Section) ([
 // Run runs the sections, which must be in the order dependency-resolution,
 // payload-fetch, candidate-verification, install, validate, load, invoke, each at most
 // once, or uninstall alone. Parameters live for one Run. Before the first effect Run does
-// what Check does, and once dependencies have been fetched, it does that again with them.
+// what Check does, and once a dependency is there that was not, it does that again before the next effect.
 //
 // Errors of the manifest come in an *Error around a sentinel of package
 // manifest or of this one; those of the platform are wrapped as they are. After an
@@ -268,13 +269,13 @@ func (p *Processor) DryRun(ctx context.Context, sections ...manifest.Section) ([
 // its steps removed by the Journal's owner.
 func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error {
 	p.processed = nil
-	r, err := p.replay()
+	r, err := p.begin()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := p.limited(ctx)
 	defer cancel()
-	kept, _, err := p.rehearse(ctx, sections, r)
+	kept, rehearsed, err := p.rehearse(ctx, sections, r)
 	if err != nil {
 		return err
 	}
@@ -284,15 +285,16 @@ func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error
 		}
 	}
 	m := p.machine(kept, performance)
-	if len(p.root.m.Dependencies) > 0 {
-		m.again = func() error {
-			if p.o.Journal != nil { // with what has been done since
-				if kept, err = p.replay(); err != nil {
-					return err
-				}
-			}
-			return p.perform(ctx, sections, p.machine(kept, rehearsal))
+	m.guessed = rehearsed.guessed
+	m.again = func() error {
+		done, err := p.replay()
+		if err != nil {
+			return err
 		}
+		rehearsed := p.machine(done, rehearsal)
+		err = p.perform(ctx, sections, rehearsed)
+		m.guessed = rehearsed.guessed
+		return hard(err)
 	}
 	defer func() { p.processed = m.processed }()
 	return p.perform(ctx, sections, m)
@@ -374,11 +376,6 @@ func (p *Processor) perform(ctx context.Context, sections []manifest.Section, m 
 		}
 		if err := m.settled(); err != nil {
 			return err
-		}
-		if s == manifest.SectionDependencyResolution && m.again != nil {
-			if err := m.again(); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
