@@ -122,7 +122,11 @@ func fetchFile(ctx context.Context, c *call) error {
 		}
 		f.network = fetch.NewMeter(fetch.Options{Source: mirrors, MaxRate: f.rate, MaxBytes: f.most})
 		out, err = f.run(ctx, c, res)
-		for again := 1; wholeIsWrong(err) && (f.built || again < len(f.urls)); again++ {
+		for again := 1; wholeIsWrong(err) && (f.built || f.index != "" || again < len(f.urls)); again++ {
+			if f.index != "" {
+				fmt.Fprintf(c.people, "what the index led to is another file: now without it\n")
+				f.index = ""
+			}
 			out, err = f.run(ctx, c, res) // what was there was bad, or what a mirror has: now from nothing, and from the next
 		}
 	}

@@ -206,6 +206,32 @@ func TestPartIsASeed(t *testing.T) {
 	}
 }
 
+// An index need not be trusted, with chunk digests or without: one of another file costs what it led to.
+func TestIndexOfAnotherFile(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	image := noise(1, 3<<20)
+	other := bytes.Clone(image)
+	other[1<<20] ^= 1
+	put(t, in("new"), image)
+	put(t, in("other"), other)
+	root := firmctl(t, 0, "chunk", "make", in("new"))["root"].(string)
+	firmctl(t, 0, "chunk", "make", in("other"))
+	url, _ := site(t, dir)
+	args := []string{"fetch", "--url", url + "new", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--size", fmt.Sprint(len(image)),
+		"--index", in("other.caibx"), "--seed", in("other"), "--out"}
+	out := firmctl(t, 0, append(args, in("whole"))...)
+	wantFile(t, in("whole"), image)
+	if out["bytes_fetched"].(float64) != float64(len(image)) || out["bytes_reused"].(float64) != 0 {
+		t.Errorf("without chunk digests: %v", out)
+	}
+	out = firmctl(t, 0, append(args, in("chunks"), "--root", root)...)
+	wantFile(t, in("chunks"), image)
+	if out["bytes_fetched"].(float64) > 300_000 {
+		t.Errorf("with chunk digests: %v", out)
+	}
+}
+
 // Ranges come from the network alone: with seeds there is one stream, whatever --parallel says.
 func TestSeedsDespiteParallel(t *testing.T) {
 	dir := t.TempDir()
