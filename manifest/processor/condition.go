@@ -85,7 +85,7 @@ func (m *machine) slot(ctx context.Context, c int) error {
 
 // imageMatch compares the content of component c with its image digest.
 //
-// After a change of c a failure is never soft, and the answer never replayed unless a swap has since moved the content.
+// After a change of c a failure is never soft.
 //
 // draft-ietf-suit-manifest-37, section 8.4.9.2.
 func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
@@ -218,12 +218,12 @@ type question struct {
 }
 
 // observe answers q about the content of component c. The answer may change with the effects that follow, so it is
-// journaled; what was answered before the first change of c, or before a swap took the content away, is replayed. A
-// rehearsal asks only what it depends on, and of the content that the manifest has made by then: see foreseen.
+// journaled before them. A rehearsal asks only what it depends on, and of the content that the manifest has made by then: see
+// foreseen.
 func (m *machine) observe(ctx context.Context, f *frame, c int, q question) (replayed bool, err error) {
-	first := !m.at(c).written
-	if held, known := m.replayed.matches[m.key(m.path)]; known && (first || m.mode == rehearsal || m.displaced(m.u.targets[c])) {
-		if !held {
+	was, known := m.replayed.matches[m.key(m.path)]
+	if known && m.recalls(m.u.targets[c]) {
+		if !was {
 			err = fmt.Errorf("%w: as before the interruption", manifest.ErrCondition)
 		}
 		return true, err
@@ -232,8 +232,8 @@ func (m *machine) observe(ctx context.Context, f *frame, c int, q question) (rep
 		return false, m.foretell(f, m.u.targets[c], q)
 	}
 	err = q.ask(m.u.targets[c])
-	if err == nil || errors.Is(err, manifest.ErrCondition) {
-		m.later(StepMatch, m.path, outcome(err == nil))
+	if holds := err == nil; (holds || errors.Is(err, manifest.ErrCondition)) && !(known && was == holds) {
+		m.later(StepMatch, m.path, outcome(holds))
 	}
 	return false, err
 }

@@ -52,7 +52,11 @@ func (m *machine) write(ctx context.Context, f *frame, c int) (replayed bool, er
 	if p.EncryptionInfo != nil {
 		holds = nil
 	}
-	return m.put(ctx, f, c, bytesContent(p.Content), true, verify.Digest{}, -1, holds)
+	in := bytesContent(p.Content)
+	if m.replayed.done[m.key(m.path)] {
+		in.digest = verify.Sum(verify.SHA256, p.Content) // to look whether it is still there
+	}
+	return m.put(ctx, f, c, in, true, verify.Digest{}, -1, holds)
 }
 
 // copy stores the content of the source component in component c. One of the two is told from
@@ -138,6 +142,9 @@ func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted 
 	}
 	if err := m.changes(ctx, f, t); err != nil {
 		return false, err
+	}
+	if want.IsZero() && m.at(c).params.EncryptionInfo == nil {
+		want, size, dependency = in.digest, in.size, false
 	}
 	replayed, err = m.act(ctx, f, m.still(ctx, t, want, size, dependency), do)
 	if err != nil {
@@ -296,32 +303,27 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 	}
 	key := m.key(m.path)
 	number, begun := m.replayed.started[key]
-	if begun {
-		m.moves(t, key)
-		m.moves(source, key)
-	}
-	if err := m.effect(f); err != nil {
-		return false, err
-	}
 	if m.mode == performance && !begun {
 		number = m.number()
-		if err := m.now(StepStarted, m.path, number); err != nil {
-			return false, err
-		}
 	}
 	swapper := t.c.(Swapper)
 	r := SwapRequest{Component: m.id(c), Source: cloneID(source.id), With: source.c,
 		ID: fmt.Sprintf("%v %s %d", m.u.v.Digest(), key, number), Manifest: m.u.v.Digest()}
-	replayed, err = m.act(ctx, f, nil, func() error {
+	do := func() error {
 		if err := swapper.Swap(ctx, r); err != nil {
-			return fmt.Errorf("swap: %w", err)
+			return platformError("swap", err)
 		}
 		return nil
-	})
+	}
+	if m.finishes && begun {
+		if err := m.finish(do); err != nil {
+			return false, err
+		}
+	}
+	replayed, err = m.numbered(ctx, f, number, nil, do)
 	if err != nil {
 		return false, err
 	}
-	m.passed[key] = true
 	mine, theirs := m.foresee(t), m.foresee(source)
 	m.changed(t, theirs)
 	m.changed(source, mine)
@@ -333,17 +335,4 @@ func randomNumber() int {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return int(binary.BigEndian.Uint32(b[:]) >> 1)
-}
-
-// moves notes that a swap that had begun before the interruption has moved the content of t.
-func (s *strands) moves(t *target, key string) {
-	if by := s.replayed.moved[t.n]; !slices.Contains(by, key) {
-		s.replayed.moved[t.n] = append(by, key)
-	}
-}
-
-// displaced reports whether a swap that had begun before the interruption, and that this Run has yet
-// to come to, has moved the content of t: it is not what it was when the manifest was here.
-func (s *strands) displaced(t *target) bool {
-	return slices.ContainsFunc(s.replayed.moved[t.n], func(key string) bool { return !s.passed[key] })
 }

@@ -86,8 +86,8 @@ func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Diges
 	if m.mode == rehearsal {
 		have := m.foresee(t)
 		data = slices.Clone(have.bytes)
-		if from := have.from; from != nil && (from == t || !m.of(from).moved) {
-			t = from
+		if at := m.where(have); at != nil {
+			t = at
 		}
 	}
 	if data == nil {
@@ -249,26 +249,30 @@ func (m *machine) lockstep(s manifest.Section) error {
 // draft-ietf-suit-trust-domains-12, section 5.6.5.
 func (m *machine) unlink(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	t := m.u.targets[c]
-	if !m.replayed.done[m.key(m.path)] {
-		others, used, err := m.users(ctx, t)
-		if err != nil || !used {
-			return false, err
-		}
-		if _, ok := m.u.m.Dependency(c); ok && others == 0 {
-			if err := m.uninstall(ctx, f, c); err != nil {
-				return false, err
-			}
-		}
-		if s := m.of(t); m.mode == rehearsal {
-			s.unlinked = append(s.unlinked, m.u)
-		}
-	}
-	return m.act(ctx, f, nil, func() error {
+	unlink := func() error {
 		if err := t.c.(Linker).Unlink(ctx, m.u.v.Digest()); err != nil {
 			return fmt.Errorf("unlink: %w", err)
 		}
 		return nil
-	})
+	}
+	if !m.replayed.done[m.key(m.path)] {
+		others, used, err := m.users(ctx, t)
+		switch {
+		case err != nil || (!used && !m.begun()):
+			return false, err
+		case !used:
+			unlink = func() error { return nil } // it was done when the power failed
+		}
+		if _, ok := m.u.m.Dependency(c); ok && used && others == 0 {
+			if err := m.uninstall(ctx, f, c); err != nil {
+				return false, err
+			}
+		}
+		if s := m.of(t); used && m.mode == rehearsal {
+			s.unlinked = append(s.unlinked, m.u)
+		}
+	}
+	return m.act(ctx, f, nil, unlink)
 }
 
 // users returns how many manifests other than the current one use t, and whether it does; in a rehearsal, after what that

@@ -191,21 +191,32 @@ func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, e
 	})
 }
 
-// act has an effect: prepared by effect, done once, and recorded. Where the journal
+// act has an effect: prepared by effect, done once, and recorded before and after. Where the journal
 // has it as done, still says whether its result is there; nil: it is.
 func (m *machine) act(ctx context.Context, f *frame, still func() (bool, error), do func() error) (replayed bool, err error) {
+	return m.numbered(ctx, f, 0, still, do)
+}
+
+// numbered is act with the value of StepStarted.
+func (m *machine) numbered(ctx context.Context, f *frame, number int, still func() (bool, error), do func() error) (replayed bool, err error) {
 	if err := m.effect(f); err != nil {
 		return false, err
 	}
 	if m.mode != performance {
 		return false, nil
 	}
-	if m.replayed.done[m.key(m.path)] {
+	key := m.key(m.path)
+	if m.replayed.done[key] {
 		if still == nil {
 			return true, nil
 		}
 		if ok, err := still(); ok || err != nil {
 			return ok, err
+		}
+	}
+	if _, begun := m.replayed.started[key]; !begun {
+		if err := m.now(StepStarted, m.path, number); err != nil {
+			return false, err
 		}
 	}
 	if err := m.call(do); err != nil {
@@ -215,10 +226,10 @@ func (m *machine) act(ctx context.Context, f *frame, still func() (bool, error),
 }
 
 // still returns a check that the content of t is what it was made: nil if that cannot be
-// told, or if a swap that is still to come has moved it already.
+// told, or if it has been changed again since.
 func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size int64, dependency bool) func() (bool, error) {
 	component, ok := t.c.(Matcher)
-	if (!ok && !dependency) || want.IsZero() || size < 0 || m.displaced(t) {
+	if (!ok && !dependency) || want.IsZero() || size < 0 || m.ahead(t) {
 		return nil
 	}
 	return func() (bool, error) {
@@ -237,12 +248,17 @@ func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size
 	}
 }
 
-// changes checks that a command in f may change t.
+// changes checks that a command in f may change t. Where it had begun before the interruption, that has been checked.
 func (m *machine) changes(ctx context.Context, f *frame, t *target) error {
 	if err := m.uses(f, t, use{target: true}); err != nil {
 		return err
 	}
-	if m.of(t).written || m.replayed.done[m.key(m.path)] {
+	s := m.of(t)
+	if m.begun() {
+		s.past++
+		return nil
+	}
+	if s.written {
 		return nil
 	}
 	others, _, err := m.users(ctx, t)

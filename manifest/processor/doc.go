@@ -83,14 +83,12 @@
 // # Resuming
 //
 // With a Journal, a Run of payload-fetch and install can be cut at any point and
-// repeated. Before the first effect of a path through the manifest, the choices
-// that led there are made durable; after each effect, its completion is. A later
-// Run follows the same path and does not repeat completed effects. A swap is journaled when
-// it begins, too: from then on, what was made before it is where the swap has put it, and conditions
-// on it that come before the swap are answered from the journal. A completed
-// fetch is compared with its digest again, if the component can, and made again
-// if it does not match, as when a later fetch had begun to overwrite it. A
-// journal that no longer fits, because the slot to write has changed for
-// instance, is voided and the run begins anew.
+// repeated. Before an effect, the choices and answers that led there and that it begins are made
+// durable; after it, that it is done. A later Run follows the same path. It does not repeat effects that are done, and
+// does again what has only begun; a swap that had begun is finished before anything else. Where the content of a
+// component has since been changed by what comes later, conditions are answered from the journal. The last
+// effect on a component is compared with its digest again, if the component can, and made again if it does not match.
+// A journal that no longer fits, because the slot to write has changed or another manifest has had an effect, is void, and the
+// run begins anew: a swap that was done is then made a second time.
 // The sections validate, load and invoke are never abridged.
 package processor

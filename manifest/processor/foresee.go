@@ -15,7 +15,8 @@ import (
 // foreseen is what a rehearsal knows of the content that a component will have at a place in the manifest. The zero value is
 // nothing: content that nobody has given a digest for, or that a custom command has made.
 type foreseen struct {
-	from   *target       // the component that has it on the device now; nil: none, or that is not certain
+	from   *target       // the component that has it on the device; nil: none, or that is not certain
+	past   int           // that is so as long as this is from's count of effects that are past
 	bytes  []byte        // all of it; nil if not known
 	digest verify.Digest // of it; zero if not known
 	size   int64         // of it, with digest
@@ -34,23 +35,25 @@ func (m *machine) foresee(t *target) *foreseen {
 	return s.holds
 }
 
-// place says where the device has what an effect will have stored in t. If the journal has the effect as done, that is t, and what
-// is asked next is new: all that was asked before a later effect is in the journal too. If it has begun, nobody knows.
+// place says where the device has what an effect will have stored in t: in t if the journal has the effect as done.
 func (m *machine) place(t *target, holds *foreseen) *foreseen {
-	key := m.key(m.path)
-	_, begun := m.replayed.started[key]
-	if !begun && !m.replayed.done[key] {
+	if !m.replayed.done[m.key(m.path)] {
 		return holds
 	}
 	var h foreseen
 	if holds != nil {
 		h = *holds
 	}
-	m.of(t).moved, h.from = true, nil
-	if m.replayed.done[key] {
-		h.from = t
-	}
+	h.from, h.past = t, m.of(t).past
 	return &h
+}
+
+// at returns the component that has the content on the device, nil if that is not certain.
+func (m *machine) where(have *foreseen) *target {
+	if have.from == nil || m.of(have.from).past != have.past {
+		return nil
+	}
+	return have.from
 }
 
 // foretell answers q about t in a rehearsal: from what the manifest itself will have stored there, or
@@ -63,8 +66,8 @@ func (m *machine) foretell(f *frame, t *target, q question) error {
 			return err
 		}
 	}
-	at := have.from
-	if at == nil || (at != t && m.of(at).moved) || !f.softened() {
+	at := m.where(have)
+	if at == nil || !f.softened() {
 		return nil
 	}
 	err := q.ask(at)

@@ -16,7 +16,7 @@ import (
 // order; the one being appended is there whole or not at all.
 type Journal interface {
 	// Steps returns all steps in the order they were appended. Steps of other
-	// manifests may be among them; they are ignored.
+	// manifests may be among them. An effect of another one voids what was before it: a run of this one begins anew.
 	Steps() ([]Step, error)
 
 	// Append adds a step. It is durable when Append returns nil.
@@ -28,21 +28,20 @@ var errStale = fmt.Errorf("%w: does not fit the device any more", ErrJournal)
 
 // replay is what a journal says about one manifest.
 type replay struct {
-	done    map[string]bool  // effects that are complete
-	choices map[string]int   // alternatives taken
-	matches map[string]bool  // outcomes of conditions on content before it was changed
-	started map[string]int   // swaps that have begun, with their numbers
-	moved   map[int][]string // by target.n: which of those have moved the component's content
+	done    map[string]bool // effects that are complete
+	choices map[string]int  // alternatives taken
+	matches map[string]bool // outcomes of conditions on content
+	started map[string]int  // effects that have begun, with the numbers of swaps
+	changes []int           // by target.n: how many of those change the component; known once it has been rehearsed
 }
 
 func newReplay() *replay {
-	return &replay{done: map[string]bool{}, choices: map[string]int{}, matches: map[string]bool{},
-		started: map[string]int{}, moved: map[int][]string{}}
+	return &replay{done: map[string]bool{}, choices: map[string]int{}, matches: map[string]bool{}, started: map[string]int{}}
 }
 
 // reuse returns a copy for one machine, which adds its own choices.
 func (r *replay) reuse() *replay {
-	return &replay{done: r.done, choices: maps.Clone(r.choices), matches: r.matches, started: r.started, moved: r.moved}
+	return &replay{done: r.done, choices: maps.Clone(r.choices), matches: r.matches, started: r.started, changes: r.changes}
 }
 
 func (r *replay) empty() bool { return len(r.done)+len(r.choices)+len(r.matches)+len(r.started) == 0 }
@@ -65,7 +64,8 @@ func (p *Processor) begin() (*replay, error) {
 	return p.replay()
 }
 
-// replay reads the steps of this manifest since the last StepBegin.
+// replay reads the steps of this manifest since the last StepBegin, or the last effect of another manifest, which may have changed
+// the same components.
 func (p *Processor) replay() (*replay, error) {
 	r := newReplay()
 	steps, err := p.journal.Steps()
@@ -74,6 +74,9 @@ func (p *Processor) replay() (*replay, error) {
 	}
 	for _, s := range steps {
 		if s.Manifest != p.root.v.Digest() {
+			if s.Kind == StepStarted || s.Kind == StepDone {
+				r = newReplay()
+			}
 			continue
 		}
 		key := s.key()

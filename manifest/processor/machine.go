@@ -46,12 +46,12 @@ type strands struct {
 	opened   map[*target]*unit  // dependencies whose integrity has been checked, by where they are kept
 	done     map[*unit]sections // sections of dependencies that have been processed
 	replayed *replay
-	passed   map[string]bool  // swaps of this Run, by key
 	pending  []Step           // choices that no effect has depended on yet
 	events   []Event          // of a rehearsal
 	guessed  map[*target]bool // a rehearsal has taken the integrity of what will be there for granted
 	late     bool             // something of that is there now
 	again    func() error     // rehearses with it
+	finishes bool             // a rehearsal that completes a swap that had begun
 
 	commands      int
 	bytes         int64
@@ -70,7 +70,7 @@ type componentState struct {
 	matched  match     // what the content was last found to be, in this Run
 	failed   error     // an image-match that was softened and is not made good
 	holds    *foreseen // once written: what, as far as a rehearsal can know; nil: no idea
-	moved    bool      // an effect before the interruption has changed it
+	past     int       // how many effects from before the interruption have changed it, up to here
 	assumed  bool      // a rehearsal has taken its integrity for granted
 }
 
@@ -109,7 +109,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
-		guessed: map[*target]bool{}, opened: map[*target]*unit{}, done: map[*unit]sections{}, passed: map[string]bool{}}}
+		guessed: map[*target]bool{}, opened: map[*target]*unit{}, done: map[*unit]sections{}}}
 }
 
 // at returns the state of component c of the current manifest.

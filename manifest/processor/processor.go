@@ -250,7 +250,7 @@ func (p *Processor) DryRun(ctx context.Context, sections ...manifest.Section) ([
 	}
 	ctx, cancel := p.limited(ctx)
 	defer cancel()
-	_, m, err := p.rehearse(ctx, sections, r)
+	_, m, err := p.rehearse(ctx, sections, r, false)
 	if m == nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error
 	}
 	ctx, cancel := p.limited(ctx)
 	defer cancel()
-	kept, rehearsed, err := p.rehearse(ctx, sections, r)
+	kept, rehearsed, err := p.rehearse(ctx, sections, r, true)
 	if err != nil {
 		return err
 	}
@@ -307,13 +307,17 @@ func (p *Processor) limited(ctx context.Context) (context.Context, context.Cance
 }
 
 // rehearse returns the replay to run with: r, or a fresh one if r does not fit
-// the device as it is now.
-func (p *Processor) rehearse(ctx context.Context, sections []manifest.Section, r *replay) (*replay, *machine, error) {
+// the device as it is now. If it finishes, a swap that had begun is completed.
+func (p *Processor) rehearse(ctx context.Context, sections []manifest.Section, r *replay, finishes bool) (*replay, *machine, error) {
 	if err := p.plan(sections); err != nil {
 		return nil, nil, err
 	}
 	m := p.machine(r, rehearsal)
+	m.finishes = finishes
 	err := p.perform(ctx, sections, m)
+	for _, s := range m.state {
+		r.changes = append(r.changes, s.past)
+	}
 	if r.empty() || !(errors.Is(err, errStale) || errors.Is(err, manifest.ErrCondition)) {
 		return r, m, err
 	}

@@ -179,7 +179,7 @@ func (c flakyMemory) Fetch(ctx context.Context, r processor.FetchRequest) error 
 func TestResumeReverifies(t *testing.T) {
 	m := release(2, shared(all(), image("new")), seq{all(), get("u")}, nil)
 	v := open(t, m)
-	d, l := newDevice(2), &log{cut: 1}
+	d, l := newDevice(2), &log{cut: 3}
 	o := processor.Options{Platform: d, Identity: identity, Journal: l}
 	if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
 		t.Fatal(err)
@@ -201,10 +201,11 @@ func TestResumeReverifies(t *testing.T) {
 }
 
 // A component that is fetched into twice: the first fetch does not match any more
-// once the second has begun, so both are made again. The end is the same.
+// once the second has begun, and is not made again.
 func TestResumeOverwrittenComponent(t *testing.T) {
 	v := open(t, release(1, shared(), seq{index(0), image("helper"), get("a"), imageMatch, image("main"), get("b"), imageMatch}, nil))
-	for cut := range 2 {
+	// The steps are start and end of a, the match, start and end of b.
+	for cut, want := range [][]string{{"a", "b"}, {"a", "a", "b"}, {"a", "b"}, {"a", "b"}, {"a", "b", "b"}} {
 		d, l := newDevice(1), &log{cut: cut}
 		o := processor.Options{Platform: d, Identity: identity, Journal: l}
 		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
@@ -214,8 +215,12 @@ func TestResumeOverwrittenComponent(t *testing.T) {
 		if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
 			t.Fatal(err)
 		}
-		if d.components["00"].content != *digest("main") {
-			t.Errorf("cut %d: %v", cut, d.log)
+		var got []string
+		for _, r := range d.requests {
+			got = append(got, r.URI)
+		}
+		if !slices.Equal(got, want) || d.components["00"].content != *digest("main") {
+			t.Errorf("cut %d: fetched %v, want %v", cut, got, want)
 		}
 	}
 }
@@ -297,17 +302,17 @@ func TestResumeVoidedJournal(t *testing.T) {
 		return k
 	}
 	errNet := errors.New("connection lost")
-	const begin, done, choice = processor.StepBegin, processor.StepDone, processor.StepChoice
+	const begin, done, choice, start = processor.StepBegin, processor.StepDone, processor.StepChoice, processor.StepStarted
 
 	run(errNet)
-	if got, want := kinds(), []processor.StepKind{choice}; !slices.Equal(got, want) {
+	if got, want := kinds(), []processor.StepKind{choice, start}; !slices.Equal(got, want) {
 		t.Errorf("during the first fetch: got %v, want %v", got, want)
 	}
 	run(nil)
 	d.slot = 1
 	run(errNet)
 	run(nil)
-	want := []processor.StepKind{choice, done, done, begin, choice, done}
+	want := []processor.StepKind{choice, start, done, start, done, begin, choice, start, done}
 	if got := kinds(); !slices.Equal(got, want) {
 		t.Errorf("at the end: got %v, want %v", got, want)
 	}
@@ -345,8 +350,8 @@ func TestValidateIsNeverReplayed(t *testing.T) {
 func TestResumeAfterInvoke(t *testing.T) {
 	m := release(2, shared(), seq{index(0), image("helper"), get("helper"), imageMatch, invoke, index(1), image("main"), get("main")}, nil)
 	v := open(t, m)
-	// The steps are the completion of helper, the match, the completions of invoke and main. Only a lost one is repeated.
-	for cut, want := range map[int]int{0: 1, 1: 1, 2: 2, 3: 1} {
+	// The steps are start and end of helper, the match, start and end of invoke and of main. Only a lost end is repeated.
+	for cut, want := range []int{1, 1, 1, 1, 2, 1, 1} {
 		d, l := newDevice(2), &log{cut: cut}
 		o := processor.Options{Platform: d, Identity: identity, Journal: l}
 		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
@@ -368,20 +373,73 @@ func TestResumeAfterInvoke(t *testing.T) {
 	}
 }
 
-// Steps of another manifest have no influence.
+// Steps of another manifest void those before them, and are no steps of this one.
 func TestJournalOfAnotherManifest(t *testing.T) {
-	install := seq{index(0), uri("u"), fetch}
-	first := release(1, shared(image("new")), install, nil)
-	second := release(1, shared(image("newer")), install, nil)
-	d, l := newDevice(1), &log{cut: -1}
-	o := processor.Options{Platform: d, Identity: identity, Journal: l}
-	for _, m := range []manifest.Manifest{first, second} {
-		if err := startWith(t, open(t, m), o, manifest.SectionInstall); err != nil {
+	first := open(t, release(2, shared(), seq{index(0), con("a"), write, index(1), con("b"), write}, nil))
+	second := open(t, release(2, shared(), seq{index(0), con("z"), write}, nil))
+	for _, cut := range []bool{false, true} { // the second
+		s := newStore(map[string]string{"00": "zero", "01": "one"})
+		o := processor.Options{Platform: unmatched{s}, Identity: identity, Journal: &log{cut: -1}}
+		for _, v := range []*manifest.Verified{first, second} {
+			if s.fail = "write 01"; cut && v == second {
+				s.fail, s.cut = "write 00", true
+			}
+			err := startWith(t, v, o, manifest.SectionInstall)
+			if want := v == first || cut; want != errors.Is(err, errCut) {
+				t.Fatal(err)
+			}
+		}
+		s.fail = ""
+		if err := startWith(t, first, o, manifest.SectionInstall); err != nil {
 			t.Fatal(err)
 		}
+		if diff := cmp.Diff([]string{"write 00", "write 01", "write 00", "write 00", "write 01"}, s.log); diff != "" {
+			t.Errorf("cut %v: %s", cut, diff)
+		}
 	}
-	if diff := cmp.Diff([]string{"fetch 00 u", "fetch 00 u"}, d.log); diff != "" {
-		t.Error(diff)
+}
+
+// unmatched is a store whose components can be written, and nothing else.
+type unmatched struct{ *store }
+
+func (u unmatched) Component(id manifest.ComponentID) (processor.Component, error) {
+	c, err := u.store.Component(id)
+	if err != nil {
+		return nil, err
+	}
+	return struct{ processor.Writer }{c.(*cell)}, nil
+}
+
+// The journal does not grow with attempts that get no further.
+func TestJournalDoesNotGrow(t *testing.T) {
+	s := newStore(map[string]string{"00": "zero", "01": "one"})
+	s.uris["u"] = []byte("pay")
+	install := seq{index(0), of("pay"), uri("u"), fetch, imageMatch, con("pay"), command(manifest.ConditionCheckContent), index(1), of("x"), uri("gone"), fetch}
+	v, l := open(t, release(2, shared(), install, nil)), &log{cut: -1}
+	for n := range 3 {
+		before := len(l.steps)
+		err := startWith(t, v, processor.Options{Platform: s, Identity: identity, Journal: l}, manifest.SectionInstall)
+		if !errors.Is(err, manifest.ErrDigest) || (n > 0 && len(l.steps) != before) {
+			t.Errorf("attempt %d: %v, and the journal grows from %d steps to %d", n, err, before, len(l.steps))
+		}
+	}
+}
+
+// What the device itself counts as a use by the manifest that it is being written by does not keep that from going on.
+func TestResumeWhatIsCountedAsItIsWritten(t *testing.T) {
+	v := open(t, release(1, shared(), seq{index(0), con("a"), write}, nil))
+	for cut := range 2 {
+		s, l := newStore(map[string]string{"00": "zero"}), &log{cut: cut}
+		o := processor.Options{Platform: s, Identity: identity, Journal: l}
+		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		if l.cut = -1; len(s.log) > 0 {
+			s.cells["00"].refs = 1
+		}
+		if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
+			t.Errorf("cut %d: %v", cut, err)
+		}
 	}
 }
 
