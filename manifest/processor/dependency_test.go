@@ -400,7 +400,7 @@ func TestDependencyFetchedLate(t *testing.T) {
 				tr := newTree(t)
 				tr.child.Install.Sequence = tt.child
 				e := tr.envelope()
-				m := tr.root(e, index(0), of("zero"), imageMatch, con("before"), write, index(1), uri("u"), fetch,
+				m := tr.root(e, index(0), try(seq{of("zero"), imageMatch, con("before"), write}, seq{abort}), index(1), uri("u"), fetch,
 					tryOrNil(seq{integrity, process}, seq{abort}), index(0), con("after"), write)
 				tr.s.uris["u"] = e
 				err := startWith(t, open(t, m), processor.Options{Platform: tr.s, Identity: identity, Journal: journal, Dependencies: &processor.Dependencies{Floor: noFloor,

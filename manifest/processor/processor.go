@@ -294,7 +294,7 @@ func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error
 		rehearsed := p.machine(done, rehearsal)
 		err = p.perform(ctx, sections, rehearsed)
 		m.guessed = rehearsed.guessed
-		return hard(err)
+		return err
 	}
 	defer func() { p.processed = m.processed }()
 	return p.perform(ctx, sections, m)
