@@ -20,16 +20,18 @@ type Dependencies struct {
 	// for dependencies. Required.
 	Open func(envelope []byte) (*manifest.Verified, error)
 
-	// Floor returns the highest sequence number ever accepted under a component
-	// identifier: the dependency's own manifest-component-id or, if it has none, that of the
-	// component its envelope is kept in. Zero if none was. Required.
+	// Floor returns the highest sequence number ever accepted of a dependency whose envelope is kept in
+	// the component id. Zero if none was. Required.
+	//
+	// The dependency's own manifest-component-id says nothing here: what its signers put into it must not raise
+	// the floor of another manifest (trust-domains-12, section 5.2.1).
 	Floor func(ctx context.Context, id manifest.ComponentID) (uint64, error)
 }
 
 // Processed is a dependency that a Run has processed. Once the whole
-// update is accepted, Sequence is the new floor under ID.
+// update is accepted, Sequence is the new floor under ID: see Dependencies.
 type Processed struct {
-	ID       manifest.ComponentID
+	ID       manifest.ComponentID // of the component its envelope is kept in
 	Sequence uint64
 	Digest   verify.Digest
 }
@@ -118,11 +120,7 @@ func (m *machine) dependency(ctx context.Context, v *manifest.Verified, d manife
 			return nil, ErrCycle
 		}
 	}
-	id := v.Manifest().ComponentID
-	if id == nil {
-		id = t.id
-	}
-	floor, err := m.o.Dependencies.Floor(ctx, cloneID(id))
+	floor, err := m.o.Dependencies.Floor(ctx, cloneID(t.id))
 	if err != nil {
 		return nil, platformError("sequence floor", err)
 	}
@@ -178,11 +176,7 @@ func (m *machine) processDependency(ctx context.Context, f *frame, c int) error 
 	}
 	if m.done[u] == nil {
 		m.done[u] = sections{}
-		id := u.m.ComponentID
-		if id == nil {
-			id = t.id
-		}
-		m.processed = append(m.processed, Processed{cloneID(id), u.m.SequenceNumber, u.v.Digest()})
+		m.processed = append(m.processed, Processed{cloneID(t.id), u.m.SequenceNumber, u.v.Digest()})
 	}
 	m.done[u][m.section] = true
 	return nil

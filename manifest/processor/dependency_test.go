@@ -101,7 +101,7 @@ func TestDependency(t *testing.T) {
 		t.Error(diff)
 	}
 	got := p.Processed()
-	if len(got) != 1 || !got[0].ID.Equal(tr.child.ComponentID) || got[0].Sequence != 5 {
+	if len(got) != 1 || !got[0].ID.Equal(componentID(1)) || got[0].Sequence != 5 {
 		t.Errorf("got %v", got)
 	}
 }
@@ -118,6 +118,28 @@ func TestCMD_15_DependencySequence(t *testing.T) {
 	if _, err := tr.run(m, e, manifest.SectionInstall); err != nil {
 		t.Error(err)
 	}
+}
+
+// A dependency has no floor but that of where it is kept, whatever identifier it gives itself, and is not kept where the root is.
+//
+// draft-ietf-suit-trust-domains-12, section 5.2.1.
+func TestCMD_15_DependencyIdentifier(t *testing.T) {
+	tr := newTree(t)
+	tr.child.ComponentID = manifest.ComponentID{[]byte("root")}
+	e := tr.envelope()
+	m := tr.root(e, fetch, integrity, process)
+	m.ComponentID = manifest.ComponentID{[]byte("root")}
+	p, err := tr.run(m, e, manifest.SectionInstall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Processed(); len(got) != 1 || !got[0].ID.Equal(componentID(1)) {
+		t.Errorf("got %v", got)
+	}
+	tr.s.log = nil
+	m.ComponentID = componentID(1)
+	_, err = tr.run(m, e, manifest.SectionInstall)
+	tr.s.refused(t, err, processor.ErrCycle)
 }
 
 // What a dependency sets and does is judged by who has signed it.

@@ -51,8 +51,8 @@
 // # Dependencies
 //
 // Dependency-integrity opens a dependency with its own keys and policy
-// (Dependencies), compares its sequence number with the floor under its own
-// identifier, and checks whatever New and Check check of the root. Its commands are judged by the
+// (Dependencies), compares its sequence number with the floor of the
+// component that it is kept in, and checks whatever New and Check check of the root. Its commands are judged by the
 // Access that its own signers have. Components with the same identifier are the same in all
 // manifests, and so are their parameters. What a dependency has is processed in
 // every section in which it has something, or the section fails; before load and invoke, integrity is to be

@@ -78,10 +78,10 @@ func (p *Processor) target(id manifest.ComponentID) (*target, error) {
 	return t, nil
 }
 
-// ancestor reports whether u or a unit above it is kept in t.
+// ancestor reports whether u or a unit above it is kept in t: the root where its manifest-component-id says, if it has one.
 func (u *unit) ancestor(t *target) bool {
 	for ; u != nil; u = u.parent {
-		if u.store == t {
+		if u.store == t || (u.parent == nil && u.m.ComponentID != nil && u.m.ComponentID.Equal(t.id)) {
 			return true
 		}
 	}
