@@ -59,7 +59,7 @@ func TestManifestRun(t *testing.T) {
 		{"no identity", []string{"--key", "suit-p256-public.pem", "manifest/example1.cbor"}, 1,
 			ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "shared-sequence", Offset: 82, Component: "00"}},
 		{"a key of another kind", []string{"--mac-key", mac, "manifest/example1.cbor"}, 1,
-			ran{Result: "refused", Error: "verify.ErrAlgorithm", Reason: 4, Offset: -1}},
+			ran{Result: "refused", Error: "verify.ErrAlgorithm", Reason: 3, Offset: -1}},
 		{"payload missing", append(ids, "--key", "suit-p256-public.pem", "manifest/example1.cbor"), 1,
 			ran{Result: "aborted", Error: "fetch.ErrRefused", Reason: 11, Section: "install", Offset: 33, Component: "00"}},
 		{"other content", append(ids, "--section", "validate", "--component", "00=suit-p256-public.pem", "--key", "suit-p256-public.pem", "manifest/example1.cbor"), 1,

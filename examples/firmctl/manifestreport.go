@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -27,7 +28,6 @@ type reported struct {
 	Reason     string  `json:"reason"`
 	ReasonCode int     `json:"reason_code"`
 	DeviceCode int64   `json:"device_code"`
-	Before     string  `json:"ended_before,omitempty"` // this section, and any command
 	Steps      []step  `json:"steps"`
 	Claims     []claim `json:"claims,omitempty"`
 }
@@ -36,10 +36,10 @@ type step struct {
 	Manifest  []int  `json:"manifest,omitempty"` // of a dependency: component indices from the root
 	Section   string `json:"section"`
 	Shared    bool   `json:"shared,omitempty"`
-	Path      []int  `json:"path"`
+	Path      []int  `json:"path"` // empty: the section as such
 	Component string `json:"component,omitempty"`
-	Command   string `json:"command"`
-	Outcome   string `json:"outcome"` // succeeded, failed: a condition did not hold, or ended: the run, here
+	Command   string `json:"command,omitempty"`
+	Outcome   string `json:"outcome"` // succeeded, failed: a condition did not hold, ended: the run, here, or foreseen: ended the run before it came here
 	Seen      []node `json:"seen,omitempty"`
 }
 
@@ -48,7 +48,7 @@ type claim struct {
 	Properties []node `json:"properties"`
 }
 
-var outcomes = map[report.Outcome]string{report.Succeeded: "succeeded", report.Failed: "failed", report.Ended: "ended"}
+var outcomes = map[report.Outcome]string{report.Succeeded: "succeeded", report.Failed: "failed", report.Ended: "ended", report.Foreseen: "foreseen"}
 
 func readReport(_ context.Context, c *call) error {
 	var a authentication
@@ -78,6 +78,10 @@ func readReport(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	dependencies, err := readDependencies(envelopes, open)
+	if err != nil {
+		return err
+	}
 	b, err := readFile(c.args[0])
 	if err != nil {
 		return err
@@ -96,15 +100,7 @@ func readReport(_ context.Context, c *call) error {
 	if sections == nil {
 		sections = presentSections(v)
 	}
-	dependencies, err := readDependencies(envelopes, open)
-	if err != nil {
-		return err
-	}
-	walked := *r
-	if endedBefore(r) != "" { // there is nothing to walk; that it is about this manifest is checked all the same
-		walked.Result, sections = report.Result{}, nil
-	}
-	steps, err := report.ReconstructWith(v, dependencies, &walked, sections...)
+	steps, err := report.ReconstructWith(v, dependencies, r, sections...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.args[1], err)
 	}
@@ -112,16 +108,6 @@ func readReport(_ context.Context, c *call) error {
 		return cli.PrintJSON(c.stdout, reportedOf(r, steps, !*unsealed))
 	}
 	return c.printReport(r, steps, *unsealed)
-}
-
-// endedBefore returns the section that the device was about to run when it found, before the first command, that it
-// cannot; "" if it has run some. No command is at byte 0, where a sequence has its length.
-func endedBefore(r *report.Report) string {
-	rec := r.Result.Record
-	if rec == nil || rec.Offset != 0 || rec.Path != nil || len(rec.Manifest) > 0 || len(r.Records) > 0 {
-		return ""
-	}
-	return rec.Section.String()
 }
 
 // reportReader returns what reads reports: sealed by one of devices, or not sealed if there are none.
@@ -154,8 +140,8 @@ func readDependencies(given []string, open func([]byte) (*manifest.Verified, err
 	known := map[string]*manifest.Verified{}
 	for _, text := range given {
 		walk, name, ok := strings.Cut(text, "=")
-		if !ok {
-			return nil, cli.Usagef("--dependency %q, want INDEX=ENVELOPE", text)
+		if !ok || !isWalk(walk) {
+			return nil, cli.Usagef("--dependency %q, want INDEX=ENVELOPE, with an INDEX such as 1 or 1.2", text)
 		}
 		b, err := readFile(name)
 		if err != nil {
@@ -170,11 +156,22 @@ func readDependencies(given []string, open func([]byte) (*manifest.Verified, err
 	}, nil
 }
 
+// isWalk reports whether text is component indices, joined by dots.
+func isWalk(text string) bool {
+	return !slices.ContainsFunc(strings.Split(text, "."), func(part string) bool {
+		n, err := strconv.ParseUint(part, 10, 31)
+		return err != nil || strconv.FormatUint(n, 10) != part
+	})
+}
+
 func reportedOf(r *report.Report, steps []report.Step, sealed bool) reported {
 	out := reported{Result: "ok", Sealed: sealed, Digest: r.Digest.String(), Completed: r.Result.OK(),
-		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Before: endedBefore(r), Steps: []step{}, Claims: claims(r)}
+		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Steps: []step{}, Claims: claims(r)}
 	for _, s := range steps {
-		one := step{Manifest: s.Manifest, Section: s.Section.String(), Shared: s.Shared, Path: s.Path, Command: s.Command.String(), Outcome: outcomes[s.Outcome]}
+		one := step{Manifest: s.Manifest, Section: s.Section.String(), Shared: s.Shared, Path: append([]int{}, s.Path...), Outcome: outcomes[s.Outcome]}
+		if s.Command != 0 {
+			one.Command = s.Command.String()
+		}
 		if s.Component >= 0 {
 			one.Component = s.ID.String()
 		}
@@ -212,9 +209,6 @@ func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool)
 	fmt.Fprintf(c.people, "manifest %s\n", r.Digest)
 	if err := report.Print(c.people, r, steps); err != nil {
 		return err
-	}
-	if s := endedBefore(r); s != "" {
-		fmt.Fprintf(c.people, "ended before the first command, ahead of %s: %v\n", s, r.Result.Reason)
 	}
 	// A value is shown once: the same condition sees it before each section, and the device reports it with each record.
 	told := map[string]bool{}

@@ -52,6 +52,13 @@ func TestReportContainers(t *testing.T) {
 			}
 		})
 	}
+	for _, index := range []string{"", "x", "01", "1.", "-1"} {
+		args := slices.Concat([]string{"manifest", "report", "--unsealed", "--dependency", index + "=" + unchecked}, common, []string{unchecked, unchecked})
+		var stderr bytes.Buffer
+		if exit := run(t.Context(), args, new(bytes.Buffer), &stderr); exit != 2 || !strings.Contains(stderr.String(), "--dependency") {
+			t.Errorf("--dependency %q: exit %d, want 2: %s", index, exit, &stderr)
+		}
+	}
 	for _, args := range [][]string{
 		{"--report-secret", secret, "--report", "r"}, {"--report-mac-key", mac}, {"--report-mac-key", "00", "--report", "r"}, {"--report-mac-key", mac, "--report-secret", "00", "--report", "r"},
 	} {

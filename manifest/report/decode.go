@@ -139,7 +139,10 @@ func (d decoder) entries() ([]Entry, error) {
 		if kind == cborstream.Map {
 			e.Claims, err = d.claims()
 		} else {
-			e.Record, err = d.record()
+			var foreseen bool
+			if e.Record, foreseen, err = d.record(); foreseen {
+				err = d.Refuse(at, manifest.ErrMalformed, "record with success false")
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -150,57 +153,56 @@ func (d decoder) entries() ([]Entry, error) {
 	return entries, nil
 }
 
-func (d decoder) record() (*Record, error) {
+// record reads a record, and whether it says that it is no success.
+func (d decoder) record() (r *Record, foreseen bool, err error) {
 	at := d.Offset()
 	n, err := d.Array()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if n < recordMembers {
-		return nil, d.Refuse(at, manifest.ErrMalformed, "record of %d items", n)
+		return nil, false, d.Refuse(at, manifest.ErrMalformed, "record of %d items", n)
 	}
 	if n > recordMembers+2 {
-		return nil, d.Refuse(at, manifest.ErrUnsupported, "record of %d items", n)
+		return nil, false, d.Refuse(at, manifest.ErrUnsupported, "record of %d items", n)
 	}
-	r := new(Record)
+	r = new(Record)
 	if r.Manifest, err = d.path(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	section, err := d.Int()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r.Section = manifest.Section(section)
 	if r.Offset, err = d.small(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if r.Component, err = d.small(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	raw, err := d.Raw()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	p, err := manifest.Options{}.DecodeParameters(raw)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r.Properties = *p
 	if n > recordMembers {
 		if r.Path, err = d.path(); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if n > recordMembers+1 {
-		at := d.Offset()
-		if r.Success, err = d.Bool(); err == nil && !r.Success {
-			err = d.Refuse(at, manifest.ErrMalformed, "success false")
-		}
+		r.Success, err = d.Bool()
+		foreseen = err == nil && !r.Success
 	} else if n > recordMembers && r.Path == nil {
 		err = d.Refuse(at, manifest.ErrMalformed, "empty path")
 	}
 	d.End()
-	return r, err
+	return r, foreseen, err
 }
 
 // path reads numbers; nil if there are none.
@@ -322,11 +324,18 @@ func (d decoder) result() (r Result, err error) {
 		case key == keyResultCode:
 			r.Code, err = d.Int()
 		case key == keyResultRecord:
-			r.Record, err = d.record()
+			r.Record, r.Foreseen, err = d.record()
+			if err == nil && r.Record.Success {
+				err = d.Refuse(at, manifest.ErrMalformed, "result with the record of a success")
+			}
 		default:
 			var reason int64
 			reason, err = d.Int()
-			r.Reason = Reason(reason)
+			if r.Reason = Reason(reason); err == nil && r.Reason == ReasonOK {
+				err = d.Refuse(at, manifest.ErrMalformed, "failed for the reason %v", r.Reason)
+			} else if err == nil && !r.Reason.known() {
+				err = d.Refuse(at, manifest.ErrUnsupported, "%v", r.Reason)
+			}
 		}
 		if err != nil {
 			return r, err

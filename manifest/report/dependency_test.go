@@ -18,6 +18,7 @@ import (
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/manifest/report"
+	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
 )
 
@@ -26,6 +27,7 @@ type shelf struct{ envelope []byte }
 
 func (s shelf) Component(manifest.ComponentID) (processor.Component, error) { return s, nil }
 func (s shelf) Slot(context.Context) (uint64, error)                        { return 1, nil }
+func (s shelf) Match(context.Context, verify.Digest, int64) error           { return manifest.ErrDigest }
 func (s shelf) Open(context.Context) (io.ReadCloser, int64, error) {
 	return io.NopCloser(bytes.NewReader(s.envelope)), int64(len(s.envelope)), nil
 }
@@ -69,7 +71,7 @@ func TestDependencies(t *testing.T) {
 		want    []string // of the dependency
 	}{
 		{"completed", manifest.Sequence{soft}, false, []string{"condition-component-slot failed", "condition-component-slot"}},
-		{"ended there", manifest.Sequence{slot(0), do(manifest.ConditionComponentSlot)}, true, []string{"condition-component-slot ended"}},
+		{"ended there", manifest.Sequence{image("x"), do(manifest.ConditionImageMatch)}, true, []string{"condition-image-match ended"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			child := manifest.Manifest{SequenceNumber: 2, Components: []manifest.ComponentID{{{9}}}}

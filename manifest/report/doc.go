@@ -21,4 +21,7 @@
 //     processor.Step. A command at the top has no such array.
 //   - A record of a success has, after that array, true. Without that, a record
 //     under a policy that asks for both could mean either.
+//   - The draft has no word for a run that is refused before it has done anything, or that ends elsewhere than at the command that is to
+//     blame. The result's record then has, after that array, false: see Result.Foreseen.
+//   - Reasons that are not in the draft's table are refused, as all members are that are not in it.
 package report

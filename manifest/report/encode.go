@@ -73,12 +73,15 @@ func (e Entry) append(b []byte) []byte {
 	return cborstream.AppendNil(b) // refused by Decode
 }
 
-func (r *Record) append(b []byte) []byte {
+func (r *Record) append(b []byte) []byte { return r.appendWith(b, r.Success) }
+
+// appendWith appends r, with a last member that is Success if flagged.
+func (r *Record) appendWith(b []byte, flagged bool) []byte {
 	members := recordMembers
-	if r.Path != nil || r.Success {
+	if r.Path != nil || flagged {
 		members++
 	}
-	if r.Success {
+	if flagged {
 		members++
 	}
 	b = cborstream.AppendArray(b, members)
@@ -87,11 +90,11 @@ func (r *Record) append(b []byte) []byte {
 	b = cborstream.AppendInt(b, int64(r.Offset))
 	b = cborstream.AppendInt(b, int64(r.Component))
 	b = append(b, r.Properties.Encode()...)
-	if r.Path != nil || r.Success {
+	if r.Path != nil || flagged {
 		b = appendInts(b, r.Path)
 	}
-	if r.Success {
-		b = cborstream.AppendBool(b, true)
+	if flagged {
+		b = cborstream.AppendBool(b, r.Success)
 	}
 	return b
 }
@@ -116,7 +119,7 @@ func (r *Result) append(b []byte) []byte {
 	}
 	b = cborstream.AppendMap(b, 3)
 	b = cborstream.AppendInt(cborstream.AppendUint(b, keyResultCode), r.Code)
-	b = r.Record.append(cborstream.AppendUint(b, keyResultRecord))
+	b = r.Record.appendWith(cborstream.AppendUint(b, keyResultRecord), r.Foreseen)
 	return cborstream.AppendInt(cborstream.AppendUint(b, keyResultReason), int64(r.Reason))
 }
 

@@ -9,21 +9,37 @@ import (
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
-	"github.com/firmament-dev/firmament/verify"
 )
 
 // Recorder collects what the commands' reporting policies ask for. Its zero value is ready. It is not safe
 // for concurrent use; a Processor tells it one event at a time.
 type Recorder struct {
 	entries []Entry
-	last    *processor.Event // the last that failed, with what it has measured
+	last    *processor.Event // of a component
+	kept    bool             // as a record of its success, after which there is no other
+	failed  []failure        // at their own commands; the last maxFailures
 	dropped bool
 }
 
-// Event is for processor.Options.OnEvent. More than MaxRecords are not kept.
+// failure is an event that has failed, with what it has measured.
+type failure struct {
+	err  *processor.Error
+	seen *manifest.Parameters
+}
+
+// maxFailures is more than the commands that can fail together: under strict-order false, with those that they are nested in.
+const maxFailures = 64
+
+// Event is for processor.Options.OnEvent. More than MaxRecords are not kept. That a command failed because another will
+// is not kept either: it has not been done.
 func (r *Recorder) Event(e processor.Event) {
-	if e.Err != nil {
-		r.last = &e
+	if failed, ok := errors.AsType[*processor.Error](e.Err); ok && own(&e, failed) {
+		if len(r.failed) == maxFailures {
+			r.failed = slices.Delete(r.failed, 0, 1)
+		}
+		r.failed = append(r.failed, failure{failed, e.Seen})
+	} else if ok && !r.has(failed) {
+		return
 	}
 	success := e.Err == nil
 	records, sysinfo := manifest.RecordOnFailure, manifest.SysinfoOnFailure
@@ -33,14 +49,30 @@ func (r *Recorder) Event(e processor.Event) {
 	if e.Component < 0 {
 		return
 	}
+	r.last, r.kept = &e, false
 	if e.Policy&records != 0 {
-		rec := record(e.Section, e.Shared, e.Manifest, e.Path, e.Component, e.Seen)
-		rec.Success = success
-		r.add(Entry{Record: rec})
+		r.keep(&e)
 	}
 	if e.Policy&sysinfo != 0 && e.Seen != nil {
 		r.add(Entry{Claims: &Claims{Component: e.ID, Properties: *e.Seen}})
 	}
+}
+
+// own reports whether err is of the command that e is about.
+func own(e *processor.Event, err *processor.Error) bool {
+	return e.Section == err.Section && e.Shared == err.Shared && slices.Equal(e.Manifest, err.Manifest) && slices.Equal(e.Path, err.Path)
+}
+
+// has reports whether an event has told err of its own command.
+func (r *Recorder) has(err *processor.Error) bool {
+	return slices.ContainsFunc(r.failed, func(f failure) bool { return f.err == err })
+}
+
+func (r *Recorder) keep(e *processor.Event) {
+	rec := record(e.Section, e.Shared, e.Manifest, e.Path, e.Component, e.Seen)
+	rec.Success = e.Err == nil
+	r.add(Entry{Record: rec})
+	r.kept = rec.Success
 }
 
 func (r *Recorder) add(e Entry) {
@@ -52,28 +84,50 @@ func (r *Recorder) add(e Entry) {
 }
 
 // Report returns the report of a run of v that has returned err, and forgets it. Its Result has
-// the record of the command that has ended the run, whatever that one's policy.
+// the record of the command that has ended the run, whatever that one's policy; if that command was not the last to be run,
+// which then has a record, too, Result.Foreseen.
 // Nonce and Capabilities are the caller's to add. Error: manifest.ErrLimit if
 // there were more than MaxRecords.
 func (r *Recorder) Report(v *manifest.Verified, err error) (*Report, error) {
-	entries, last, dropped := r.entries, r.last, r.dropped
-	*r = Recorder{}
-	if dropped {
+	defer func() { *r = Recorder{} }()
+	var result Result
+	if err != nil {
+		result = r.result(err)
+	}
+	return r.report(v, result)
+}
+
+// Pending returns the report of a run of v that is about to hand execution over, which may never return: invoke is
+// the event of that directive, as Processor.DryRun tells it beforehand. The reason is ReasonInvokePending. Nothing is forgotten.
+//
+// draft-ietf-suit-report-20, section 4.
+func (r *Recorder) Pending(v *manifest.Verified, invoke processor.Event) (*Report, error) {
+	return r.report(v, Result{Reason: ReasonInvokePending,
+		Record: record(invoke.Section, invoke.Shared, invoke.Manifest, invoke.Path, invoke.Component, nil)})
+}
+
+func (r *Recorder) report(v *manifest.Verified, result Result) (*Report, error) {
+	if r.dropped {
 		return nil, manifest.ErrLimit
 	}
-	out := &Report{URI: v.Manifest().ReferenceURI, Digest: v.Digest(), Records: entries}
-	if err == nil {
-		return out, nil
-	}
-	out.Result = Result{Reason: ReasonOf(err), Record: &Record{Section: manifest.SectionShared}}
-	if e, ok := errors.AsType[*processor.Error](err); ok {
+	return &Report{URI: v.Manifest().ReferenceURI, Digest: v.Digest(), Records: slices.Clone(r.entries), Result: result}, nil
+}
+
+// result tells how a run has ended that has returned err. What no event has told was found elsewhere than at its command.
+func (r *Recorder) result(err error) Result {
+	out := Result{Reason: ReasonOf(err), Foreseen: true, Record: &Record{Section: manifest.SectionShared}}
+	e, ok := errors.AsType[*processor.Error](err)
+	if ok {
 		var seen *manifest.Parameters
-		if last != nil && last.Err != nil && errors.Is(last.Err, e) && slices.Equal(last.Path, e.Path) {
-			seen = last.Seen
+		if i := slices.IndexFunc(r.failed, func(f failure) bool { return f.err == e }); i >= 0 {
+			out.Foreseen, seen = false, r.failed[i].seen
 		}
-		out.Result.Record = record(e.Section, e.Shared, e.Manifest, e.Path, max(e.Component, 0), seen)
+		out.Record = record(e.Section, e.Shared, e.Manifest, e.Path, max(e.Component, 0), seen)
 	}
-	return out, nil
+	if out.Foreseen && r.last != nil && !r.kept {
+		r.keep(r.last)
+	}
+	return out
 }
 
 // record makes a record of the command at path: offset, component, and so on from the
@@ -96,45 +150,4 @@ func record(s manifest.Section, shared bool, walk, path []int, component int, se
 		r.Properties = *seen
 	}
 	return r
-}
-
-// ReasonOf returns the reason for an error of manifest.Open or of a Processor; ReasonOK for nil.
-func ReasonOf(err error) Reason {
-	for _, k := range reasons {
-		if errors.Is(err, k.err) {
-			return k.reason
-		}
-	}
-	if err == nil {
-		return ReasonOK
-	}
-	if _, ok := errors.AsType[*processor.Error](err); !ok && errors.Is(err, verify.ErrPolicy) {
-		return ReasonUnauthorised
-	}
-	if errors.Is(err, verify.ErrPolicy) {
-		return ReasonComponentUnauthorised
-	}
-	return ReasonOperationFailed
-}
-
-// reasons are looked up in order: narrow before wide. verify.ErrPolicy is not among them, as it
-// depends on who says it.
-var reasons = []struct {
-	err    error
-	reason Reason
-}{
-	{manifest.ErrCondition, ReasonConditionFailed},
-	{manifest.ErrNotApplicable, ReasonConditionFailed},
-	{processor.ErrSevered, ReasonSeveringUnsupported},
-	{processor.ErrParameter, ReasonParameterUnsupported},
-	{verify.ErrSignature, ReasonUnauthorised},
-	{verify.ErrKeyUnknown, ReasonUnauthorised},
-	{verify.ErrKeyRevoked, ReasonUnauthorised},
-	{verify.ErrThreshold, ReasonUnauthorised},
-	{verify.ErrAlgorithm, ReasonAlgUnsupported},
-	{manifest.ErrComponent, ReasonComponentUnsupported},
-	{manifest.ErrUnsupported, ReasonCommandUnsupported},
-	{manifest.ErrCommand, ReasonCommandUnsupported},
-	{manifest.ErrMalformed, ReasonCBORParse},
-	{manifest.ErrLimit, ReasonCBORParse},
 }

@@ -64,6 +64,10 @@ type Result struct {
 	Code   int64 // of the device's own, for debugging
 	Record *Record
 	Reason Reason
+
+	// Foreseen: the run did not end at the command of Record, but after that of the last of Records, which is a success, and without
+	// any, before the first. A Processor finds most of what it refuses before it changes anything.
+	Foreseen bool
 }
 
 // OK reports whether the procedure was completed.
@@ -95,11 +99,13 @@ var reasonNames = [...]string{"ok", "cbor-parse", "cose-unsupported", "alg-unsup
 
 // String returns the specification's name without its "suit-report-reason-" prefix.
 func (r Reason) String() string {
-	if r >= 0 && int(r) < len(reasonNames) {
+	if r.known() {
 		return reasonNames[r]
 	}
 	return "reason(" + strconv.FormatInt(int64(r), 10) + ")"
 }
+
+func (r Reason) known() bool { return r >= 0 && int(r) < len(reasonNames) }
 
 // ErrMismatch: the report is not one about the manifest, or says what cannot have happened: who
 // has made it is not to be trusted.

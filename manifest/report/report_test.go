@@ -229,7 +229,7 @@ func sample() *report.Report {
 	return &report.Report{URI: "https://example.com/m", Digest: seen, Nonce: []byte("nonce"),
 		Records: []report.Entry{{Record: rec}, {Record: &report.Record{Section: manifest.SectionValidate}},
 			{Claims: &report.Claims{Component: manifest.ComponentID{{1}, {2}}, Properties: manifest.Parameters{Slot: new(uint64(3)), ImageDigest: &seen}}}},
-		Result: report.Result{Code: -5, Record: rec, Reason: report.ReasonInvokePending},
+		Result: report.Result{Code: -5, Record: &report.Record{Section: manifest.SectionInstall, Offset: 9}, Reason: report.ReasonInvokePending, Foreseen: true},
 		Capabilities: &report.Capabilities{
 			Components: []report.ComponentCapability{{ID: manifest.ComponentID{{0}}}, {ID: manifest.ComponentID{[]byte("fs")}, Below: true}},
 			Commands:   []manifest.Code{1, 2, -300}, Parameters: []manifest.ParameterKey{3}, Algorithms: []int64{-9, -19}, Dependencies: []int64{1},
@@ -300,6 +300,15 @@ func TestSealMutations(t *testing.T) {
 	}
 }
 
+// blocks is the refusal of a manifest with such signatures, of which nil verifies.
+func blocks(errs ...error) error {
+	var e verify.Evidence
+	for _, err := range errs {
+		e.Signatures = append(e.Signatures, verify.Signature{Entry: verify.Entry{Key: testkeys.Ed25519(1).Public()}, Err: err})
+	}
+	return &verify.PolicyError{Evidence: e, Err: verify.ErrThreshold}
+}
+
 func TestReasonOf(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -310,6 +319,19 @@ func TestReasonOf(t *testing.T) {
 		{verify.ErrAlgorithm, report.ReasonAlgUnsupported},
 		{&verify.PolicyError{Err: verify.ErrThreshold}, report.ReasonUnauthorised},
 		{verify.ErrPolicy, report.ReasonUnauthorised},
+		{blocks(verify.ErrMalformed), report.ReasonCOSEUnsupported},
+		{blocks(verify.ErrUnsupported, verify.ErrLimit), report.ReasonCOSEUnsupported},
+		{blocks(verify.ErrMalformed, verify.ErrAlgorithm), report.ReasonAlgUnsupported},
+		{blocks(verify.ErrAlgorithm, verify.ErrSignature), report.ReasonUnauthorised},
+		{blocks(verify.ErrAlgorithm, verify.ErrKeyUnknown), report.ReasonUnauthorised},
+		{blocks(verify.ErrKeyRevoked, verify.ErrUnsupported), report.ReasonUnauthorised},
+		{blocks(nil, verify.ErrAlgorithm), report.ReasonUnauthorised},
+		{&processor.Error{Command: manifest.ConditionDependencyIntegrity, Err: blocks(nil)}, report.ReasonUnauthorised},
+		{&processor.Error{Command: manifest.DirectiveFetch, Err: blocks(verify.ErrAlgorithm)}, report.ReasonAlgUnsupported},
+		{&processor.Error{Command: manifest.DirectiveFetch, Err: blocks(nil)}, report.ReasonComponentUnauthorised},
+		{&processor.Error{Command: manifest.DirectiveFetch, Err: verify.ErrKeyUnknown}, report.ReasonOperationFailed},
+		{&processor.Error{Command: manifest.DirectiveFetch, Err: manifest.ErrCondition}, report.ReasonOperationFailed},
+		{&processor.Error{Command: manifest.DirectiveTryEach, Err: manifest.ErrCondition}, report.ReasonConditionFailed},
 		{&processor.Error{Err: verify.ErrPolicy}, report.ReasonComponentUnauthorised},
 		{&processor.Error{Err: manifest.ErrComponent}, report.ReasonComponentUnsupported},
 		{&processor.Error{Err: processor.ErrParameter}, report.ReasonParameterUnsupported},

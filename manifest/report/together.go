@@ -6,6 +6,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
@@ -37,6 +38,8 @@ func (f *scope) batch(seq manifest.Sequence) int {
 // together walks jobs that have run at the same time.
 func (w *walker) together(f *scope, jobs []job) error {
 	mine, rest := w.divide(jobs)
+	more := w.more
+	w.more = more || !w.above(w.last(), rest)
 	failing, failure := -1, error(nil)
 	if !w.cut {
 		failing, failure = w.failing(f, jobs, mine)
@@ -57,7 +60,7 @@ func (w *walker) together(f *scope, jobs []job) error {
 			return fmt.Errorf("%w: record of byte %d of %v, which is not reached", ErrMismatch, w.records[0].Offset, w.records[0].Section)
 		}
 	}
-	w.records, w.cut = rest, outer
+	w.records, w.cut, w.more = rest, outer, more
 	return end
 }
 
@@ -65,9 +68,9 @@ func (w *walker) together(f *scope, jobs []job) error {
 func (w *walker) failing(f *scope, jobs []job, mine [][]*Record) (at int, failure error) {
 	at = -1
 	for k, j := range jobs {
-		try, scope := *w, *f
-		try.records, try.steps = mine[k], nil
-		err := try.one(&scope, j)
+		try := *w
+		try.tale, try.records, try.steps = w.tale.clone(), mine[k], nil
+		err := try.one(f.clone(), j)
 		w.count = try.count
 		if err != nil && (at < 0 || rank(err) > rank(failure)) {
 			at, failure = k, err
@@ -104,8 +107,14 @@ func (w *walker) divide(jobs []job) (mine [][]*Record, rest []*Record) {
 
 // within reports whether rec is of j, or of what is in it: a sequence, or a dependency that it processes.
 func (w *walker) within(rec *Record, j job) bool {
-	if len(rec.Manifest) > len(w.walk) && slices.Equal(rec.Manifest[:len(w.walk)], w.walk) {
-		return processes(j.cmd)
+	if n := len(w.walk); len(rec.Manifest) > n && slices.Equal(rec.Manifest[:n], w.walk) {
+		c := j.c
+		if len(j.cmd.Sequences) > 0 {
+			if index, ok := selected(&j.cmd.Sequences[0][0]); ok {
+				c = int(index.One)
+			}
+		}
+		return rec.Manifest[n] == c
 	}
 	if !slices.Equal(rec.Manifest, w.walk) || rec.Section != w.key() {
 		return false
@@ -115,12 +124,18 @@ func (w *walker) within(rec *Record, j job) bool {
 	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
 }
 
-// processes reports whether cmd processes dependencies, or a command in it does.
-func processes(cmd *manifest.Command) bool {
-	if cmd.Code == manifest.DirectiveProcessDependency {
-		return true
+// clone returns a tale of its own, for what may not have been.
+func (t *tale) clone() *tale {
+	c := *t
+	c.written, c.unmatched, c.digests, c.opened = maps.Clone(t.written), maps.Clone(t.unmatched), maps.Clone(t.digests), maps.Clone(t.opened)
+	return &c
+}
+
+func (f *scope) clone() *scope {
+	if f == nil {
+		return nil
 	}
-	return slices.ContainsFunc(cmd.Sequences, func(seq manifest.Sequence) bool {
-		return slices.ContainsFunc(seq, func(c manifest.Command) bool { return processes(&c) })
-	})
+	c := *f
+	c.parent = f.parent.clone()
+	return &c
 }
