@@ -126,7 +126,7 @@ func (g *program) users() (others int, linked bool) {
 func (g *program) manifest() {
 	g.w = g.world()
 	var dependency []manifest.Command
-	if g.next(3) == 1 || g.shape == foreignSource {
+	if g.next(3) == 1 || g.shape == foreignSource || g.shape == unprocessed || g.shape == unlinking {
 		dependency = g.dependency()
 	}
 	g.m = release(3, nil, nil, nil)
@@ -172,6 +172,9 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 	if g.shape >= 0 {
 		shaped = []manifest.Section{manifest.SectionInstall, manifest.SectionInstall, manifest.SectionValidate}[g.next(3)]
 		early = g.next(3)
+		if g.shape == madeGood {
+			shaped = manifest.SectionValidate
+		}
 	}
 	for _, s := range everySection {
 		to := map[manifest.Section]*manifest.Sequence{
@@ -182,14 +185,14 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 		if s == manifest.SectionValidate || s == manifest.SectionLoad || s == manifest.SectionInvoke {
 			here = false
 		}
-		if dependency && g.next(32) != 1 {
-			needed := false
-			for _, f := range from {
-				needed = needed || f == s
-			}
+		needed := slices.Contains(from, s)
+		if dependency && g.next(32) != 1 && !(g.shape == unprocessed && s != manifest.SectionDependencyResolution && needed) {
 			switch {
 			case s == manifest.SectionDependencyResolution:
 				*to = seq{index(3), fetch, command(manifest.ConditionIsDependency), integrity}
+				if g.w.refs["dd"] > 0 { // it is there, and not to be written
+					*to = seq{index(3), integrity}
+				}
 				here = true
 				if g.next(4) == 1 {
 					*to = append(*to, imageMatch, process)
@@ -240,6 +243,10 @@ func (g *program) dependency() []manifest.Command {
 			sub.grow(to, 1+sub.next(3))
 		}
 	}
+	if sub.next(2) == 1 || g.shape == unlinking {
+		sub.m.Uninstall = seq{index(0), command(manifest.DirectiveUnlink)}
+		sub.grow(&sub.m.Uninstall, sub.next(2))
+	}
 	b, err := sign(g.tb, registry, sub.m)
 	if err != nil {
 		return nil // not every program is a manifest
@@ -250,8 +257,9 @@ func (g *program) dependency() []manifest.Command {
 	}
 	d := u.Digest()
 	g.w.payloads["dep"], g.w.envelopes[string(b)] = string(b), letter{d.String(), &sub.m}
-	if g.next(4) == 1 {
+	if k := g.next(4); k == 1 || g.shape == unlinking {
 		g.w.contents["dd"] = string(b)
+		g.w.refs["dd"], g.w.linked["dd"] = g.next(2), g.next(4) != 0
 	}
 	return []manifest.Command{override(manifest.Parameters{ImageDigest: &d, ImageSize: new(uint64(len(b))), URI: new("dep")})}
 }
@@ -417,9 +425,12 @@ func (g *program) command(to *manifest.Sequence) {
 
 // The shapes; only the first come in by chance, too.
 const (
-	shapes        = 10
 	oftenShapes   = 7
 	foreignSource = 8
+	unprocessed   = 13 // what the dependency has in a section is left out
+	unlinking     = 14 // of the dependency
+	madeGood      = 15 // a match that did not hold before
+	shapes        = 16
 )
 
 // trapped are commands of one of the shapes that the rules have an eye on.
@@ -441,7 +452,12 @@ func (g *program) trapped(shape int) seq {
 	case 4: // a match that is not made good
 		return seq{tryOrNil(seq{g.image(), imageMatch}, seq{g.image(), imageMatch})}
 	case 5: // a race
-		return seq{index(0), lax(false), run(append(seq{index(a)}, effect...)...), run(index(b), g.image(), []manifest.Command{imageMatch, command(manifest.ConditionImageNotMatch), write}[g.next(3)]), lax(true)}
+		other := seq{index(b), g.image(), []manifest.Command{imageMatch, command(manifest.ConditionImageNotMatch), write}[g.next(3)]}
+		first := index(0)
+		if g.next(2) == 1 { // one that only looks, and holds: if it did not, it would depend on which is faster whether it is softened
+			first, other = index(b), seq{index(b), command(manifest.ConditionComponentSlot)}
+		}
+		return seq{first, override(manifest.Parameters{Slot: new(uint64(0))}), lax(false), run(append(seq{index(a)}, effect...)...), run(other...), lax(true)}
 	case 6: // strict-order false reaches into an alternative
 		alternative := seq{run(effect...)}
 		if g.next(2) == 1 {
@@ -456,6 +472,35 @@ func (g *program) trapped(shape int) seq {
 		a := []uint64{0, 2}[g.next(2)]
 		return seq{index(a), {Code: manifest.DirectiveCopyParams, Copies: []manifest.ParameterCopy{{Source: 1,
 			Keys: []manifest.ParameterKey{manifest.ParameterSourceComponent}}}}, is(g.w.contents["01"]), copyc}
+	case 10: // more than one index in a job
+		second := []manifest.Command{index(b), {Code: manifest.DirectiveOverrideMultiple, Overrides: []manifest.Override{{Index: b, Parameters: &manifest.Parameters{Slot: new(uint64(0))}}}}}
+		return seq{index(0), lax(false), run(append(seq{index(a), second[g.next(2)]}, effect...)...), lax(true)}
+	case 11: // target in one time of strict-order false, source in the next
+		c := (a + 1) % uint64(min(len(g.m.Components), 3))
+		from := seq{index(c), override(manifest.Parameters{SourceComponent: &a}), is(g.text()), copyc}
+		return append(append(append(seq{index(a), lax(false)}, effect...), lax(true), lax(false)), append(from, lax(true))...)
+	case 12: // parameters from a component that another job sets
+		from := manifest.Command{Code: manifest.DirectiveCopyParams, Copies: []manifest.ParameterCopy{{Source: a, Keys: []manifest.ParameterKey{manifest.ParameterContent}}}}
+		jobs := seq{run(index(a), effect[0]), run(index(b), from)}
+		if g.next(2) == 1 {
+			slices.Reverse(jobs)
+		}
+		return append(append(seq{index(0), lax(false)}, jobs...), lax(true))
+	case unprocessed:
+		return nil
+	case madeGood:
+		now := newReference(g.w)
+		now.run(&g.m)
+		for c := range uint64(min(len(g.m.Components), 3)) {
+			id := fmt.Sprintf("%02x", c)
+			if held := now.contents[id]; held != "" && !now.changed[id] {
+				other := seq{is(held + "?"), imageMatch}
+				return seq{index(c), tryOrNil(other, other), is(held), imageMatch}
+			}
+		}
+		return nil
+	case unlinking:
+		return seq{index(3), command(manifest.DirectiveUnlink), index(a)}
 	default: // target and source
 		return append(append(seq{index(a), override(manifest.Parameters{SourceComponent: &b}), lax(false), copyc, index(b)}, effect...), lax(true))
 	}

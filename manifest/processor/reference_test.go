@@ -431,12 +431,17 @@ func (r *reference) is(t *branch, c int) bool {
 	return sum(r.contents[id]) == p["digest"] && uint64(len(r.contents[id])) == p["size"]
 }
 
+// sized reports whether p have an image, which has one byte at least.
+func sized(p map[string]any) bool {
+	return p["digest"] != nil && p["size"] != nil && p["size"] != uint64(0)
+}
+
 func (r *reference) imageMatch(s *scope, c int) result {
 	id := nameOf(s.of, c)
 	p := r.of(id)
 	delete(r.matched, id)
 	switch {
-	case p["digest"] != nil && p["size"] != nil && r.is(s.of, c):
+	case sized(p) && r.is(s.of, c):
 		r.matched[id] = p["digest"].(string)
 		delete(r.owed, id)
 		return fine
@@ -451,7 +456,7 @@ func (r *reference) imageMatch(s *scope, c int) result {
 func (r *reference) imageNotMatch(s *scope, c int) result {
 	id := nameOf(s.of, c)
 	p := r.of(id)
-	if p["digest"] == nil || p["size"] == nil {
+	if !sized(p) {
 		return failed
 	}
 	return r.guess(r.unknown[id] || (r.changed[id] && depends(s.of, c)), !r.is(s.of, c))
@@ -537,8 +542,16 @@ func (r *reference) unlink(s *scope, c int) result {
 	if !r.linked[id] || r.unlinked[id][s.of.m] {
 		return fine
 	}
-	if depends(s.of, c) && r.refs[id] == 0 && r.opened[id] == nil && r.integrity(s.of, c) != fine {
-		return broken
+	if depends(s.of, c) && r.refs[id] == 0 {
+		if r.opened[id] == nil && r.integrity(s.of, c) != fine {
+			return broken
+		}
+		d, was := r.opened[id], r.section
+		r.section = manifest.SectionUninstall
+		end := r.both(s, d, d.m.Uninstall)
+		if r.section = was; end != fine {
+			return end
+		}
 	}
 	r.effect(s, "unlink %s", id)
 	if r.unlinked[id] == nil {
