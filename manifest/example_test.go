@@ -91,3 +91,99 @@ func ExampleChunkInfo() {
 	// 84012f58202fcdffb17fdeed78886ba73c80c826b86aa4b82e04b0bbcf812d2b0fc67d21211a00040000
 	// true
 }
+
+// A device reads the small envelope first, and the section that was severed when it needs it, from wherever that is kept.
+func ExampleVerified_Attach() {
+	pem, err := fs.ReadFile(vectors.SUIT(), "suit-p256-public.pem")
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := verify.ParsePublicKeyPEM(pem)
+	if err != nil {
+		log.Fatal(err)
+	}
+	keys, err := verify.NewKeySet(verify.Entry{Key: key})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := verify.Threshold(1, "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := fs.ReadFile(vectors.SUIT(), "manifest/example2-severed.cbor")
+	if err != nil {
+		log.Fatal(err)
+	}
+	v, err := manifest.OpenBytes(b, keys, policy)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := v.Manifest()
+	fmt.Println("install is severed:", m.Severed(manifest.SectionInstall))
+
+	if _, err := v.Attach(manifest.SectionInstall, []byte("something else")); errors.Is(err, manifest.ErrDigest) {
+		fmt.Println("not what the author signed")
+	}
+	v, err = v.Attach(manifest.SectionInstall, fetchInstall())
+	if err != nil {
+		log.Fatal(err)
+	}
+	install, _ := v.Section(manifest.SectionInstall)
+	for _, c := range install {
+		fmt.Println(c.Offset, c.Code)
+	}
+	// Output:
+	// install is severed: true
+	// not what the author signed
+	// 1 directive-override-parameters
+	// 56 directive-fetch
+	// 58 condition-image-match
+}
+
+// fetchInstall takes the section out of the whole envelope, as the author has done.
+func fetchInstall() []byte {
+	b, err := fs.ReadFile(vectors.SUIT(), "manifest/example2.cbor")
+	if err != nil {
+		log.Fatal(err)
+	}
+	u, err := manifest.InspectBytes(b)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := u.Envelope().Manifest
+	members, err := m.Sever(manifest.SectionInstall)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return members[0]
+}
+
+// A vendor's own command has a number of MaxCustom or below. Whoever does not list it refuses the manifest as a whole.
+func ExampleRegistry() {
+	const showLogo = manifest.Code(-300)
+	o := manifest.Options{Registry: manifest.Registry{Commands: []manifest.CustomCommand{{Code: showLogo}}}}
+	e := manifest.Envelope{
+		Manifest: manifest.Manifest{
+			SequenceNumber: 1,
+			Components:     []manifest.ComponentID{{[]byte("display")}},
+			Invoke:         manifest.Sequence{{Code: showLogo, Custom: "spring"}},
+		},
+		Options: o,
+	}
+	b, err := e.Encode()
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = manifest.InspectBytes(b)
+	fmt.Println("without the registry:", errors.Is(err, manifest.ErrUnsupported))
+
+	u, err := o.InspectBytes(b)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c := u.Envelope().Manifest.Invoke[0]
+	fmt.Println(c.Code, c.Custom)
+	// Output:
+	// without the registry: true
+	// command(-300) spring
+}

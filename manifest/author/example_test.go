@@ -186,3 +186,34 @@ func ExampleAttach() {
 	// missing: 1
 	// release 2 <nil>
 }
+
+// With each release its way back is made and signed, and kept until it is needed.
+func ExampleRevert() {
+	vendor := author.VendorID("example.com")
+	build := func(number uint64, firmware string) *manifest.Envelope {
+		image := author.Image{URI: "fw.bin", Digest: verify.Sum(verify.SHA256, []byte(firmware)), Size: int64(len(firmware))}
+		e, err := author.AB{VendorID: vendor, ClassID: author.ClassID(vendor, "gateway"), SequenceNumber: number,
+			Component: manifest.ComponentID{{0}}, Slots: [2]author.Image{image, image}}.Build()
+		if err != nil {
+			log.Fatal(err)
+		}
+		return e
+	}
+	old := build(2, "what ran before")
+	number, err := author.NextSequenceNumber(2)
+	if err != nil {
+		log.Fatal(err)
+	}
+	release := build(number, "the release")
+	revert, err := author.Revert(old, release)
+	if err != nil {
+		log.Fatal(err)
+	}
+	next, err := author.NextSequenceNumber(number)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("release", number, "revert", revert.Manifest.SequenceNumber, "next release", next)
+	// Output:
+	// release 4 revert 5 next release 6
+}
