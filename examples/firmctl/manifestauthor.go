@@ -12,6 +12,7 @@ import (
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/author"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // wrote is what create, sign, attach and sever print about the envelope they have written.
@@ -97,7 +98,7 @@ func signManifest(ctx context.Context, c *call) error {
 	c.fs.Var(&keys, "key", "PRIV.pem to sign with; may be given several times")
 	c.fs.Var(&macKeys, "mac-key", "HMAC-256 key in hexadecimal, to authenticate with; may be given several times")
 	out := c.fs.String("out", "", "file for the signed envelope, which may be ENVELOPE itself")
-	block := c.fs.String("block", "", "file for the authentication block alone, for attach --signature")
+	block := c.fs.String("block", "", "file for the authentication block alone, for attach --signature; ENVELOPE may be what --export wrote")
 	export := c.fs.String("export", "", "file for what is to be signed: the payload of the COSE object, without a key")
 	compatFlag(c.fs, &compat)
 	if err := c.parse(); err != nil {
@@ -120,6 +121,13 @@ func signManifest(ctx context.Context, c *call) error {
 			return err
 		}
 		signatures = append(signatures, author.Signature{Macer: macer})
+	}
+	if *block != "" {
+		if exported, err := readFile(c.args[0]); err == nil {
+			if digest, err := author.DigestToSign(exported); err == nil {
+				return c.signExported(ctx, exported, digest, signatures[0], *block)
+			}
+		}
 	}
 	u, err := readEnvelope(c.args[0], compat)
 	if err != nil {
@@ -155,6 +163,22 @@ func signManifest(ctx context.Context, c *call) error {
 			Size: len(b), Blocks: len(e.Authentication)})
 	}
 	_, err = fmt.Fprintf(c.people, "wrote %s, %d bytes, for manifest %s\n", name, len(b), u.Digest())
+	return err
+}
+
+// signExported makes the authentication block for whom sign --export was run.
+func (c *call) signExported(ctx context.Context, exported []byte, digest verify.Digest, s author.Signature, name string) error {
+	b, err := author.Block(ctx, exported, s)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(name, b); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, wrote{Result: "ok", File: name, Digest: digest.String(), Size: len(b)})
+	}
+	_, err = fmt.Fprintf(c.people, "wrote %s, %d bytes, for manifest %s, of which nothing else was seen\n", name, len(b), digest)
 	return err
 }
 

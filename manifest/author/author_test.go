@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
@@ -208,5 +209,41 @@ func TestIdentifiers(t *testing.T) {
 	}
 	if got, want := author.ClassID(vendor, "suit").String(), "1492af14-2569-5e48-bf42-9b2d51f2ab45"; got != want {
 		t.Errorf("class %s, want %s", got, want)
+	}
+}
+
+// A signer who is sent 36 bytes can tell what they are, and signs nothing else.
+func TestDigestToSign(t *testing.T) {
+	signature := author.Signature{Signer: testkeys.P256(0)}
+	for _, h := range []verify.Hash{verify.SHA256, verify.SHA384, verify.SHA512} {
+		e, err := example3(t).Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Hash = h
+		toSign, err := author.ToSign(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := e.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := author.DigestToSign(toSign); err != nil || got != want {
+			t.Errorf("%v: got %v, %v", h, got, err)
+		}
+		encoded, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := [][]byte{encoded, append(slices.Clone(toSign), 0), {}, []byte("\x81\x2f"), []byte("\x82\x01\x41\x00"), []byte("\x83\x2f\x41\x00\x00")}
+		for n := range toSign {
+			bad = append(bad, toSign[:n])
+		}
+		for _, b := range bad {
+			if _, err := author.Block(t.Context(), b, signature); !errors.Is(err, manifest.ErrMalformed) {
+				t.Errorf("%x: got %v", b, err)
+			}
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
@@ -27,9 +28,36 @@ func ToSign(e *manifest.Envelope) ([]byte, error) {
 	return e.SignedBytes()
 }
 
-// Block returns one authentication block over what ToSign has returned. It blocks as long as the
-// signer does.
+// DigestToSign returns the manifest digest that toSign is, for a signer to whom nothing else was sent. Whoever signs compares it with what the
+// others see. Error: manifest.ErrMalformed if it is not what ToSign returns.
+func DigestToSign(toSign []byte) (verify.Digest, error) {
+	p := cborstream.New(toSign, cborstream.Limits{Size: 8 + verify.MaxHashSize, Depth: 1, Items: 3})
+	n, err := p.Array()
+	if err == nil && n != 2 {
+		err = p.Refuse(0, manifest.ErrMalformed, "digest of %d items, expected 2", n)
+	}
+	algorithm, _ := p.Int() // after an error it stays
+	sum, _ := p.Bytes()
+	p.End()
+	if err == nil {
+		err = p.Done()
+	}
+	var d verify.Digest
+	if err == nil {
+		d, err = verify.NewDigest(verify.Hash(algorithm), sum)
+	}
+	if err != nil {
+		return verify.Digest{}, fmt.Errorf("to sign: %w: not an encoded digest: %v", manifest.ErrMalformed, err)
+	}
+	return d, nil
+}
+
+// Block returns one authentication block over what ToSign has returned; anything else is refused as by DigestToSign. It blocks
+// as long as the signer does.
 func Block(ctx context.Context, toSign []byte, s Signature) ([]byte, error) {
+	if _, err := DigestToSign(toSign); err != nil {
+		return nil, fmt.Errorf("authentication block: %w", err)
+	}
 	block, err := s.sign(ctx, toSign)
 	if err != nil {
 		return nil, fmt.Errorf("authentication block: %w", err)
