@@ -166,7 +166,7 @@ func isIdentifier(text string) bool {
 // options relax what this library asks beyond the drafts. No condition is waived: without
 // an identity, the conditions on it fail.
 func (f *runFlags) options(d *memdevice.Device, open func([]byte) (*manifest.Verified, error)) (o processor.Options, err error) {
-	o = processor.Options{Platform: d, Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke,
+	o = processor.Options{Platform: d, Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke | processor.CompatUnprocessedDependency,
 		CheckURI: func(uri string) error {
 			if _, given := d.Payloads[uri]; given {
 				return nil // whatever it looks like, it is a file here

@@ -136,3 +136,18 @@ func TestCMD_08_NotApplicable(t *testing.T) {
 		}
 	})
 }
+
+// What an alternative or a softened sequence has checked before it failed was not asked for.
+func TestCMD_08_CheckedInVain(t *testing.T) {
+	both := override(manifest.Parameters{VendorID: &vendor, ClassID: &class})
+	for name, s := range map[string]seq{
+		"alternative":  {index(0), both, try(seq{checkVendor, abort}, seq{checkClass})},
+		"run-sequence": {index(0), both, run(softly, checkVendor, abort), checkClass},
+	} {
+		d := newDevice(1)
+		_, err := processor.New(t.Context(), open(t, release(1, s, seq{index(0), get("u")}, nil)), processor.Options{Platform: d, Identity: identity})
+		if !errors.Is(err, manifest.ErrNotApplicable) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

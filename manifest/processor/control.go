@@ -36,6 +36,7 @@ func (m *machine) setIndex(f *frame, index manifest.ComponentIndex, more bool) e
 // draft-ietf-suit-manifest-37, sections 8.4.8.15 and 8.4.10.2.
 func (m *machine) tryEach(ctx context.Context, f *frame, cmd *manifest.Command, c int) error {
 	var failed []error
+	vendor, class := m.vendor, m.class
 	for k, seq := range cmd.Sequences {
 		alt := &frame{parent: f, current: []int{c}, nested: true, soft: true, strict: f.strict, indices: -1,
 			try: &try{path: slices.Clone(m.path), choice: k}}
@@ -47,6 +48,7 @@ func (m *machine) tryEach(ctx context.Context, f *frame, cmd *manifest.Command, 
 			return hard(err)
 		}
 		failed = append(failed, err)
+		m.vendor, m.class = vendor, class // what it has checked binds nobody
 	}
 	if cmd.Nil {
 		return m.choose(&try{path: slices.Clone(m.path), choice: len(cmd.Sequences)})
@@ -70,8 +72,10 @@ func (m *machine) runSequence(ctx context.Context, f *frame, cmd *manifest.Comma
 			}
 		}
 	}
+	vendor, class := m.vendor, m.class
 	err := m.nested(ctx, sub, seq, 0)
 	if err != nil && sub.softens(err) {
+		m.vendor, m.class = vendor, class
 		return nil
 	}
 	return err

@@ -66,7 +66,7 @@ func (m *machine) integrity(ctx context.Context, c int) error {
 	if m.u.ancestor(t) {
 		return fmt.Errorf("%w: %v is kept where a manifest above it is", ErrCycle, t.id)
 	}
-	v, err := m.openEnvelope(ctx, t, *want)
+	v, size, err := m.openEnvelope(ctx, t, *want)
 	if err != nil {
 		if s := m.of(t); m.mode == rehearsal && s.written && m.foresee(t).bytes == nil {
 			s.assumed, m.guessed[t] = true, true // it will be there, and all is rehearsed again then
@@ -74,16 +74,29 @@ func (m *machine) integrity(ctx context.Context, c int) error {
 		}
 		return err
 	}
+	e := edge{m.u, t}
+	if was := m.opened[e]; was != nil && was.v.Digest() == v.Digest() {
+		return nil // the same as it was checked before
+	}
+	delete(m.opened, e)
+	total := size
+	for _, other := range m.opened {
+		total += other.size
+	}
+	if limit := m.o.Limits.Envelopes; total > limit {
+		return fmt.Errorf("%w: dependencies of more than %d bytes open at once", manifest.ErrBudget, limit)
+	}
 	u, err := m.dependency(ctx, v, d, t, c)
 	if err != nil {
 		return err
 	}
-	m.opened[t] = u
+	u.size = size
+	m.opened[e] = u
 	return nil
 }
 
-// openEnvelope verifies the envelope in t, or the one that a rehearsal has not stored there.
-func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Digest) (*manifest.Verified, error) {
+// openEnvelope verifies the envelope in t, or the one that a rehearsal has not stored there, and returns its size in bytes, too.
+func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Digest) (v *manifest.Verified, size int64, err error) {
 	var data []byte
 	if m.mode == rehearsal {
 		have := m.foresee(t)
@@ -93,12 +106,12 @@ func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Diges
 		}
 	}
 	if data == nil {
-		var err error
 		if data, err = m.readAll(ctx, t, manifest.MaxEnvelopeSize); err != nil {
-			return nil, fmt.Errorf("dependency: %w", err)
+			return nil, 0, fmt.Errorf("dependency: %w", err)
 		}
 	}
-	return m.opens(data, want)
+	v, err = m.opens(data, want)
+	return v, int64(len(data)), err
 }
 
 // opens verifies an envelope, which must hold the manifest want, and gives it away.
@@ -157,16 +170,17 @@ func (m *machine) processDependency(ctx context.Context, f *frame, c int) error 
 		return fmt.Errorf("%w: in the shared sequence", manifest.ErrCommand)
 	}
 	t := m.u.targets[c]
-	if m.opened[t] == nil && m.u.v.Options().Compat.Has(manifest.CompatUncheckedDependency) {
+	e := edge{m.u, t}
+	if m.opened[e] == nil && m.u.v.Options().Compat.Has(manifest.CompatUncheckedDependency) {
 		if err := m.integrity(ctx, c); err != nil {
 			return err
 		}
 	}
-	u := m.opened[t]
+	u := m.opened[e]
 	switch {
 	case u == nil && m.of(t).assumed:
 		return nil // not there yet
-	case u == nil || u.parent != m.u:
+	case u == nil:
 		return fmt.Errorf("%w: no dependency-integrity before it", manifest.ErrCommand)
 	case len(u.walk) > m.o.Limits.Dependencies:
 		return fmt.Errorf("%w: dependencies deeper than %d", manifest.ErrBudget, m.o.Limits.Dependencies)
@@ -174,11 +188,14 @@ func (m *machine) processDependency(ctx context.Context, f *frame, c int) error 
 	if err := m.runUnit(ctx, f, u, m.section); err != nil {
 		return err
 	}
-	if m.done[u] == nil {
-		m.done[u] = sections{}
+	key := checked{e, u.v.Digest()}
+	if m.done[key] == nil {
+		m.done[key] = sections{}
+	}
+	m.done[key][m.section] = true
+	if !slices.ContainsFunc(m.processed, func(p Processed) bool { return p.Digest == u.v.Digest() && p.ID.Equal(t.id) }) {
 		m.processed = append(m.processed, Processed{cloneID(t.id), u.m.SequenceNumber, u.v.Digest()})
 	}
-	m.done[u][m.section] = true
 	return nil
 }
 
@@ -213,26 +230,56 @@ func (m *machine) runUnit(ctx context.Context, f *frame, u *unit, s manifest.Sec
 			return err
 		}
 	}
-	return inner.lockstep(s)
+	return inner.lockstep(ctx, s)
 }
 
-// lockstep fails if a dependency of the current manifest that has been opened
-// has section s, and it was not processed.
+// lockstep fails if a dependency of the current manifest that is there has section s, and it was not processed. One
+// that has not been opened is there if what its component holds opens as the manifest that its image digest names.
 //
 // draft-ietf-suit-trust-domains-12, section 5.1, second list, 2.
-func (m *machine) lockstep(s manifest.Section) error {
+func (m *machine) lockstep(ctx context.Context, s manifest.Section) error {
+	if s == manifest.SectionUninstall {
+		return nil
+	}
 	for _, i := range m.u.m.Indices() {
-		u := m.opened[m.u.targets[i]]
-		if u == nil || u.parent != m.u || m.done[u][s] || s == manifest.SectionUninstall {
+		if _, ok := m.u.m.Dependency(i); !ok {
 			continue
 		}
-		_, has := u.m.Section(s)
-		if has || u.m.Severed(s) {
+		if d, has := m.there(ctx, i); has[s] && !m.done[d][s] {
 			return &Error{Section: s, Manifest: m.u.walk, Component: i, ID: m.id(i),
 				Err: fmt.Errorf("%w: the section ends without %v of this dependency, which has it", manifest.ErrCommand, manifest.DirectiveProcessDependency)}
 		}
 	}
 	return nil
+}
+
+// there returns the dependency at c, and the sections that it has; none if it is not there.
+func (m *machine) there(ctx context.Context, c int) (checked, sections) {
+	s, e := m.at(c), edge{m.u, m.u.targets[c]}
+	if u := m.opened[e]; u != nil {
+		return checked{e, u.v.Digest()}, sectionsOf(&u.m)
+	}
+	if s.params.ImageDigest == nil || s.assumed || m.o.Compat.has(CompatUnprocessedDependency) {
+		return checked{}, nil
+	}
+	d := checked{e, *s.params.ImageDigest}
+	if _, known := m.unopened[d]; !known {
+		m.unopened[d] = nil
+		if v, _, err := m.openEnvelope(ctx, e.t, d.digest); err == nil {
+			inside := v.Manifest()
+			m.unopened[d] = sectionsOf(&inside)
+		}
+	}
+	return d, m.unopened[d]
+}
+
+func sectionsOf(m *manifest.Manifest) sections {
+	has := sections{}
+	for _, s := range procedure {
+		_, ok := m.Section(s)
+		has[s] = ok || m.Severed(s)
+	}
+	return has
 }
 
 // unlink gives up the use that the current manifest makes of component c, if it makes any: it counts once. Of a dependency that
@@ -292,12 +339,13 @@ func (m *machine) users(ctx context.Context, t *target) (others uint64, used boo
 // uninstall runs the uninstall section of the dependency at c.
 func (m *machine) uninstall(ctx context.Context, f *frame, c int) error {
 	t := m.u.targets[c]
-	if m.opened[t] == nil {
+	e := edge{m.u, t}
+	if m.opened[e] == nil {
 		if err := m.integrity(ctx, c); err != nil {
 			return err
 		}
 	}
-	if u := m.opened[t]; u != nil {
+	if u := m.opened[e]; u != nil {
 		return m.runUnit(ctx, f, u, manifest.SectionUninstall)
 	}
 	return nil

@@ -33,6 +33,7 @@ type tree struct {
 	floor uint64
 	acl   processor.AccessControl
 	limit int
+	held  int64
 }
 
 func newTree(t *testing.T) *tree {
@@ -77,7 +78,7 @@ func (tr *tree) run(m manifest.Manifest, payload []byte, sections ...manifest.Se
 		return nil, err
 	}
 	p, err := processor.New(tr.t.Context(), v, processor.Options{Platform: tr.s, Identity: identity, Access: tr.acl,
-		Limits: processor.Limits{Dependencies: tr.limit},
+		Limits: processor.Limits{Dependencies: tr.limit, Envelopes: tr.held},
 		Dependencies: &processor.Dependencies{
 			Open: func(b []byte) (*manifest.Verified, error) {
 				return manifest.OpenBytes(b, keySet(tr.t, signer.Public()), one(tr.t))
@@ -434,5 +435,126 @@ func TestDependencyFetchedLate(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// At the end of each section, what a dependency has in it was done, also if nobody has opened the dependency.
+//
+// draft-ietf-suit-trust-domains-12, section 5.1, second list, 2.
+func TestDependencyNeverOpened(t *testing.T) {
+	put := seq{index(0), con("root"), write}
+	t.Run("it has the section", func(t *testing.T) {
+		tr := newTree(t)
+		tr.s.cells["01"].content = tr.envelope()
+		_, err := tr.run(tr.root(tr.envelope(), put...), nil, manifest.SectionInstall)
+		tr.s.refused(t, err, manifest.ErrCommand)
+	})
+	for name, prepare := range map[string]func(tr *tree){
+		"it has another":     func(tr *tree) { tr.child.Install.Sequence, tr.child.Validate = nil, seq{of("root"), imageMatch} },
+		"it is not there":    func(tr *tree) {},
+		"another is there":   func(tr *tree) { tr.s.cells["01"].content = newTree(t).envelope(); tr.child.SequenceNumber++ },
+		"no digest of it":    nil,
+		"it is there, later": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t)
+			if prepare != nil {
+				prepare(tr)
+			}
+			e := tr.envelope()
+			m := tr.root(e, put...)
+			switch {
+			case name == "it has another":
+				tr.s.cells["01"].content = e
+			case name == "no digest of it":
+				tr.s.cells["01"].content, m.Shared = e, shared()
+			case name == "it is there, later":
+				m.PayloadFetch.Sequence = slices.Clone(m.Install.Sequence)
+				m.Install.Sequence = seq{index(1), fetch, integrity, process}
+			}
+			if _, err := tr.run(m, e, manifest.SectionPayloadFetch, manifest.SectionInstall); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// One check of its integrity is enough for the sections of a procedure: validate, load and invoke are the Invocation Procedure.
+//
+// draft-ietf-suit-trust-domains-12, section 5.6.4.
+func TestDependencyOncePerProcedure(t *testing.T) {
+	tr := newTree(t)
+	tr.child.Validate, tr.child.Load = seq{of("child"), imageMatch}, seq{of("child"), imageMatch}
+	e := tr.envelope()
+	m := tr.root(e, fetch, integrity, process)
+	m.Validate, m.Load = seq{index(1), integrity, process}, seq{index(1), process}
+	if _, err := tr.run(m, e, manifest.SectionInstall, manifest.SectionValidate, manifest.SectionLoad); err != nil {
+		t.Error(err)
+	}
+	tr.s.log = nil
+	m.Validate, m.Load = seq{index(1), process}, nil
+	_, err := tr.run(m, e, manifest.SectionInstall, manifest.SectionValidate)
+	tr.s.refused(t, err, manifest.ErrCommand)
+}
+
+// Of two manifests that have the same dependency, each processes it, and checks it for itself.
+func TestDependencyOfTwo(t *testing.T) {
+	leaf := newTree(t)
+	leaf.child.Install.Sequence = seq{con("leaf"), write}
+	inner := leaf.envelope()
+	for name, tt := range map[string]struct {
+		second seq // of the second manifest that has it
+		want   error
+	}{
+		"both process it":             {seq{index(1), integrity, process}, nil},
+		"the second does not":         {seq{index(1), integrity}, manifest.ErrCommand},
+		"the second does not open it": {seq{index(0), con("x"), write}, manifest.ErrCommand},
+		"the second checks it, twice": {seq{index(1), integrity, process, integrity}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t)
+			tr.s.add("02").content = inner
+			tr.child = tr.root(inner)
+			tr.child.Dependencies[0].Prefix = componentID(2)
+			tr.child.Install.Sequence = tt.second
+			e, err := sign(t, manifest.Options{Compat: manifest.CompatUncheckedDependency}, tr.child)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := *digestOf(t, inner)
+			commands := seq{fetch, index(2), params(manifest.Parameters{ImageDigest: &d, ImageSize: new(uint64(len(inner)))}), integrity, process, index(1), integrity, process}
+			m := tr.root(e, commands...)
+			m.Components = append(m.Components, componentID(1))
+			m.Dependencies = []manifest.Dependency{{Index: 1}, {Index: 2, Prefix: componentID(2)}}
+			p, err := tr.run(m, e, manifest.SectionInstall)
+			if tt.want != nil {
+				tr.s.refused(t, err, tt.want)
+			} else if err != nil || len(p.Processed()) != 2 {
+				t.Error(err, tr.s.log)
+			}
+		})
+	}
+}
+
+func digestOf(t *testing.T, envelope []byte) *verify.Digest {
+	t.Helper()
+	u, err := manifest.InspectBytes(envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := u.Digest()
+	return &d
+}
+
+// What is held of dependencies in memory has a bound.
+func TestCMD_02_OpenDependencies(t *testing.T) {
+	tr := newTree(t)
+	e := tr.envelope()
+	tr.held = int64(len(e)) - 1
+	_, err := tr.run(tr.root(e, fetch, integrity, process), e, manifest.SectionInstall)
+	tr.s.refused(t, err, manifest.ErrBudget)
+	tr.held++
+	if _, err := tr.run(tr.root(e, fetch, integrity, integrity, process), e, manifest.SectionInstall); err != nil {
+		t.Error(err)
 	}
 }

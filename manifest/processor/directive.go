@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -234,7 +235,7 @@ func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size
 	}
 	return func() (bool, error) {
 		if dependency {
-			_, err := m.openEnvelope(ctx, t, want)
+			_, _, err := m.openEnvelope(ctx, t, want)
 			return err == nil, nil
 		}
 		err := m.call(func() error { return component.Match(ctx, want, size) })
@@ -277,7 +278,8 @@ func (m *machine) changed(t *target, holds *foreseen) {
 		m.late = true
 	}
 	s.written, s.assumed, s.matched, s.holds = true, false, match{}, holds
-	delete(m.opened, t)
+	maps.DeleteFunc(m.opened, func(e edge, _ *unit) bool { return e.t == t })
+	maps.DeleteFunc(m.unopened, func(d checked, _ sections) bool { return d.t == t })
 }
 
 // effect prepares the first or a further effect in f: the frames around it are

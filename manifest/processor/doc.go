@@ -52,11 +52,14 @@
 //
 // Dependency-integrity opens a dependency with its own keys and policy
 // (Dependencies), compares its sequence number with the floor of the
-// component that it is kept in, and checks whatever New and Check check of the root. Its commands are judged by the
+// component that it is kept in, and checks whatever New and Check check of the root, save that a dependency need not ask for vendor
+// and class: the manifest that names it by its digest has. Its commands are judged by the
 // Access that its own signers have. Components with the same identifier are the same in all
 // manifests, and so are their parameters. What a dependency has is processed in
-// every section in which it has something, or the section fails; before load and invoke, integrity is to be
-// checked again. A failed dependency-integrity aborts, also in a try-each.
+// every section in which it has something, or the section fails: by each manifest that has it as a dependency, opened or not, if
+// it is there by the end of the section. Integrity holds in the manifest that has asked, until the dependency is changed or the
+// procedure ends: validate, load and invoke are one of their own.
+// A failed dependency-integrity aborts, also in a try-each.
 //
 // # Stricter than the standard
 //
@@ -78,7 +81,7 @@
 //   - Fetch goes where CheckURI lets it: not to files, to the device itself, or with credentials.
 //   - A sequence number far above the floor needs a signature of the recovery group.
 //
-// Compat relaxes the first, and what is said about invoke and digests, for manifests like the drafts' examples.
+// Compat relaxes the first, and what is said about invoke, digests and dependencies that are there, for manifests like the drafts' examples.
 //
 // # Resuming
 //

@@ -142,7 +142,7 @@ func TestM1_PublishedExamplesRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			p, err := processor.New(t.Context(), v, processor.Options{Platform: s, Decrypter: recipientKeys(t),
-				Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke,
+				Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke | processor.CompatUnprocessedDependency,
 				Dependencies: &processor.Dependencies{Floor: noFloor,
 					Open: func(b []byte) (*manifest.Verified, error) { return manifest.OpenBytes(b, keys, one(t)) }}})
 			if err != nil {

@@ -42,9 +42,10 @@ type strands struct {
 	mu       sync.Mutex
 	working  chan struct{} // one for each call to the platform that other strands may run beside
 	mode     mode
-	state    []*componentState  // by target.n
-	opened   map[*target]*unit  // dependencies whose integrity has been checked, by where they are kept
-	done     map[*unit]sections // sections of dependencies that have been processed
+	state    []*componentState    // by target.n
+	opened   map[edge]*unit       // dependencies whose integrity has been checked
+	unopened map[checked]sections // what dependencies have that are there all the same
+	done     map[checked]sections // sections of dependencies that have been processed
 	replayed *replay
 	pending  []Step           // choices that no effect has depended on yet
 	events   []Event          // of a rehearsal
@@ -60,6 +61,18 @@ type strands struct {
 }
 
 type sections map[manifest.Section]bool
+
+// edge is a dependency of a manifest, by where it is kept. What one manifest has checked is not checked for another.
+type edge struct {
+	by *unit
+	t  *target
+}
+
+// checked is the manifest that an edge leads to.
+type checked struct {
+	edge
+	digest verify.Digest
+}
 
 // componentState is what a machine knows of one component.
 type componentState struct {
@@ -109,7 +122,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
-		guessed: map[*target]bool{}, opened: map[*target]*unit{}, done: map[*unit]sections{}}}
+		guessed: map[*target]bool{}, opened: map[edge]*unit{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
 }
 
 // at returns the state of component c of the current manifest.

@@ -74,6 +74,10 @@ const (
 
 	// CompatUnmatchedInvoke: invoke without an image-match before it in the same Run.
 	CompatUnmatchedInvoke
+
+	// CompatUnprocessedDependency: a section that ends without that of a dependency which is there, has it, and was not opened
+	// since the procedure began.
+	CompatUnprocessedDependency
 )
 
 func (c Compat) has(other Compat) bool { return c&other != 0 }
@@ -84,6 +88,7 @@ type Limits struct {
 	Commands     int           // commands run, once for each component: default 16384
 	Depth        int           // nesting of try-each, run-sequence and process-dependency: default 8
 	Dependencies int           // process-dependency within process-dependency: default 3
+	Envelopes    int64         // bytes of the dependencies' envelopes that are open at once, summed: default 8 MiB
 	Bytes        int64         // image sizes fetched, copied and matched, summed: default 64 GiB
 	Time         time.Duration // of one Run, waits included: default 24 h
 	Parallel     int           // components worked on at once under strict-order false: default 4
@@ -94,6 +99,7 @@ const (
 	DefaultCommands     = 16384
 	DefaultDepth        = 8
 	DefaultDependencies = 3
+	DefaultEnvelopes    = 8 << 20
 	DefaultBytes        = 64 << 30
 	DefaultTime         = 24 * time.Hour
 	DefaultParallel     = 4
@@ -173,7 +179,7 @@ func (o *Options) complete(v *manifest.Verified) error {
 		return fmt.Errorf("%w: no platform", ErrOptions)
 	case !o.Compat.has(CompatUnidentified) && ((o.Identity.VendorID == none && o.Identity.VendorPEN == "") || o.Identity.ClassID == none):
 		return fmt.Errorf("%w: identity without vendor or class", ErrOptions)
-	case l.Commands < 0 || l.Depth < 0 || l.Dependencies < 0 || l.Bytes < 0 || l.Time < 0 || l.Parallel < 0:
+	case l.Commands < 0 || l.Depth < 0 || l.Dependencies < 0 || l.Envelopes < 0 || l.Bytes < 0 || l.Time < 0 || l.Parallel < 0:
 		return fmt.Errorf("%w: negative limit", ErrOptions)
 	case o.Dependencies != nil && (o.Dependencies.Open == nil || o.Dependencies.Floor == nil):
 		return fmt.Errorf("%w: dependencies without a way to open them, or without sequence floors", ErrOptions)
@@ -185,6 +191,7 @@ func (o *Options) complete(v *manifest.Verified) error {
 	l.Commands = orDefault(l.Commands, DefaultCommands)
 	l.Depth = orDefault(l.Depth, DefaultDepth)
 	l.Dependencies = orDefault(l.Dependencies, DefaultDependencies)
+	l.Envelopes = orDefault(l.Envelopes, DefaultEnvelopes)
 	l.Bytes = orDefault(l.Bytes, DefaultBytes)
 	l.Time = orDefault(l.Time, DefaultTime)
 	l.Parallel = orDefault(l.Parallel, DefaultParallel)
@@ -354,6 +361,12 @@ func (p *Processor) plan(sections []manifest.Section) error {
 	return nil
 }
 
+// invocation reports whether s is of the Invocation Procedure. The Update Procedure has validate, too, but what it has checked
+// until then may be what it has changed since.
+func invocation(s manifest.Section) bool {
+	return s == manifest.SectionValidate || s == manifest.SectionLoad || s == manifest.SectionInvoke
+}
+
 // required reports whether a request for section s cannot be met by doing nothing.
 func required(s manifest.Section) bool {
 	return s == manifest.SectionValidate || s == manifest.SectionInvoke || s == manifest.SectionUninstall
@@ -363,9 +376,9 @@ func required(s manifest.Section) bool {
 func (p *Processor) perform(ctx context.Context, sections []manifest.Section, m *machine) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, s := range sections {
-		if s == manifest.SectionLoad || s == manifest.SectionInvoke {
-			m.opened = map[*target]*unit{} // the Invocation Procedure checks again
+	for i, s := range sections {
+		if invocation(s) && (i == 0 || !invocation(sections[i-1])) {
+			m.opened = map[edge]*unit{} // the Invocation Procedure checks again
 		}
 		if _, ok := p.root.m.Section(s); ok {
 			if err := m.top(ctx, s, true); err != nil {
@@ -375,7 +388,7 @@ func (p *Processor) perform(ctx context.Context, sections []manifest.Section, m 
 				return err
 			}
 		}
-		if err := m.lockstep(s); err != nil {
+		if err := m.lockstep(ctx, s); err != nil {
 			return err
 		}
 		if err := m.settled(); err != nil {

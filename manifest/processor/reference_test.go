@@ -25,7 +25,8 @@ type reference struct {
 	matched  map[string]string         // digest, in this run
 	owed     map[string]bool           // a match before boot that failed and was softened
 	unlinked map[string]map[*manifest.Manifest]bool
-	opened   map[string]*branch // dependencies whose integrity was checked, by where they are kept
+	opened   map[string][]*branch // dependencies whose integrity was checked, by where they are kept
+	done     map[string]bool      // dependencies that were processed, see branch.mark
 	jobs     []lane
 
 	section manifest.Section
@@ -61,9 +62,9 @@ type letter struct {
 
 // branch is a manifest in its place.
 type branch struct {
-	m     *manifest.Manifest
-	above *branch
-	done  map[manifest.Section]bool
+	m      *manifest.Manifest
+	above  *branch
+	digest string
 }
 
 // scope is a sequence with what ends with it.
@@ -103,7 +104,7 @@ const (
 
 func newReference(w world) *reference {
 	r := &reference{world: w, params: map[string]map[string]any{}, changed: map[string]bool{}, unknown: map[string]bool{},
-		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string]*branch{}}
+		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string][]*branch{}, done: map[string]bool{}}
 	r.contents = maps.Clone(w.contents)
 	return r
 }
@@ -112,8 +113,8 @@ func newReference(w world) *reference {
 func (r *reference) run(m *manifest.Manifest) result {
 	root := &branch{m: m}
 	for _, s := range everySection {
-		if s == manifest.SectionLoad || s == manifest.SectionInvoke {
-			r.opened = map[string]*branch{}
+		if s == manifest.SectionValidate {
+			r.opened = map[string][]*branch{}
 		}
 		seq := sectionOf(m, s)
 		if seq == nil && s >= manifest.SectionValidate && s <= manifest.SectionInvoke {
@@ -148,15 +149,37 @@ func (r *reference) both(outer *scope, t *branch, seq manifest.Sequence) result 
 	return fine
 }
 
-// lockstep: what an opened dependency of t has in this section was processed.
+// lockstep: what a dependency of t that is there has in this section was processed.
 func (r *reference) lockstep(t *branch) bool {
 	for i := range t.m.Components {
-		d := r.opened[nameOf(t, i)]
-		if d != nil && d.above == t && !d.done[r.section] && sectionOf(d.m, r.section) != nil {
+		id := nameOf(t, i)
+		if !depends(t, i) {
+			continue
+		}
+		d := r.openedBy(t, id)
+		if e := r.envelopes[r.contents[id]]; d == nil && e.m != nil && e.digest == r.of(id)["digest"] {
+			d = &branch{m: e.m, above: t, digest: e.digest}
+		}
+		if d != nil && sectionOf(d.m, r.section) != nil && !r.done[r.mark(d, id)] {
 			return false
 		}
 	}
 	return true
+}
+
+// openedBy is the dependency in id whose integrity was checked by t.
+func (r *reference) openedBy(t *branch, id string) *branch {
+	for _, d := range r.opened[id] {
+		if d.above == t {
+			return d
+		}
+	}
+	return nil
+}
+
+// mark names this section of the dependency d in id.
+func (r *reference) mark(d *branch, id string) string {
+	return fmt.Sprintf("%p %s %s %v", d.above, id, d.digest, r.section)
 }
 
 func nameOf(t *branch, i int) string { return names[t.m.Components[i][0][0]] }
@@ -516,13 +539,17 @@ func (r *reference) integrity(t *branch, c int) result {
 	if !depends(t, c) || !ok || e.digest != r.of(id)["digest"] {
 		return broken
 	}
-	r.opened[id] = &branch{m: e.m, above: t, done: map[manifest.Section]bool{}}
+	if d := r.openedBy(t, id); d != nil && d.digest == e.digest {
+		return fine
+	}
+	r.opened[id] = slices.DeleteFunc(r.opened[id], func(d *branch) bool { return d.above == t })
+	r.opened[id] = append(r.opened[id], &branch{m: e.m, above: t, digest: e.digest})
 	return fine
 }
 
 func (r *reference) process(s *scope, c int) result {
-	d := r.opened[nameOf(s.of, c)]
-	if !depends(s.of, c) || r.shared || d == nil || d.above != s.of {
+	d := r.openedBy(s.of, nameOf(s.of, c))
+	if !depends(s.of, c) || r.shared || d == nil {
 		return broken
 	}
 	if seq := sectionOf(d.m, r.section); seq != nil {
@@ -533,7 +560,7 @@ func (r *reference) process(s *scope, c int) result {
 			return broken
 		}
 	}
-	d.done[r.section] = true
+	r.done[r.mark(d, nameOf(s.of, c))] = true
 	return fine
 }
 
@@ -543,10 +570,10 @@ func (r *reference) unlink(s *scope, c int) result {
 		return fine
 	}
 	if depends(s.of, c) && r.refs[id] == 0 {
-		if r.opened[id] == nil && r.integrity(s.of, c) != fine {
+		if r.openedBy(s.of, id) == nil && r.integrity(s.of, c) != fine {
 			return broken
 		}
-		d, was := r.opened[id], r.section
+		d, was := r.openedBy(s.of, id), r.section
 		r.section = manifest.SectionUninstall
 		end := r.both(s, d, d.m.Uninstall)
 		if r.section = was; end != fine {

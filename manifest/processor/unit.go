@@ -18,6 +18,7 @@ type unit struct {
 	parent  *unit
 	walk    []int                // suit-record-manifest-id: indices from the root to here
 	store   *target              // where its envelope is; nil for the root
+	size    int64                // of its envelope, in bytes
 	prefix  manifest.ComponentID // before the identifiers of its components
 	targets map[int]*target      // by component index
 }
