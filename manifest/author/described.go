@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -168,27 +167,6 @@ type describedValue struct {
 	Text  *string   `json:"text,omitempty"`
 	Int   *int64    `json:"int,omitempty"`
 	Bool  *bool     `json:"bool,omitempty"`
-}
-
-// fieldNames has the names of all fields above.
-var fieldNames = namesOf(map[string]bool{}, reflect.TypeFor[description]())
-
-func namesOf(names map[string]bool, t reflect.Type) map[string]bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return namesOf(names, t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			if name != "" && !names[name] {
-				names[name] = true
-			} else if t.Field(i).Type.Kind() == reflect.Slice {
-				continue // sequences are in sequences
-			}
-			namesOf(names, t.Field(i).Type)
-		}
-	}
-	return names
 }
 
 // hexBytes are written in lower-case hexadecimal.

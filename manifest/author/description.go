@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"reflect"
 	"strings"
 
 	"github.com/firmament-dev/firmament/manifest"
@@ -45,7 +46,7 @@ const MaxDescription = 4 << 20
 // of a file, "content-file" for content; files are read from files, which may be nil if
 // there are none.
 //
-// The form is strict: an unknown or repeated name is manifest.ErrMalformed. What is
+// The form is strict: an unknown or repeated name, or null, is manifest.ErrMalformed. What is
 // described wrongly is refused with the errors of manifest.Envelope.Encode. The same description
 // and files give the same bytes.
 func ParseDescription(description []byte, files fs.FS, o manifest.Options) (*manifest.Envelope, error) {
@@ -98,11 +99,11 @@ func Describe(e *manifest.Envelope) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-// checkNames refuses repeated names, and names that encoding/json would take for others that
-// differ in case only.
+// checkNames refuses repeated names, names that are not exactly a member's where encoding/json would
+// fold them into one, and null, which it would take for zero.
 func checkNames(b []byte) error {
 	in := json.NewDecoder(bytes.NewReader(b))
-	if err := checkValue(in, 0); err != nil {
+	if err := checkValue(in, 0, reflect.TypeFor[description]()); err != nil {
 		return err
 	}
 	if _, err := in.Token(); err != io.EOF {
@@ -113,10 +114,14 @@ func checkNames(b []byte) error {
 
 const maxDescriptionDepth = 64
 
-func checkValue(in *json.Decoder, depth int) error {
+// checkValue checks a value that is to be a t, nil if it cannot be right.
+func checkValue(in *json.Decoder, depth int, t reflect.Type) error {
 	token, err := in.Token()
 	if err != nil {
 		return fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
+	}
+	if token == nil {
+		return fmt.Errorf("%w: null", manifest.ErrMalformed)
 	}
 	delim, ok := token.(json.Delim)
 	if !ok {
@@ -127,21 +132,23 @@ func checkValue(in *json.Decoder, depth int) error {
 	}
 	seen := make(map[string]bool)
 	for in.More() {
+		name := ""
 		if delim == '{' {
 			token, err := in.Token()
 			if err != nil {
 				return fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
 			}
-			name, _ := token.(string)
+			name, _ = token.(string)
 			if seen[name] {
 				return fmt.Errorf("%w: %.80q is there twice", manifest.ErrMalformed, name)
 			}
 			seen[name] = true
-			if lower := strings.ToLower(name); lower != name && fieldNames[lower] {
-				return fmt.Errorf("%w: %.80q, expected %q", manifest.ErrMalformed, name, lower)
-			}
 		}
-		if err := checkValue(in, depth+1); err != nil {
+		inner, ok := within(t, delim == '{', name)
+		if !ok {
+			return fmt.Errorf("%w: unknown name %.80q", manifest.ErrMalformed, name)
+		}
+		if err := checkValue(in, depth+1, inner); err != nil {
 			return err
 		}
 	}
@@ -149,6 +156,28 @@ func checkValue(in *json.Decoder, depth int) error {
 		return fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
 	}
 	return nil
+}
+
+// within returns the type of what a t has under name, or in a list; nil if t is none such, which is refused later. False: an
+// object has no such member.
+func within(t reflect.Type, object bool, name string) (inner reflect.Type, ok bool) {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return nil, true
+	case object && t.Kind() == reflect.Map, !object && t.Kind() == reflect.Slice:
+		return t.Elem(), true
+	case !object || t.Kind() != reflect.Struct:
+		return nil, true
+	}
+	for i := range t.NumField() {
+		if tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); tag == name && name != "" {
+			return t.Field(i).Type, true
+		}
+	}
+	return nil, false
 }
 
 // describedFiles is where descriptions find files.

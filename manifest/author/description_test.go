@@ -107,31 +107,42 @@ func TestParseDescriptionIsStrict(t *testing.T) {
 	}
 	with := func(member string) string { return strings.Replace(good, "{", "{"+member+",", 1) }
 	command := func(c string) string { return with(`"install": [` + c + `]`) }
+	if _, err := author.ParseDescription([]byte(with(`"payloads": {"Install": {"data": "00"}, "#Data": {"data": "00"}}`)), nil, manifest.Options{}); err != nil {
+		t.Errorf("keys of payloads are anything: %v", err)
+	}
 	for name, test := range map[string]struct {
 		in   string
 		want error
 	}{
-		"empty":                {"", manifest.ErrMalformed},
-		"not an object":        {"[]", manifest.ErrMalformed},
-		"two values":           {good + good, manifest.ErrMalformed},
-		"unknown member":       {with(`"sequence": 1`), manifest.ErrMalformed},
-		"repeated member":      {with(`"sequence-number": 5`), manifest.ErrMalformed},
-		"repeated in payloads": {with(`"payloads": {"#a": {"data": "00"}, "#a": {"data": "01"}}`), manifest.ErrMalformed},
-		"other case":           {with(`"Reference-URI": "http://a/"`), manifest.ErrMalformed},
-		"deep":                 {with(`"install": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100)), manifest.ErrLimit},
-		"long":                 {strings.Repeat(" ", author.MaxDescription) + good, manifest.ErrLimit},
-		"unknown command":      {command(`{"do": "directive-format"}`), manifest.ErrUnsupported},
-		"reserved command":     {command(`{"do": "-255"}`), manifest.ErrUnsupported},
-		"unregistered command": {command(`{"do": "-256", "custom": {"int": 1}}`), manifest.ErrUnsupported},
-		"number of a command":  {command(`{"do": "3"}`), manifest.ErrUnsupported},
-		"no parameters":        {command(`{"do": "directive-override-parameters"}`), manifest.ErrCommand},
-		"unknown comparison":   {command(`{"do": "directive-override-parameters", "parameters": {"version": {"comparison": "~", "value": [1]}}}`), manifest.ErrUnsupported},
-		"unknown severable":    {with(`"severable": ["validation"]`), manifest.ErrUnsupported},
-		"not severable":        {with(`"severable": ["validate"]`), manifest.ErrUnsupported},
-		"severable and absent": {with(`"severable": ["install"]`), manifest.ErrComponent},
-		"payload without data": {with(`"payloads": {"#a": {}}`), manifest.ErrMalformed},
-		"last number":          {`{"sequence-number": 18446744073709551615, "components": ["00"]}`, manifest.ErrSequence},
-		"no components":        {`{"sequence-number": 1}`, manifest.ErrComponent},
+		"empty":                     {"", manifest.ErrMalformed},
+		"not an object":             {"[]", manifest.ErrMalformed},
+		"two values":                {good + good, manifest.ErrMalformed},
+		"unknown member":            {with(`"sequence": 1`), manifest.ErrMalformed},
+		"repeated member":           {with(`"sequence-number": 5`), manifest.ErrMalformed},
+		"repeated in payloads":      {with(`"payloads": {"#a": {"data": "00"}, "#a": {"data": "01"}}`), manifest.ErrMalformed},
+		"other case":                {with(`"Reference-URI": "http://a/"`), manifest.ErrMalformed},
+		"another letter that folds": {with(`"\u017fequence-number": 9`), manifest.ErrMalformed},
+		"the same in parameters":    {command(`{"do": "directive-override-parameters", "parameters": {"image-size": 7, "image-\u017fize": 8}}`), manifest.ErrMalformed},
+		"other case in a payload":   {with(`"payloads": {"#a": {"Data": "00"}}`), manifest.ErrMalformed},
+		"null":                      {"null", manifest.ErrMalformed},
+		"null for a number":         {strings.Replace(good, "4", "null", 1), manifest.ErrMalformed},
+		"null in a list":            {command(`{"do": "directive-set-component-index", "index": [null]}`), manifest.ErrMalformed},
+		"null for a string":         {with(`"reference-uri": null`), manifest.ErrMalformed},
+		"no name":                   {with(`"": 1`), manifest.ErrMalformed},
+		"deep":                      {with(`"install": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100)), manifest.ErrLimit},
+		"long":                      {strings.Repeat(" ", author.MaxDescription) + good, manifest.ErrLimit},
+		"unknown command":           {command(`{"do": "directive-format"}`), manifest.ErrUnsupported},
+		"reserved command":          {command(`{"do": "-255"}`), manifest.ErrUnsupported},
+		"unregistered command":      {command(`{"do": "-256", "custom": {"int": 1}}`), manifest.ErrUnsupported},
+		"number of a command":       {command(`{"do": "3"}`), manifest.ErrUnsupported},
+		"no parameters":             {command(`{"do": "directive-override-parameters"}`), manifest.ErrCommand},
+		"unknown comparison":        {command(`{"do": "directive-override-parameters", "parameters": {"version": {"comparison": "~", "value": [1]}}}`), manifest.ErrUnsupported},
+		"unknown severable":         {with(`"severable": ["validation"]`), manifest.ErrUnsupported},
+		"not severable":             {with(`"severable": ["validate"]`), manifest.ErrUnsupported},
+		"severable and absent":      {with(`"severable": ["install"]`), manifest.ErrComponent},
+		"payload without data":      {with(`"payloads": {"#a": {}}`), manifest.ErrMalformed},
+		"last number":               {`{"sequence-number": 18446744073709551615, "components": ["00"]}`, manifest.ErrSequence},
+		"no components":             {`{"sequence-number": 1}`, manifest.ErrComponent},
 	} {
 		if _, err := author.ParseDescription([]byte(test.in), nil, manifest.Options{}); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", name, err, test.want)
