@@ -5,15 +5,18 @@ package author_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdh"
 	"crypto/rand"
 	"errors"
+	"io"
 	"math"
 	"testing"
 
 	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/author"
+	"github.com/firmament-dev/firmament/manifest/processor"
 	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
 )
@@ -109,6 +112,58 @@ func TestBuilderTemplates(t *testing.T) {
 	}
 	if _, err := author.ParseDescription(text, nil, manifest.Options{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// cells are a device whose components keep what they are given.
+type cells map[string][]byte
+
+type cell struct {
+	in cells
+	id string
+}
+
+func (c cells) Component(id manifest.ComponentID) (processor.Component, error) {
+	return &cell{c, id.String()}, nil
+}
+
+func (c *cell) Fetch(_ context.Context, r processor.FetchRequest) error {
+	c.in[c.id] = r.Integrated
+	return nil
+}
+
+func (c *cell) Open(context.Context) (io.ReadCloser, int64, error) {
+	return io.NopCloser(bytes.NewReader(c.in[c.id])), int64(len(c.in[c.id])), nil
+}
+
+func (c *cell) Write(_ context.Context, r processor.WriteRequest) (err error) {
+	c.in[c.id], err = io.ReadAll(r.Content)
+	return err
+}
+
+// What the Dependency Template makes is run by a processor that relaxes nothing of it.
+func TestDependencyTemplateRuns(t *testing.T) {
+	b := &author.Builder{SequenceNumber: 2}
+	b.Component(manifest.ComponentID{{0}})
+	radio := b.Dependency(manifest.ComponentID{{1}})
+	b.IntegrateDependency(radio, "#radio", dependency(t))
+	b.Process(radio, manifest.SectionInstall)
+	device := cells{}
+	p, err := processor.New(t.Context(), open(t, sign(t, b)), processor.Options{Platform: device, Compat: processor.CompatUnidentified,
+		Dependencies: &processor.Dependencies{Open: func(b []byte) (*manifest.Verified, error) { return open(t, b), nil },
+			Floor: func(context.Context, manifest.ComponentID) (uint64, error) { return 0, nil }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(t.Context(), manifest.SectionDependencyResolution, manifest.SectionInstall); err != nil {
+		t.Error(err)
+	}
+	if id := (manifest.ComponentID{[]byte("radio")}).String(); string(device[id]) != "content" {
+		t.Errorf("%s holds %q", id, device[id])
+	}
+	b.Resolve(radio, "#radio", verify.Sum(verify.SHA256, nil), 0)
+	if _, err := b.Build(); !errors.Is(err, manifest.ErrMalformed) {
+		t.Errorf("without a size: %v", err)
 	}
 }
 
@@ -220,6 +275,9 @@ func TestRevert(t *testing.T) {
 	}
 	if _, err := author.Revert(bad, old); !errors.Is(err, manifest.ErrSequence) {
 		t.Errorf("the wrong way round: got %v, want ErrSequence", err)
+	}
+	if _, err := author.Revert(old, e); !errors.Is(err, manifest.ErrSequence) {
+		t.Errorf("a revert envelope: got %v, want ErrSequence", err)
 	}
 	b := &author.Builder{SequenceNumber: 8}
 	b.Integrate(b.Component(manifest.ComponentID{{1}}), "#image", []byte("x"))

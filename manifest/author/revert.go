@@ -29,7 +29,10 @@ func NextSequenceNumber(last uint64) (uint64, error) {
 // release like any other: published, but offered to nobody until it is needed, and signed by
 // whoever signs releases. The next release's number, by NextSequenceNumber, is above it.
 //
-// Errors: manifest.ErrSequence if predecessor is not older than release, or there is no number;
+// A revert envelope is not taken back by another one, whose number would be that of the next release, but by a release. So
+// releases have to be numbered as by NextSequenceNumber.
+//
+// Errors: manifest.ErrSequence if predecessor is not older than release, if one of the two is a revert envelope by its number, or there is no number;
 // manifest.ErrComponent if they are not for the same components; those of Encode. Neither argument
 // is changed.
 func Revert(predecessor, release *manifest.Envelope) (*manifest.Envelope, error) {
@@ -44,6 +47,9 @@ func revert(predecessor, release *manifest.Envelope) (*manifest.Envelope, error)
 	old, bad := &predecessor.Manifest, &release.Manifest
 	if old.SequenceNumber >= bad.SequenceNumber {
 		return nil, fmt.Errorf("%w: predecessor has %d, the release %d", manifest.ErrSequence, old.SequenceNumber, bad.SequenceNumber)
+	}
+	if (bad.SequenceNumber-old.SequenceNumber)%sequenceStep != 0 {
+		return nil, fmt.Errorf("%w: predecessor has %d, the release %d, expected steps of %d", manifest.ErrSequence, old.SequenceNumber, bad.SequenceNumber, sequenceStep)
 	}
 	if err := checkSequenceNumber(bad.SequenceNumber); err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func (b *Builder) Invoke(at Index, arguments []byte) {
 	b.Add(manifest.SectionInvoke, at, manifest.Command{Code: manifest.DirectiveInvoke, Policy: reportFailures})
 }
 
-// Resolve is the Dependency Template: dependency-resolution fetches the envelope at uri, checks it,
+// Resolve is the Dependency Template: dependency-resolution fetches the envelope at uri, of size bytes, checks it,
 // and has its dependencies resolved. It must have the manifest digest, as
 // manifest.Envelope.Digest returns it, and authentication that the device accepts. What the dependency does later is
 // begun by Process, for each section.
@@ -107,13 +107,13 @@ func (b *Builder) Invoke(at Index, arguments []byte) {
 // The digest is overridden, not set: no third manifest can replace it.
 //
 // draft-ietf-suit-trust-domains-12, section 9.1.
-func (b *Builder) Resolve(dependency Index, uri string, digest verify.Digest) {
-	if digest.IsZero() {
-		b.fail(fmt.Errorf("dependency at index %d: %w: no digest", dependency, manifest.ErrMalformed))
+func (b *Builder) Resolve(dependency Index, uri string, digest verify.Digest, size int64) {
+	if digest.IsZero() || size <= 0 {
+		b.fail(fmt.Errorf("dependency at index %d: %w: no digest or no size", dependency, manifest.ErrMalformed))
 		return
 	}
 	b.Add(manifest.SectionShared, dependency, override(&manifest.Parameters{ImageDigest: &digest}))
-	b.Add(manifest.SectionDependencyResolution, dependency, override(&manifest.Parameters{URI: &uri}),
+	b.Add(manifest.SectionDependencyResolution, dependency, override(&manifest.Parameters{URI: &uri, ImageSize: new(uint64(size))}),
 		manifest.Command{Code: manifest.DirectiveFetch, Policy: reportFailures})
 	b.Process(dependency, manifest.SectionDependencyResolution)
 }
@@ -128,7 +128,7 @@ func (b *Builder) IntegrateDependency(dependency Index, uri string, envelope []b
 		b.fail(fmt.Errorf("dependency at index %d: %w", dependency, err))
 		return
 	}
-	b.Resolve(dependency, uri, u.Digest())
+	b.Resolve(dependency, uri, u.Digest(), int64(len(envelope)))
 	b.Payload(uri, envelope)
 }
 
