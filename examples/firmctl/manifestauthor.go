@@ -301,7 +301,7 @@ func severManifest(_ context.Context, c *call) error {
 		return cli.Usagef("firmctl manifest sever needs --out FILE")
 	}
 	for _, m := range parsed {
-		if m.file == *out {
+		if sameFile(m.file, *out) {
 			return cli.Usagef("--out and --member are both %s", *out)
 		}
 	}

@@ -48,7 +48,7 @@ func encryptPayload(ctx context.Context, c *call) error {
 	switch {
 	case *out == "":
 		return cli.Usagef("firmctl manifest encrypt needs --out FILE")
-	case *out == *info:
+	case sameFile(*out, *info):
 		return cli.Usagef("--out and --info are both %s", *out)
 	case len(recipients)+len(keks) == 0:
 		return cli.Usagef("no --recipient and no --kek: nobody could decrypt it")

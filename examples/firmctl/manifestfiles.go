@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
@@ -124,13 +125,23 @@ func parseMembers(values []string) ([]memberFile, error) {
 		if !ok {
 			return nil, cli.Usagef("--member %.80q, want install, text or another that can be severed", name)
 		}
-		if seen[name] || seen[file] {
+		if seen[name] || slices.ContainsFunc(out, func(m memberFile) bool { return sameFile(m.file, file) }) {
 			return nil, cli.Usagef("--member %.80q: the name or the file is there twice", v)
 		}
-		seen[name], seen[file] = true, true
+		seen[name] = true
 		out = append(out, memberFile{name, file, member})
 	}
 	return out, nil
+}
+
+// sameFile reports whether two names, of files that need not be there yet, are of one file.
+func sameFile(a, b string) bool {
+	same := func(a, b string) bool {
+		x, err := os.Stat(a)
+		y, wrong := os.Stat(b)
+		return err == nil && wrong == nil && os.SameFile(x, y)
+	}
+	return filepath.Clean(a) == filepath.Clean(b) || same(a, b) || filepath.Base(a) == filepath.Base(b) && same(filepath.Dir(a), filepath.Dir(b))
 }
 
 // A draft is a file being written, which appears under its name complete or not at all.

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -81,4 +82,31 @@ func TestRunSentinels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is severed is kept in a file of its own, however the names are spelt.
+func TestSeverKeepsMembers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	people(t, "author")
+	signed(t, "sv", `{"sequence-number": 3, "components": ["00"], "install": [{"do": "condition-abort"}], "text": [{"language": "en", "manifest": {"1": "x"}}], "severable": ["install", "text"]}`)
+	for _, args := range [][]string{
+		{"--member", "install=./sv.suit", "--out", "sv.suit"},
+		{"--member", "install=new", "--out", "../" + filepath.Base(wd(t)) + "/new"},
+		{"--member", "install=a", "--member", "text=./a", "--out", "b"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if exit := run(t.Context(), append([]string{"manifest", "sever", "sv.suit"}, args...), &stdout, &stderr); exit != 2 {
+			t.Errorf("%v: exit %d, want 2: %s", args, exit, &stderr)
+		}
+	}
+	succeed(t, nil, "sever", "sv.suit", "--member", "install=a", "--member", "text=c", "--out", "sv.suit")
+}
+
+func wd(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
