@@ -183,7 +183,7 @@ func (m *machine) checkContent(ctx context.Context, f *frame, c int) (replayed b
 		}
 		return nil
 	}
-	return m.observe(ctx, f, c, question{ask: ask, tell: tellContent(want)})
+	return m.observe(ctx, f, c, question{cheap: true, ask: ask, tell: tellContent(want)})
 }
 
 // version compares the version of component c.
@@ -194,7 +194,7 @@ func (m *machine) version(ctx context.Context, f *frame, c int) (replayed bool, 
 	if want == nil {
 		return false, fmt.Errorf("%w: the manifest gives no version", manifest.ErrCondition)
 	}
-	return m.observe(ctx, f, c, question{ask: func(at *target) error {
+	return m.observe(ctx, f, c, question{cheap: true, ask: func(at *target) error {
 		versioner, ok := at.c.(Versioner)
 		if !ok {
 			return manifest.ErrComponent
@@ -213,8 +213,9 @@ func (m *machine) version(ctx context.Context, f *frame, c int) (replayed bool, 
 
 // question is what a condition wants to know about the content of a component.
 type question struct {
-	ask  func(at *target) error                       // puts it to the platform, about what at holds now
-	tell func(have *foreseen) (err error, known bool) // answers it without; nil if that cannot be done
+	cheap bool                                         // ask costs little: a rehearsal does it even if nothing but the end of the run depends on it
+	ask   func(at *target) error                       // puts it to the platform, about what at holds now
+	tell  func(have *foreseen) (err error, known bool) // answers it without; nil if that cannot be done
 }
 
 // observe answers q about the content of component c. The answer may change with the effects that follow, so it is
@@ -262,8 +263,21 @@ func (m *machine) match(ctx context.Context, at *target, c int) error {
 	return m.compare(ctx, at, match{digest: *p.ImageDigest, size: int64(*p.ImageSize), envelope: dependency})
 }
 
+// comparison is what compare asks.
+type comparison struct {
+	t    *target
+	want match
+}
+
 // compare asks the platform whether the content of t is want.
-func (m *machine) compare(ctx context.Context, t *target, want match) error {
+func (m *machine) compare(ctx context.Context, t *target, want match) (err error) {
+	if m.mode == rehearsal {
+		key := comparison{t, want}
+		if err, known := m.compared[key]; known {
+			return err
+		}
+		defer func() { m.compared[key] = err }()
+	}
 	if want.envelope {
 		data, err := m.readAll(ctx, t, manifest.MaxEnvelopeSize)
 		switch {
@@ -280,7 +294,7 @@ func (m *machine) compare(ctx context.Context, t *target, want match) error {
 	if !ok {
 		return manifest.ErrComponent
 	}
-	err := m.call(func() error { return component.Match(ctx, want.digest, want.size) })
+	err = m.call(func() error { return component.Match(ctx, want.digest, want.size) })
 	switch {
 	case err == nil:
 		return nil

@@ -316,6 +316,7 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 		return nil
 	}
 	if m.finishes && begun {
+		clear(m.compared)
 		if err := m.finish(do); err != nil {
 			return false, err
 		}

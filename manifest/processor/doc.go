@@ -22,7 +22,8 @@
 //     Conditions on content that the manifest itself stores are answered by what it says about
 //     that. Where nothing can be known before (the version of what is stored, a digest of another algorithm than
 //     the one it was fetched by, content without a digest, or made by a custom command; an authorization), they are
-//     taken to hold: a manifest whose alternatives depend on such an answer may be refused although it could be run.
+//     taken to hold. What comes if one of them does not is evaluated, too, as far as Limits.Commands go: of
+//     alternatives that depend on such an answer all must be possible, and a manifest may be refused although it could be run.
 //  3. Run does step 2 again and then runs the sections, the shared sequence
 //     before each.
 //

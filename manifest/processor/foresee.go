@@ -5,8 +5,10 @@ package processor
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
@@ -67,14 +69,60 @@ func (m *machine) foretell(f *frame, t *target, q question) error {
 		}
 	}
 	at := m.where(have)
-	if at == nil || !f.softened() {
+	switch {
+	case at == nil:
+		return m.guess(f)
+	case !f.softened() && !q.cheap:
 		return nil
 	}
 	err := q.ask(at)
 	if at != t && errors.Is(err, manifest.ErrComponent) {
-		return nil // where the content is now, there is nobody to ask
+		return m.guess(f) // where the content is now, there is nobody to ask
 	}
 	return err
+}
+
+// guess answers a condition in f that nobody can answer yet: yes, or no in a rehearsal of what comes otherwise.
+func (m *machine) guess(f *frame) error {
+	if !f.softened() {
+		return nil
+	}
+	key := m.key(m.path)
+	m.guesses = append(m.guesses, key)
+	if m.denied[key] {
+		return fmt.Errorf("%w: as it may turn out", manifest.ErrCondition)
+	}
+	return nil
+}
+
+// try rehearses the sections, and then what comes if the answers that nobody knows yet are no: each of these once, with those
+// that led to it, as long as all that together are not more commands than one Run may have. What of that would fail is not to be found out
+// after an effect, save a condition. It returns the first rehearsal.
+func (p *Processor) try(ctx context.Context, sections []manifest.Section, r *replay, finishes bool) (*machine, error) {
+	first := p.machine(r, rehearsal)
+	first.finishes = finishes
+	if err := p.perform(ctx, sections, first); err != nil {
+		return first, err
+	}
+	seen, commands := map[string]bool{}, 0
+	for todo := []*machine{first}; len(todo) > 0; todo = todo[1:] {
+		for _, key := range todo[0].guesses {
+			if seen[key] || commands > p.o.Limits.Commands {
+				continue
+			}
+			seen[key] = true
+			m := p.machine(r, rehearsal)
+			m.compared, m.denied = first.compared, maps.Clone(todo[0].denied)
+			m.denied[key] = true
+			err := p.perform(ctx, sections, m)
+			if err != nil && !errors.Is(err, manifest.ErrCondition) && !errors.Is(err, errStale) {
+				return first, err
+			}
+			commands, m.events, m.state = commands+m.commands, nil, nil
+			todo = append(todo, m)
+		}
+	}
+	return first, nil
 }
 
 // tellImage answers image-match of component c.

@@ -47,12 +47,15 @@ type strands struct {
 	unopened map[checked]sections // what dependencies have that are there all the same
 	done     map[checked]sections // sections of dependencies that have been processed
 	replayed *replay
-	pending  []Step           // choices that no effect has depended on yet
-	events   []Event          // of a rehearsal
-	guessed  map[*target]bool // a rehearsal has taken the integrity of what will be there for granted
-	late     bool             // something of that is there now
-	again    func() error     // rehearses with it
-	finishes bool             // a rehearsal that completes a swap that had begun
+	pending  []Step               // choices that no effect has depended on yet
+	events   []Event              // of a rehearsal
+	guesses  []string             // of a rehearsal: commands whose answer it has taken to be yes, by key
+	denied   map[string]bool      // or no
+	compared map[comparison]error // what a rehearsal has asked the platform
+	guessed  map[*target]bool     // a rehearsal has taken the integrity of what will be there for granted
+	late     bool                 // something of that is there now
+	again    func() error         // rehearses with it
+	finishes bool                 // a rehearsal that completes a swap that had begun
 
 	commands      int
 	bytes         int64
@@ -122,7 +125,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
-		guessed: map[*target]bool{}, opened: map[edge]*unit{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
+		denied: map[string]bool{}, compared: map[comparison]error{}, guessed: map[*target]bool{}, opened: map[edge]*unit{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
 }
 
 // at returns the state of component c of the current manifest.
@@ -274,7 +277,7 @@ func (m *machine) apply(ctx context.Context, f *frame, cmd *manifest.Command, c 
 	case manifest.ConditionMinimumBattery:
 		return false, m.minimumBattery(ctx, c)
 	case manifest.ConditionUpdateAuthorized:
-		return false, m.authorized(ctx, c)
+		return false, m.authorized(ctx, f, c)
 	case manifest.ConditionIsDependency:
 		return false, m.isDependency(c)
 	case manifest.ConditionDependencyIntegrity:

@@ -298,8 +298,7 @@ func (p *Processor) Run(ctx context.Context, sections ...manifest.Section) error
 		if err != nil {
 			return err
 		}
-		rehearsed := p.machine(done, rehearsal)
-		err = p.perform(ctx, sections, rehearsed)
+		rehearsed, err := p.try(ctx, sections, done, false)
 		m.guessed = rehearsed.guessed
 		return err
 	}
@@ -319,9 +318,7 @@ func (p *Processor) rehearse(ctx context.Context, sections []manifest.Section, r
 	if err := p.plan(sections); err != nil {
 		return nil, nil, err
 	}
-	m := p.machine(r, rehearsal)
-	m.finishes = finishes
-	err := p.perform(ctx, sections, m)
+	m, err := p.try(ctx, sections, r, finishes)
 	for _, s := range m.state {
 		r.changes = append(r.changes, s.past)
 	}
@@ -329,8 +326,8 @@ func (p *Processor) rehearse(ctx context.Context, sections []manifest.Section, r
 		return r, m, err
 	}
 	r = newReplay()
-	m = p.machine(r, rehearsal)
-	return r, m, p.perform(ctx, sections, m)
+	m, err = p.try(ctx, sections, r, false)
+	return r, m, err
 }
 
 // plan checks what sections are asked for and that the platform can do them.

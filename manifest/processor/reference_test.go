@@ -32,6 +32,7 @@ type reference struct {
 	section manifest.Section
 	shared  bool
 	guessed bool // a condition did not hold that a rehearsal takes to hold
+	unsure  bool // there was a condition that a rehearsal takes to hold: what comes if it does not must be possible, too
 	effects []string
 	waits   int
 	seen    map[ending]int // if somebody wants to know
@@ -432,6 +433,7 @@ func holds(ok bool) result {
 // guess is holds for what a rehearsal perhaps does not know.
 func (r *reference) guess(unknown, ok bool) result {
 	r.guessed = r.guessed || (unknown && !ok)
+	r.unsure = r.unsure || unknown
 	return holds(ok)
 }
 
