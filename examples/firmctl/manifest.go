@@ -28,6 +28,7 @@ import (
 func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(cli.Rule{Err: report.ErrMismatch, Name: "report.ErrMismatch", Exit: cli.Refused,
 		Next: "give the manifest and the sections that the device has run; if they are right, the device is not to be trusted"},
+		cli.Rule{Err: report.ErrNonce, Name: "report.ErrNonce", Exit: cli.Refused, Next: "ask the device again: this may be an old report of it"},
 		cli.Rule{Err: processor.ErrSevered, Name: "manifest.ErrDigest", Exit: cli.Refused, Next: "attach the member that was severed: firmctl manifest attach --member NAME=FILE"})
 	asJSON := cli.WantsJSON(args)
 	var known told

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -21,15 +22,17 @@ import (
 
 // reported is what report prints.
 type reported struct {
-	Result     string  `json:"result"` // ok: the report has been read, whatever it says
-	Sealed     bool    `json:"sealed"`
-	Digest     string  `json:"digest"`
-	Completed  bool    `json:"completed"`
-	Reason     string  `json:"reason"`
-	ReasonCode int     `json:"reason_code"`
-	DeviceCode int64   `json:"device_code"`
-	Steps      []step  `json:"steps"`
-	Claims     []claim `json:"claims,omitempty"`
+	Result     string   `json:"result"` // ok: the report has been read, whatever it says
+	Sealed     bool     `json:"sealed"`
+	Keys       []string `json:"keys,omitempty"` // of the device that has sealed it
+	Nonce      string   `json:"nonce,omitempty"`
+	Digest     string   `json:"digest"`
+	Completed  bool     `json:"completed"`
+	Reason     string   `json:"reason"`
+	ReasonCode int      `json:"reason_code"`
+	DeviceCode int64    `json:"device_code"`
+	Steps      []step   `json:"steps"`
+	Claims     []claim  `json:"claims,omitempty"`
 }
 
 type step struct {
@@ -58,6 +61,7 @@ func readReport(_ context.Context, c *call) error {
 	c.fs.Var(&macs, "report-mac-key", "HMAC-256 key in hexadecimal that reports are sealed with; may be given several times")
 	c.fs.Var(&secrets, "report-secret", "content key in hexadecimal that reports are encrypted with; may be given several times")
 	c.fs.Var(&envelopes, "dependency", "INDEX=ENVELOPE of a manifest that the other depends on, below it INDEX.INDEX=ENVELOPE; may be given several times")
+	nonce := c.fs.String("nonce", "", "what the device was asked with, in hexadecimal; the answer to anything else is refused, as a report that is replayed")
 	unsealed := c.fs.Bool("unsealed", false, "read a report that nothing protects, as one from an attestation token")
 	c.fs.Var(&names, "section", "section that was run; may be given several times (default: those present, as in run)")
 	if err := c.parse(); err != nil {
@@ -67,6 +71,10 @@ func readReport(_ context.Context, c *call) error {
 		return cli.Usagef("firmctl manifest report needs --report-key PUB.pem or --report-mac-key HEX, or else --unsealed")
 	}
 	sections, err := parseSections(names)
+	if err != nil {
+		return err
+	}
+	asked, err := parseNonce("nonce", *nonce)
 	if err != nil {
 		return err
 	}
@@ -93,7 +101,10 @@ func readReport(_ context.Context, c *call) error {
 	if b, err = readFile(c.args[1]); err != nil {
 		return err
 	}
-	r, err := read(b)
+	r, by, err := read(b)
+	if err == nil && asked != nil {
+		err = r.CheckNonce(asked)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.args[1], err)
 	}
@@ -105,15 +116,18 @@ func readReport(_ context.Context, c *call) error {
 		return fmt.Errorf("%s: %w", c.args[1], err)
 	}
 	if c.json {
-		return cli.PrintJSON(c.stdout, reportedOf(r, steps, !*unsealed))
+		return cli.PrintJSON(c.stdout, reportedOf(r, by, steps, !*unsealed))
 	}
-	return c.printReport(r, steps, *unsealed)
+	return c.printReport(r, by, steps, *unsealed)
 }
 
 // reportReader returns what reads reports: sealed by one of devices, or not sealed if there are none.
-func reportReader(devices, macs, secrets []string) (func([]byte) (*report.Report, error), error) {
+func reportReader(devices, macs, secrets []string) (func([]byte) (*report.Report, verify.Evidence, error), error) {
 	if len(devices)+len(macs) == 0 {
-		return report.Decode, nil
+		return func(b []byte) (*report.Report, verify.Evidence, error) {
+			r, err := report.Decode(b)
+			return r, verify.Evidence{}, err
+		}, nil
 	}
 	a := authentication{keys: devices, macKeys: macs}
 	keys, err := a.keySet()
@@ -132,7 +146,9 @@ func reportReader(devices, macs, secrets []string) (func([]byte) (*report.Report
 		}
 		content = append(content, k)
 	}
-	return func(b []byte) (*report.Report, error) { return report.Open(b, keys, policy, content...) }, nil
+	return func(b []byte) (*report.Report, verify.Evidence, error) {
+		return report.Open(b, keys, policy, content...)
+	}, nil
 }
 
 // readDependencies returns the manifests of the given envelopes, by their component indices from the root.
@@ -164,8 +180,8 @@ func isWalk(text string) bool {
 	})
 }
 
-func reportedOf(r *report.Report, steps []report.Step, sealed bool) reported {
-	out := reported{Result: "ok", Sealed: sealed, Digest: r.Digest.String(), Completed: r.Result.OK(),
+func reportedOf(r *report.Report, by verify.Evidence, steps []report.Step, sealed bool) reported {
+	out := reported{Keys: keyIDs(by), Nonce: hex.EncodeToString(r.Nonce), Result: "ok", Sealed: sealed, Digest: r.Digest.String(), Completed: r.Result.OK(),
 		Reason: r.Result.Reason.String(), ReasonCode: int(r.Result.Reason), DeviceCode: r.Result.Code, Steps: []step{}, Claims: claims(r)}
 	for _, s := range steps {
 		one := step{Manifest: s.Manifest, Section: s.Section.String(), Shared: s.Shared, Path: append([]int{}, s.Path...), Outcome: outcomes[s.Outcome]}
@@ -179,6 +195,13 @@ func reportedOf(r *report.Report, steps []report.Step, sealed bool) reported {
 		out.Steps = append(out.Steps, one)
 	}
 	return out
+}
+
+func keyIDs(by verify.Evidence) (ids []string) {
+	for _, k := range by.Keys("") {
+		ids = append(ids, k.ID().String())
+	}
+	return ids
 }
 
 func seenNodes(p *manifest.Parameters) []node {
@@ -202,9 +225,15 @@ func claims(r *report.Report) (out []claim) {
 	return out
 }
 
-func (c *call) printReport(r *report.Report, steps []report.Step, unsealed bool) error {
+func (c *call) printReport(r *report.Report, by verify.Evidence, steps []report.Step, unsealed bool) error {
 	if unsealed {
 		fmt.Fprintln(c.people, "NOT AUTHENTICATED: nothing says that the device has made this report")
+	}
+	for _, id := range keyIDs(by) {
+		fmt.Fprintf(c.people, "sealed by %s\n", id)
+	}
+	if len(r.Nonce) > 0 {
+		fmt.Fprintf(c.people, "nonce %x\n", r.Nonce)
 	}
 	fmt.Fprintf(c.people, "manifest %s\n", r.Digest)
 	if err := report.Print(c.people, r, steps); err != nil {

@@ -28,6 +28,8 @@ func TestReportContainers(t *testing.T) {
 		{"mac", []string{"--report-mac-key", mac}, []string{"--report-mac-key", mac}, []string{"--report-mac-key", other}},
 		{"mac, encrypted", []string{"--report-mac-key", mac, "--report-secret", secret}, []string{"--report-mac-key", mac, "--report-secret", secret}, []string{"--report-mac-key", mac}},
 		{"mac, encrypted, another secret", []string{"--report-mac-key", mac, "--report-secret", other}, []string{"--report-mac-key", mac, "--report-secret", other}, []string{"--report-mac-key", mac, "--report-secret", secret}},
+		{"nonce", []string{"--report-mac-key", mac, "--report-nonce", "0aff"}, []string{"--report-mac-key", mac, "--nonce", "0aff"}, []string{"--report-mac-key", mac, "--nonce", "0afe"}},
+		{"no nonce", []string{"--report-mac-key", mac}, []string{"--report-mac-key", mac}, []string{"--report-mac-key", mac, "--nonce", "0aff"}},
 		{"none", nil, []string{"--unsealed"}, []string{"--report-mac-key", mac}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -41,6 +43,9 @@ func TestReportContainers(t *testing.T) {
 				t.Fatalf("run: exit %d: %s", exit, text)
 			}
 			exit, text := do(slices.Concat([]string{"report"}, common, tt.read, dependency, []string{unchecked, name})...)
+			if sealed := len(tt.seal) > 0; strings.Contains(text, "sealed by ") != sealed || strings.Contains(text, "nonce 0aff") != slices.Contains(tt.seal, "0aff") {
+				t.Errorf("who has sealed it, and what it answers: %s", text)
+			}
 			if exit != 0 || !strings.Contains(text, "dependency 1, install") || !strings.Contains(text, "completed") {
 				t.Errorf("report: exit %d: %s", exit, text)
 			}
@@ -60,7 +65,7 @@ func TestReportContainers(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"--report-secret", secret, "--report", "r"}, {"--report-mac-key", mac}, {"--report-mac-key", "00", "--report", "r"}, {"--report-mac-key", mac, "--report-secret", "00", "--report", "r"},
+		{"--report-secret", secret, "--report", "r"}, {"--report-mac-key", mac}, {"--report-mac-key", "00", "--report", "r"}, {"--report-nonce", "00"}, {"--report-nonce", "x", "--report", "r"}, {"--report-mac-key", mac, "--report-secret", "00", "--report", "r"},
 	} {
 		args = slices.Concat([]string{"manifest", "run", "--out", "out"}, common, args, []string{unchecked})
 		if exit := run(t.Context(), args, new(bytes.Buffer), new(bytes.Buffer)); exit != 2 {

@@ -47,6 +47,7 @@ type runFlags struct {
 	sections, payloads, content list
 	report, reportKey           string
 	reportMAC, reportSecret     string
+	reportNonce                 string
 }
 
 func runManifest(ctx context.Context, c *call) error {
@@ -66,14 +67,15 @@ func runManifest(ctx context.Context, c *call) error {
 	fs.StringVar(&f.reportKey, "report-key", "", "PRIV.pem that the device signs its report with")
 	fs.StringVar(&f.reportMAC, "report-mac-key", "", "HMAC-256 key in hexadecimal that it seals the report with instead")
 	fs.StringVar(&f.reportSecret, "report-secret", "", "content key in hexadecimal that it encrypts a sealed report with: 16 bytes (A128GCM) or 32 (A256GCM)")
+	fs.StringVar(&f.reportNonce, "report-nonce", "", "what the report is the answer to, in hexadecimal: at most 256 bytes")
 	if err := c.parse(); err != nil {
 		return err
 	}
 	if f.out == "" {
 		return cli.Usagef("firmctl manifest run needs --out DIR")
 	}
-	if f.report == "" && f.reportKey+f.reportMAC+f.reportSecret != "" {
-		return cli.Usagef("--report-key, --report-mac-key or --report-secret without --report FILE")
+	if f.report == "" && f.reportKey+f.reportMAC+f.reportSecret+f.reportNonce != "" {
+		return cli.Usagef("--report-key, --report-mac-key, --report-secret or --report-nonce without --report FILE")
 	}
 	b, err := readFile(c.args[0])
 	if err != nil {
@@ -242,6 +244,10 @@ func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest
 	if seal.ContentKey, err = parseContentKey(f.reportSecret); err != nil {
 		return nil, err
 	}
+	nonce, err := parseNonce("report-nonce", f.reportNonce)
+	if err != nil {
+		return nil, err
+	}
 	sealed := f.reportKey+f.reportMAC != ""
 	if (f.reportKey != "" && f.reportMAC != "") || (seal.ContentKey != nil && !sealed) {
 		return nil, cli.Usagef("a report is sealed by --report-key or by --report-mac-key, and --report-secret needs one of them")
@@ -251,6 +257,7 @@ func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest
 		if err != nil {
 			return err
 		}
+		r.Nonce = nonce
 		encode := r.Encode
 		if sealed {
 			encode = func() ([]byte, error) { return seal.Seal(ctx, r) }
@@ -261,6 +268,18 @@ func (f *runFlags) reporter() (func(context.Context, *report.Recorder, *manifest
 		}
 		return writeFile(f.report, b)
 	}, nil
+}
+
+// parseNonce returns nil for no text.
+func parseNonce(flag, text string) ([]byte, error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) > report.MaxNonce {
+		return nil, cli.Usagef("--%s is not hexadecimal, or of more than %d bytes", flag, report.MaxNonce)
+	}
+	if len(b) == 0 {
+		return nil, nil
+	}
+	return b, nil
 }
 
 // parseContentKey returns nil for no text.

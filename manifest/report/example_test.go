@@ -52,10 +52,11 @@ func ExampleReconstruct() {
 
 	// At the status tracker.
 	keys, policy := trusting(deviceKey)
-	r, err = report.Open(sealed, keys, policy)
+	r, by, err := report.Open(sealed, keys, policy)
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("sealed by the device:", by.Keys("")[0] == deviceKey.Public())
 	fmt.Println(r.Result.OK(), r.Result.Reason)
 	steps, err := report.Reconstruct(v, r, manifest.SectionInstall)
 	if err != nil {
@@ -65,6 +66,7 @@ func ExampleReconstruct() {
 		log.Fatal(err)
 	}
 	// Output:
+	// sealed by the device: true
 	// false operation-failed
 	// before install           byte 1     directive-override-parameters on 6669726d77617265
 	// before install           byte 1       directive-override-parameters on 6669726d77617265

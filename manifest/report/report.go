@@ -4,7 +4,9 @@
 package report
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/firmament-dev/firmament/manifest"
@@ -26,7 +28,7 @@ type Report struct {
 	URI    string        // the manifest's reference-uri, "" if it has none
 	Digest verify.Digest // of the root manifest
 
-	// Nonce is what the receiver has asked for, against replay; nil if the channel does that.
+	// Nonce is what the receiver has asked for, against replay: see CheckNonce; nil if the channel does that.
 	Nonce []byte
 
 	Records      []Entry
@@ -110,6 +112,17 @@ func (r Reason) known() bool { return r >= 0 && int(r) < len(reasonNames) }
 // ErrMismatch: the report is not one about the manifest, or says what cannot have happened: who
 // has made it is not to be trusted.
 var ErrMismatch = errors.New("report and manifest do not match")
+
+// ErrNonce: the report is not the answer to what its receiver has asked for, but perhaps to an earlier question.
+var ErrNonce = errors.New("report has another nonce")
+
+// CheckNonce compares the nonce with the one that the receiver has asked for, of at least one byte. Error: ErrNonce.
+func (r *Report) CheckNonce(want []byte) error {
+	if len(want) == 0 || !bytes.Equal(r.Nonce, want) {
+		return fmt.Errorf("%w: expected %x, seen %x", ErrNonce, want, r.Nonce)
+	}
+	return nil
+}
 
 // Capabilities is SUIT_Capability_Report: what a Manifest Processor can do. The lists are of code
 // points and written in the order given; the first four are required. Capabilities of extensions

@@ -131,9 +131,12 @@ func TestReconstruct(t *testing.T) {
 				t.Fatal(err)
 			}
 			keys, policy := trust(t, 2)
-			opened, err := report.Open(sealed, keys, policy)
+			opened, by, err := report.Open(sealed, keys, policy)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if signers := by.Keys(""); len(signers) != 1 || signers[0] != testkeys.Ed25519(2).Public() {
+				t.Errorf("sealed by %v", signers)
 			}
 			if diff := cmp.Diff(r, opened, sameSums); diff != "" {
 				t.Error(diff)
@@ -274,6 +277,23 @@ func TestResultTrue(t *testing.T) {
 	}
 }
 
+// A report is the answer to one question.
+func TestCheckNonce(t *testing.T) {
+	r := sample()
+	if err := r.CheckNonce(r.Nonce); err != nil {
+		t.Error(err)
+	}
+	for _, want := range [][]byte{nil, {}, []byte("nonc"), []byte("Nonce")} {
+		if err := r.CheckNonce(want); !errors.Is(err, report.ErrNonce) {
+			t.Errorf("%q: got %v, want %v", want, err, report.ErrNonce)
+		}
+	}
+	r.Nonce = nil
+	if err := r.CheckNonce(nil); !errors.Is(err, report.ErrNonce) {
+		t.Errorf("none: got %v, want %v", err, report.ErrNonce)
+	}
+}
+
 // Every changed byte of a sealed report is refused, as are other keys and none.
 func TestSealMutations(t *testing.T) {
 	sealed, err := report.Seal(t.Context(), sample(), testkeys.Ed25519(2), cose.Ed25519)
@@ -284,18 +304,18 @@ func TestSealMutations(t *testing.T) {
 	for i := range sealed {
 		bad := bytes.Clone(sealed)
 		bad[i] ^= 0x01
-		if _, err := report.Open(bad, keys, policy); err == nil {
+		if _, _, err := report.Open(bad, keys, policy); err == nil {
 			t.Errorf("byte %d changed, accepted", i)
 		}
 	}
 	others, _ := trust(t, 3)
-	if _, err := report.Open(sealed, others, policy); !errors.Is(err, verify.ErrPolicy) {
+	if _, _, err := report.Open(sealed, others, policy); !errors.Is(err, verify.ErrPolicy) {
 		t.Errorf("another key: got %v", err)
 	}
-	if _, err := report.Open(sealed, nil, policy); !errors.Is(err, verify.ErrPolicy) {
+	if _, _, err := report.Open(sealed, nil, policy); !errors.Is(err, verify.ErrPolicy) {
 		t.Errorf("no key: got %v", err)
 	}
-	if _, err := report.Open(sealed, keys, nil); !errors.Is(err, verify.ErrPolicy) {
+	if _, _, err := report.Open(sealed, keys, nil); !errors.Is(err, verify.ErrPolicy) {
 		t.Errorf("no policy: got %v", err)
 	}
 }

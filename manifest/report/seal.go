@@ -76,38 +76,40 @@ func Seal(ctx context.Context, r *Report, signer verify.Signer, alg cose.Algorit
 }
 
 // Open verifies a sealed report of at most MaxSize bytes with keys under policy, decrypts it if it is encrypted, and reads it. Nothing in
-// it is decrypted or interpreted before that.
+// it is decrypted or interpreted before that. The evidence says who has sealed it: of several devices' keys, which.
 //
 // Errors: those of Decode, verify.ErrPolicy without keys or policy, *verify.PolicyError if policy
 // refuses; for an encrypted one those of cose.DecryptEncrypt0, verify.ErrKeyUnknown without content keys.
-func Open(b []byte, keys *verify.KeySet, policy verify.Policy, content ...*cose.ContentKey) (*Report, error) {
+func Open(b []byte, keys *verify.KeySet, policy verify.Policy, content ...*cose.ContentKey) (r *Report, by verify.Evidence, err error) {
 	if keys.Len() == 0 || policy == nil {
-		return nil, fmt.Errorf("open report without keys or without a policy: %w", verify.ErrPolicy)
+		return nil, by, fmt.Errorf("open report without keys or without a policy: %w", verify.ErrPolicy)
 	}
 	if len(b) > MaxSize {
-		return nil, fmt.Errorf("report of %d bytes, limit %d: %w", len(b), MaxSize, manifest.ErrLimit)
+		return nil, by, fmt.Errorf("report of %d bytes, limit %d: %w", len(b), MaxSize, manifest.ErrLimit)
 	}
 	s, err := takeApart(b)
 	if err != nil {
-		return nil, err
+		return nil, by, err
 	}
 	p := cborstream.New(s.payload, limits(MaxSize))
 	payload, err := p.Bytes()
 	if err != nil {
-		return nil, fmt.Errorf("report without a payload: %w", err)
+		return nil, by, fmt.Errorf("report without a payload: %w", err)
 	}
 	s.payload = cborstream.AppendNil(nil)
-	evidence := verify.Evidence{Signatures: cose.Verify(s.join(), payload, keys)}
-	if err := policy.Check(evidence); err != nil {
-		return nil, err
+	by.Signatures = cose.Verify(s.join(), payload, keys)
+	if err := policy.Check(by); err != nil {
+		return nil, by, err
 	}
-	if len(evidence.Keys("")) == 0 {
-		return nil, &verify.PolicyError{Evidence: evidence, Reason: "no signature or mac verified", Err: verify.ErrThreshold}
+	if len(by.Keys("")) == 0 {
+		return nil, by, &verify.PolicyError{Evidence: by, Reason: "no signature or mac verified", Err: verify.ErrThreshold}
 	}
 	if kind, err := cborstream.New(payload, limits(MaxSize)).Peek(); err == nil && kind == cborstream.Array {
-		return decrypt(payload, content)
+		r, err = decrypt(payload, content)
+		return r, by, err
 	}
-	return Decode(payload)
+	r, err = Decode(payload)
+	return r, by, err
 }
 
 // decrypt reads a SUIT_Report_COSE_Encrypt0, whose plaintext is the byte string of a report.

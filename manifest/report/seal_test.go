@@ -74,31 +74,31 @@ func TestSealers(t *testing.T) {
 				if bytes.Contains(b, plain[len(plain)/2:]) {
 					t.Error("the report is in the clear")
 				}
-				if _, err := report.Open(b, keys, policy); !errors.Is(err, verify.ErrKeyUnknown) {
+				if _, _, err := report.Open(b, keys, policy); !errors.Is(err, verify.ErrKeyUnknown) {
 					t.Errorf("without a content key: %v", err)
 				}
 				other := contentKey(t, s.ContentKey.Algorithm(), 2, map[bool]int{true: 32, false: 16}[s.ContentKey.Algorithm() == cose.ChaCha20Poly1305])
-				if _, err := report.Open(b, keys, policy, other); err == nil {
+				if _, _, err := report.Open(b, keys, policy, other); err == nil {
 					t.Error("another content key: accepted")
 				}
 			}
-			got, err := report.Open(b, keys, policy, content...)
+			got, _, err := report.Open(b, keys, policy, content...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(sample(), got, cmp.Comparer(func(a, b verify.Digest) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}
-			if _, err := report.Open(b, others, policy, content...); !errors.Is(err, verify.ErrPolicy) {
+			if _, _, err := report.Open(b, others, policy, content...); !errors.Is(err, verify.ErrPolicy) {
 				t.Errorf("by somebody else: %v", err)
 			}
 			for i := range b {
 				bad := bytes.Clone(b)
 				bad[i] ^= 0x01
-				if _, err := report.Open(bad, keys, policy, content...); err == nil {
+				if _, _, err := report.Open(bad, keys, policy, content...); err == nil {
 					t.Errorf("byte %d changed, accepted", i)
 				}
-				if _, err := report.Open(b[:i], keys, policy, content...); err == nil {
+				if _, _, err := report.Open(b[:i], keys, policy, content...); err == nil {
 					t.Errorf("cut to %d bytes, accepted", i)
 				}
 			}
@@ -128,7 +128,7 @@ func TestSealerRefuses(t *testing.T) {
 	}
 	keys, policy := receivers(t)
 	for name, b := range map[string][]byte{"bare report": plain, "bare encryption": bare, "empty": {}} {
-		if _, err := report.Open(b, keys, policy, key); err == nil {
+		if _, _, err := report.Open(b, keys, policy, key); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -153,7 +153,7 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := report.Open(b, keys, policy, content...)
+		r, _, err := report.Open(b, keys, policy, content...)
 		if (err == nil) != (r != nil) {
 			t.Fatalf("%v, %v", r, err)
 		}
