@@ -293,6 +293,32 @@ func TestRevert(t *testing.T) {
 	}
 }
 
+// Devices keep a floor for a dependency, too: one that the release has replaced is not reverted to.
+func TestRevertDependency(t *testing.T) {
+	release := func(n uint64, content string) *manifest.Envelope {
+		inner := author.Builder{SequenceNumber: n}
+		inner.Write(manifest.SectionInstall, inner.Component(manifest.ComponentID{[]byte("radio")}), []byte(content), nil)
+		b := &author.Builder{SequenceNumber: n}
+		radio := b.Dependency(manifest.ComponentID{[]byte("radio.suit")})
+		b.IntegrateDependency(radio, "#radio", sign(t, &inner))
+		b.Process(radio, manifest.SectionInstall)
+		e, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	old := release(4, "old")
+	if _, err := author.Revert(old, release(6, "bad")); !errors.Is(err, manifest.ErrSequence) {
+		t.Errorf("another dependency: got %v, want ErrSequence", err)
+	}
+	same := *old
+	same.Manifest.SequenceNumber = 6
+	if _, err := author.Revert(old, &same); err != nil {
+		t.Error("the same dependency:", err)
+	}
+}
+
 // Two people sign on their own machines; the builder puts it together.
 func TestDetachedSigning(t *testing.T) {
 	e, err := example3(t).Build()

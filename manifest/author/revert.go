@@ -32,7 +32,10 @@ func NextSequenceNumber(last uint64) (uint64, error) {
 // A revert envelope is not taken back by another one, whose number would be that of the next release, but by a release. So
 // releases have to be numbered as by NextSequenceNumber.
 //
-// Errors: manifest.ErrSequence if predecessor is not older than release, if one of the two is a revert envelope by its number, or there is no number;
+// A dependency of the predecessor that the release has replaced by another cannot be reverted to so, as devices keep a floor for
+// its number, too.
+//
+// Errors: manifest.ErrSequence if predecessor is not older than release, if a dependency was replaced since, if one of the two is a revert envelope by its number, or there is no number;
 // manifest.ErrComponent if they are not for the same components; those of Encode. Neither argument
 // is changed.
 func Revert(predecessor, release *manifest.Envelope) (*manifest.Envelope, error) {
@@ -56,6 +59,9 @@ func revert(predecessor, release *manifest.Envelope) (*manifest.Envelope, error)
 	}
 	if !slices.EqualFunc(old.Components, bad.Components, manifest.ComponentID.Equal) || !old.ComponentID.Equal(bad.ComponentID) {
 		return nil, fmt.Errorf("%w: predecessor and release are not for the same components", manifest.ErrComponent)
+	}
+	if err := checkDependencies(old, bad); err != nil {
+		return nil, err
 	}
 	e := *predecessor
 	e.Authentication = nil
