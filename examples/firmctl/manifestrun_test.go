@@ -60,7 +60,7 @@ func TestRunSentinels(t *testing.T) {
 		{"another image", `"validate": [` + match + `]`, nil, ran{Result: "aborted", Error: "manifest.ErrCondition", Reason: 10, Section: "validate", Offset: 44, Component: "00"}},
 		{"its image", `"validate": [` + match + `]`, []string{"--component", "00=foo"}, ran{Result: "ok", Offset: -1}},
 		{"a vendor", `"validate": [{"do": "condition-vendor-identifier"}]`, nil, ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "validate", Offset: 1, Component: "00"}},
-		{"no battery", `"validate": [{"do": "condition-minimum-battery"}]`, nil, ran{Result: "refused", Error: "manifest.ErrComponent", Reason: 6, Section: "validate", Offset: 1, Component: "00"}},
+		{"no battery", `"validate": [{"do": "condition-minimum-battery"}]`, nil, ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 5, Section: "validate", Offset: 1, Component: "00"}},
 		{"no content", `"install": [{"do": "directive-write"}]`, nil, ran{Result: "refused", Error: "manifest.ErrCommand", Reason: 8, Section: "install", Offset: 1, Component: "00"}},
 		{"a file", `"install": [{"do": "directive-override-parameters", "parameters": {"image-file": "foo", "uri": "file:///x"}}, {"do": "directive-fetch"}]`, nil,
 			ran{Result: "refused", Error: "verify.ErrPolicy", Reason: 7, Section: "install", Offset: 55, Component: "00"}},

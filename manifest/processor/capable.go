@@ -83,7 +83,7 @@ func (in *inspector) selection(cmd *manifest.Command, current []int) ([]int, err
 // command checks that cmd can be run on component c, and may.
 func (in *inspector) command(cmd *manifest.Command, c int) error {
 	if !in.u.able(c, cmd.Code) {
-		return fmt.Errorf("%w: cannot do it", manifest.ErrComponent)
+		return lacks(cmd.Code)
 	}
 	switch cmd.Code {
 	case manifest.DirectiveSetComponentIndex, manifest.DirectiveOverrideMultiple, manifest.DirectiveTryEach, manifest.DirectiveRunSequence:
@@ -116,6 +116,15 @@ func (in *inspector) refuse(cmd *manifest.Command, c int, err error) error {
 		e.Path, e.ID = append(e.Path, c), cloneID(in.u.targets[c].id)
 	}
 	return e
+}
+
+// lacks is the refusal of a command that is not able: no component is to blame for what the device as a whole does not have.
+func lacks(code manifest.Code) error {
+	switch code {
+	case manifest.ConditionUseBefore, manifest.ConditionMinimumBattery, manifest.ConditionUpdateAuthorized, manifest.DirectiveWait:
+		return fmt.Errorf("%w: the device cannot do it", manifest.ErrUnsupported)
+	}
+	return fmt.Errorf("%w: cannot do it", manifest.ErrComponent)
 }
 
 // able reports whether the device, or component index of it, has the capability that a command

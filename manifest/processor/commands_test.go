@@ -235,12 +235,13 @@ func TestParallelFailure(t *testing.T) {
 
 // What the device lacks is found before the first effect, wherever it is asked for.
 func TestEnvironmentMissing(t *testing.T) {
-	for _, code := range []manifest.Code{manifest.ConditionUseBefore, manifest.ConditionMinimumBattery,
-		manifest.ConditionUpdateAuthorized, manifest.DirectiveWait, manifest.ConditionVersion, manifest.ConditionCheckContent,
-		manifest.DirectiveCopy, manifest.DirectiveWrite, manifest.DirectiveSwap, manifest.DirectiveUnlink} {
+	device, component := manifest.ErrUnsupported, manifest.ErrComponent
+	for code, want := range map[manifest.Code]error{manifest.ConditionUseBefore: device, manifest.ConditionMinimumBattery: device,
+		manifest.ConditionUpdateAuthorized: device, manifest.DirectiveWait: device, manifest.ConditionVersion: component, manifest.ConditionCheckContent: component,
+		manifest.DirectiveCopy: component, manifest.DirectiveWrite: component, manifest.DirectiveSwap: component, manifest.DirectiveUnlink: component} {
 		d := newDevice(1)
 		m := release(1, shared(image("new")), seq{index(0), get("u"), tryOrNil(seq{abort, command(code)}, seq{abort})}, nil)
-		refused(t, d, start(t, open(t, m), d, manifest.SectionInstall), manifest.ErrComponent)
+		refused(t, d, start(t, open(t, m), d, manifest.SectionInstall), want)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Platform is the device as manifests see it: a set of components. What else
 // the device as a whole can do is found by type assertion: Clock, Battery,
-// Authorizer, Waiter.
+// Authorizer, Waiter. A manifest that needs more is refused with manifest.ErrUnsupported before the first effect.
 type Platform interface {
 	// Component returns the component that id names. It must not have effects and
 	// is called once for each identifier. For a component that does not exist,
