@@ -479,6 +479,23 @@ func TestDependencyNeverOpened(t *testing.T) {
 	}
 }
 
+// A dependency that has been overwritten by the end of the section, by who knows what, is not there.
+func TestDependencyOverwritten(t *testing.T) {
+	tr := newTree(t)
+	e := tr.envelope()
+	tr.s.cells["01"].content = e
+	v, err := openWith(t, registry, tr.root(e, manifest.Command{Code: -257, Custom: "x"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := startWith(t, v, processor.Options{Platform: tr.s, Identity: identity, Dependencies: &processor.Dependencies{Floor: noFloor,
+		Open: func(b []byte) (*manifest.Verified, error) {
+			return manifest.OpenBytes(b, keySet(t, signer.Public()), one(t))
+		}}}, manifest.SectionInstall); err != nil {
+		t.Error(err)
+	}
+}
+
 // One check of its integrity is enough for the sections of a procedure: validate, load and invoke are the Invocation Procedure.
 //
 // draft-ietf-suit-trust-domains-12, section 5.6.4.
