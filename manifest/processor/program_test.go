@@ -186,7 +186,7 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 			here = false
 		}
 		needed := slices.Contains(from, s)
-		if dependency && g.next(32) != 1 {
+		if dependency && g.next(32) != 1 && !(g.shape == unprocessed && s != manifest.SectionDependencyResolution && needed) {
 			switch {
 			case s == manifest.SectionDependencyResolution:
 				*to = seq{index(3), fetch, command(manifest.ConditionIsDependency), integrity}
