@@ -428,8 +428,26 @@ func TestM7_Mutants(t *testing.T) {
 			Old: " || m.ahead(t)\n", New: "\n",
 			Invariant: "S5",
 		},
+		// These need random programs.
+		{
+			Name: "what comes later is overwritten", File: "manifest/processor/directive.go", TestRun: "^TestM7_RandomCuts$",
+			Old: "size < 0 || m.ahead(t) {", New: "size < 0 {",
+			Invariant: "M7",
+		},
+		{
+			Name: "that an effect begins not journaled", File: "manifest/processor/directive.go", TestRun: "^TestM7_RandomCuts$",
+			Old: "if _, begun := m.replayed.started[key]; !begun {", New: "if _, begun := m.replayed.started[key]; !begun && number > 0 {",
+			Invariant: "M7",
+		},
+		{
+			Name: "a swap that has begun not finished first", File: "manifest/processor/content.go", TestRun: "^TestM7_RandomCuts$",
+			Old: "if m.finishes && begun {", New: "if m.finishes && begun && c < 0 {",
+			Invariant: "M7",
+		},
 	} {
-		m.Package, m.TestRun = "./manifest/processor", "^TestM7_PowerCuts$"
+		if m.Package = "./manifest/processor"; m.TestRun == "" {
+			m.TestRun = "^TestM7_PowerCuts$"
+		}
 		t.Run(m.Name, func(t *testing.T) { mutant.Run(t, m) })
 	}
 }
