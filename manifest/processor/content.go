@@ -91,6 +91,13 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 		in.size, in.digest = from.matched.size, from.matched.digest
 	}
 	_, dependency := m.u.m.Dependency(c)
+	told := match{digest: want, size: size}
+	if p.EncryptionInfo != nil || dependency {
+		told = match{}
+	}
+	if err := m.foretellCopy(ctx, source, &in, told); err != nil {
+		return false, err
+	}
 	holds := m.foresee(source)
 	if known := imageOf(want, size); p.EncryptionInfo != nil || (known != nil && holds.bytes == nil && !dependency) {
 		holds = known

@@ -48,6 +48,7 @@ func (m *machine) custom(ctx context.Context, f *frame, cmd *manifest.Command, c
 		if err := m.changes(ctx, f, t); err != nil {
 			return false, err
 		}
+		m.acted = true
 		replayed, err = m.act(ctx, f, nil, run)
 		if err == nil {
 			m.changed(t, nil)

@@ -183,7 +183,8 @@ func (m *machine) processDependency(ctx context.Context, f *frame, c int) error 
 	u := m.opened[e]
 	switch {
 	case u == nil && m.of(t).assumed:
-		return nil // not there yet
+		m.acted = true // not there yet
+		return nil
 	case u == nil:
 		return fmt.Errorf("%w: no dependency-integrity before it", manifest.ErrCommand)
 	case len(u.walk) > m.o.Limits.Dependencies:

@@ -183,6 +183,7 @@ func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, e
 		}
 		s.matched.recalled = false
 	}
+	m.acted = true
 	component, args := m.component(c).(Invoker), slices.Clone(s.params.InvokeArgs)
 	return m.act(ctx, f, nil, func() error {
 		if err := component.Invoke(ctx, args); err != nil {

@@ -128,23 +128,70 @@ func (p *Processor) try(ctx context.Context, sections []manifest.Section, r *rep
 // tellImage answers image-match of component c.
 func (m *machine) tellImage(c int) func(have *foreseen) (err error, known bool) {
 	p := &m.at(c).params
-	want, size := *p.ImageDigest, int64(*p.ImageSize)
 	_, dependency := m.u.m.Dependency(c)
+	want := match{digest: *p.ImageDigest, size: int64(*p.ImageSize), envelope: dependency}
 	return func(have *foreseen) (err error, known bool) {
-		seen, length := have.digest, have.size
-		switch {
-		case !dependency && have.bytes != nil:
-			seen, length = verify.Sum(want.Hash(), have.bytes), int64(len(have.bytes))
-		case have.signed != dependency || seen.IsZero() || seen.Hash() != want.Hash():
-			return nil, false
-		case dependency:
-			length = size
+		if err, known = have.image(want); err != nil {
+			err = fmt.Errorf("%w: %w", manifest.ErrCondition, err)
 		}
-		if seen == want && length == size {
-			return nil, true
-		}
-		return fmt.Errorf("%w: by what the manifest itself stores there: %w", manifest.ErrCondition, &Mismatch{want, seen, length}), true
+		return err, known
 	}
+}
+
+// image compares have with want, if that can be known.
+func (have *foreseen) image(want match) (err error, known bool) {
+	seen, length := have.digest, have.size
+	switch {
+	case !want.envelope && have.bytes != nil:
+		seen, length = verify.Sum(want.digest.Hash(), have.bytes), int64(len(have.bytes))
+	case have.signed != want.envelope || seen.IsZero() || seen.Hash() != want.digest.Hash():
+		return nil, false
+	case want.envelope:
+		length = want.size
+	}
+	if seen == want.digest && length == want.size {
+		return nil, true
+	}
+	return fmt.Errorf("by what the manifest itself stores there: %w", &Mismatch{want.digest, seen, length}), true
+}
+
+// foretellCopy finds what will make a copy fail: that source will hold another content than want, if that is not zero, or as
+// far as can be seen now another size, or none. A size that nobody has named is known then.
+func (m *machine) foretellCopy(ctx context.Context, source *target, in *content, want match) error {
+	if m.mode != rehearsal || m.acted || len(m.denied) > 0 || m.replayed.done[m.key(m.path)] {
+		return nil // what has been copied may have gone from there since; where an answer is but a guess, this is as a condition
+	}
+	have := m.foresee(source)
+	if !in.digest.IsZero() {
+		have = &foreseen{digest: in.digest, size: in.size}
+	}
+	if !want.digest.IsZero() {
+		if err, known := have.image(want); known {
+			return err
+		}
+	}
+	if have.bytes != nil {
+		in.size = int64(len(have.bytes))
+		return nil
+	}
+	reader, ok := Reader(nil), false
+	if at := m.where(have); at != nil {
+		reader, ok = at.c.(Reader)
+	}
+	if !ok {
+		return nil
+	}
+	return m.call(func() error {
+		content, size, err := reader.Open(ctx)
+		if err != nil {
+			return platformError("source", err)
+		}
+		if !want.digest.IsZero() && size != want.size {
+			err = fmt.Errorf("%w: source: expected %d bytes, seen %d", manifest.ErrDigest, want.size, size)
+		}
+		in.size = size
+		return errors.Join(err, content.Close())
+	})
 }
 
 // tellContent answers check-content.

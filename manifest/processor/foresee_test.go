@@ -78,6 +78,49 @@ func TestForeseen(t *testing.T) {
 	}
 }
 
+// A copy that cannot come out right is found before the first effect.
+//
+// covers: CMD-09
+func TestCopyForeseen(t *testing.T) {
+	first := func(cmds ...manifest.Command) seq { return append(seq{index(2), con("first"), write}, cmds...) }
+	sized := params(manifest.Parameters{ImageDigest: digest("aa"), ImageSize: new(uint64(3))})
+	custom := manifest.Command{Code: -257, Custom: "x"}
+	for _, tt := range []struct {
+		name    string
+		install seq
+		limits  processor.Limits
+		want    error
+	}{
+		{"written", seq{index(1), con("aa"), write, index(0), of("other"), from(1), copyc}, processor.Limits{}, manifest.ErrDigest},
+		{"written, another size", seq{index(1), con("aa"), write, index(0), sized, from(1), copyc}, processor.Limits{}, manifest.ErrDigest},
+		{"fetched", seq{index(1), of("pay"), uri("u"), fetch, index(0), of("xyz"), from(1), copyc}, processor.Limits{}, manifest.ErrDigest},
+		{"swapped", seq{index(1), con("aa"), write, index(0), from(1), swap, index(1), of("other"), from(0), copyc}, processor.Limits{}, manifest.ErrDigest},
+		{"matched", first(index(1), of("one"), imageMatch, index(0), of("two"), from(1), copyc), processor.Limits{}, manifest.ErrDigest},
+		{"there, another size", first(index(0), of("more"), from(1), copyc), processor.Limits{}, manifest.ErrDigest},
+		{"nothing there", first(index(0), of("one"), from(3), copyc), processor.Limits{}, manifest.ErrComponent},
+		{"matched, too much", first(index(1), of("one"), imageMatch, index(0), from(1), copyc), processor.Limits{Bytes: 10}, manifest.ErrBudget},
+		{"of any digest, too much", first(index(0), from(1), copyc), processor.Limits{Bytes: 7}, manifest.ErrBudget},
+		{"what is not there yet may be there after a custom directive", first(custom, index(0), of("one"), from(3), copyc), processor.Limits{}, nil},
+		{"as it should be", seq{index(1), con("aa"), write, index(0), of("aa"), from(1), copyc}, processor.Limits{}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStore(map[string]string{"00": "zero", "01": "one", "02": "two", "03": ""})
+			s.uris["u"] = []byte("pay")
+			v, err := openWith(t, registry, release(4, shared(), append(seq{index(0)}, tt.install...), nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := processor.New(t.Context(), v, processor.Options{Platform: s, Identity: identity, Limits: tt.limits, Compat: processor.CompatNoDigest})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Check(t.Context(), manifest.SectionInstall); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
 // After an interruption a rehearsal looks for what was stored before it where it is now.
 func TestForeseenAfterInterruption(t *testing.T) {
 	content := func(s string) manifest.Command { return override(manifest.Parameters{Content: []byte(s)}) }

@@ -56,6 +56,7 @@ type strands struct {
 	late     bool                 // something of that is there now
 	again    func() error         // rehearses with it
 	finishes bool                 // a rehearsal that completes a swap that had begun
+	acted    bool                 // a custom directive, what was invoked or a dependency that is not there yet may have changed any component
 
 	commands      int
 	bytes         int64
