@@ -5,10 +5,16 @@ package cborstream
 
 import "encoding/binary"
 
+// Nothing here is inlined: it is called from everywhere, and a copy in each place costs every agent kilobytes.
+
 // AppendUint appends an unsigned integer.
+//
+//go:noinline
 func AppendUint(b []byte, v uint64) []byte { return appendHead(b, Uint, v) }
 
 // AppendInt appends an integer.
+//
+//go:noinline
 func AppendInt(b []byte, v int64) []byte {
 	if v < 0 {
 		return appendHead(b, Nint, uint64(-1-v))
@@ -17,19 +23,27 @@ func AppendInt(b []byte, v int64) []byte {
 }
 
 // AppendBytes appends a byte string.
+//
+//go:noinline
 func AppendBytes(b, v []byte) []byte {
 	return append(appendHead(b, Bytes, uint64(len(v))), v...)
 }
 
 // AppendText appends a text string, which must be UTF-8.
+//
+//go:noinline
 func AppendText(b []byte, v string) []byte {
 	return append(appendHead(b, Text, uint64(len(v))), v...)
 }
 
 // AppendArray appends the head of an array of n items.
+//
+//go:noinline
 func AppendArray(b []byte, n int) []byte { return appendHead(b, Array, uint64(n)) }
 
 // AppendMap appends the head of a map of n pairs.
+//
+//go:noinline
 func AppendMap(b []byte, n int) []byte { return appendHead(b, Map, uint64(n)) }
 
 // AppendTag appends a tag.

@@ -41,6 +41,8 @@ type labelled struct {
 }
 
 // get returns the value of label, an int64 or a string, nil if there is none.
+//
+//go:noinline
 func (h header) get(label any) (value item, ok bool) {
 	for _, l := range h {
 		if l.label == label {
