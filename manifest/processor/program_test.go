@@ -244,7 +244,7 @@ func (g *program) dependency() []manifest.Command {
 		}
 	}
 	if sub.next(2) == 1 || g.shape == unlinking {
-		sub.m.Uninstall = seq{index(0), command(manifest.DirectiveUnlink)}
+		sub.m.Uninstall = seq{index(0), override(manifest.Parameters{Content: []byte(sub.text())}), write, command(manifest.DirectiveUnlink)}
 		sub.grow(&sub.m.Uninstall, sub.next(2))
 	}
 	b, err := sign(g.tb, registry, sub.m)
