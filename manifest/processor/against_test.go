@@ -127,14 +127,6 @@ func TestM4_AgainstReference(t *testing.T) {
 			}
 		}
 	}
-	for shape := range shapes { // most of which end the run
-		for range programs / 20 {
-			in := randomProgram(rnd)
-			if got := againstReference(t, in, shape); got.difference != "" {
-				t.Fatalf("M4 violated: shape %d: %s\nprogram %#v", shape, got.difference, in)
-			}
-		}
-	}
 	t.Logf("%v, %d of them fine with effects; commands of those that are fine:\n%s", ends, working, coverage(seen))
 	if ends[fine] < programs*6/10 {
 		t.Errorf("only %d of %d programs run to the end", ends[fine], programs)
@@ -147,6 +139,23 @@ func TestM4_AgainstReference(t *testing.T) {
 	for _, code := range []manifest.Code{1, 2, 3, 4, 5, 6, 8, 14, 24, 25, 26, 27, 28, 32, -256} {
 		if seen[ending{code, failed}] == 0 {
 			t.Errorf("%v has never failed and been softened", code)
+		}
+	}
+}
+
+// TestM4_Shapes is likewise for programs with a shape, most of which end the run.
+func TestM4_Shapes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	programs := 50
+	if testing.Short() {
+		programs = 12
+	}
+	for shape := range shapes {
+		for range programs {
+			in := randomProgram(rnd)
+			if got := againstReference(t, in, shape); got.difference != "" {
+				t.Fatalf("M4 violated: shape %d: %s\nprogram %#v", shape, got.difference, in)
+			}
 		}
 	}
 }
@@ -168,6 +177,7 @@ func TestM4_Mutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the package once per mutant")
 	}
+	const shaped = 12 // and those that follow need programs with a shape
 	for i, m := range []mutant.Mutant{
 		{Name: "an effect does not harden", File: "control.go", Old: "e.soft && f.soft && !f.effects", New: "e.soft && f.soft"},
 		{Name: "a run-sequence is soft", File: "control.go", Old: "nested: true, strict: true, indices: -1}", New: "nested: true, soft: true, strict: true, indices: -1}"},
@@ -181,7 +191,6 @@ func TestM4_Mutants(t *testing.T) {
 		{Name: "a rehearsal waits", File: "environment.go", Old: "\tif m.mode == rehearsal {\n\t\treturn nil\n\t}\n\treturn m.call(func() error {\n\t\tif err := w.Wait", New: "\treturn m.call(func() error {\n\t\tif err := w.Wait"},
 		{Name: "a swap foreseen as none", File: "content.go", Old: "mine, theirs := m.foresee(t), m.foresee(source)", New: "theirs, mine := m.foresee(t), m.foresee(source)"},
 		{Name: "what is decrypted needs a matched source", File: "content.go", Old: "if want.IsZero() && !matched", New: "if !matched"},
-		// These need programs with a shape.
 		{Name: "an alternative is strict", File: "control.go", Old: "soft: true, strict: f.strict", New: "soft: true, strict: true"},
 		{Name: "a failed match leaves the one before", File: "condition.go", Old: "\ts.matched = match{}\n\treplayed", New: "\treplayed"},
 		{Name: "a copied source index is the copier's", File: "parameters.go", Old: "\t\t\t\tto.source = source.source", New: "\t\t\t\t_ = source"},
@@ -194,6 +203,9 @@ func TestM4_Mutants(t *testing.T) {
 		{Name: "what was used before strict-order true counts", File: "parallel.go", Old: "\t\tf.uses = nil\n", New: "\t\t_ = f.uses\n"},
 	} {
 		m.File, m.Package, m.TestRun, m.Invariant = "manifest/processor/"+m.File, "./manifest/processor", "^TestM4_AgainstReference$", "M4"
+		if i >= shaped {
+			m.TestRun = "^TestM4_Shapes$"
+		}
 		t.Run(m.Name, func(t *testing.T) {
 			if i >= 8 && os.Getenv("FIRMAMENT_LARGE") == "" {
 				t.Skip("the first eight show enough; all with FIRMAMENT_LARGE=1")
