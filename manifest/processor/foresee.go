@@ -50,7 +50,7 @@ func (m *machine) place(t *target, holds *foreseen) *foreseen {
 	return &h
 }
 
-// at returns the component that has the content on the device, nil if that is not certain.
+// where returns the component that has the content on the device, nil if that is not certain.
 func (m *machine) where(have *foreseen) *target {
 	if have.from == nil || m.of(have.from).past != have.past {
 		return nil
