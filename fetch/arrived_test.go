@@ -98,22 +98,6 @@ func TestNET_07_ArrivedWithinOneRead(t *testing.T) {
 	}
 }
 
-// every yields size bytes per interval.
-func every(ctx context.Context, rest []byte, d time.Duration, size int) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-		n := copy(p[:min(size, len(p))], rest)
-		if rest = rest[n:]; n == 0 {
-			return 0, io.EOF
-		}
-		return n, nil
-	})
-}
-
 // Arrived means nothing to a context of nobody, nor when no Read is under way.
 func TestArrivedElsewhere(t *testing.T) {
 	fetch.Arrived(t.Context(), 1)

@@ -16,11 +16,16 @@ import (
 	"github.com/firmament-dev/firmament/fetch"
 )
 
-// dripper yields size bytes at a time, each after a second.
+// dripper yields size bytes per second.
 func dripper(ctx context.Context, rest []byte, size int) io.Reader {
+	return every(ctx, rest, time.Second, size)
+}
+
+// every yields size bytes per interval.
+func every(ctx context.Context, rest []byte, d time.Duration, size int) io.Reader {
 	return readerFunc(func(p []byte) (int, error) {
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(d):
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}

@@ -54,21 +54,28 @@ func lax(uris [3]string) manifest.Manifest {
 	return m
 }
 
+// runTogether runs v on three components, so many jobs at a time, and returns the report.
+func runTogether(t *testing.T, v *manifest.Verified, as func(*device) processor.Component, parallel int) *report.Report {
+	t.Helper()
+	var recorder report.Recorder
+	p, err := processor.New(t.Context(), v, processor.Options{Platform: &rack{map[string]*device{"00": {}, "01": {}, "02": {}}, as},
+		Identity: processor.Identity{VendorID: vendor, ClassID: class}, OnEvent: recorder.Event, Limits: processor.Limits{Parallel: parallel}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := recorder.Report(v, p.Run(t.Context(), sections...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // What ran at the same time reports in any order, and is told the same.
 func TestReconstructTogether(t *testing.T) {
 	for _, uris := range [][3]string{{"a", "b", "c"}, {"a", "broken", "c"}, {"broken", "b", "c"}} {
 		t.Run(strings.Join(uris[:], " "), func(t *testing.T) {
 			_, v := signed(t, lax(uris))
-			var recorder report.Recorder
-			p, err := processor.New(t.Context(), v, processor.Options{Platform: &rack{devices: map[string]*device{"00": {}, "01": {}, "02": {}}},
-				Identity: processor.Identity{VendorID: vendor, ClassID: class}, OnEvent: recorder.Event, Limits: processor.Limits{Parallel: 1}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := recorder.Report(v, p.Run(t.Context(), sections...))
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := runTogether(t, v, nil, 1)
 			want, err := report.Reconstruct(v, r, sections...)
 			if err != nil {
 				t.Fatal(err)
@@ -110,16 +117,7 @@ func TestReconstructCancelled(t *testing.T) {
 		}
 		here := make(chan struct{})
 		slow := func(d *device) processor.Component { return &waiting{d, here} }
-		var recorder report.Recorder
-		p, err := processor.New(t.Context(), v, processor.Options{Platform: &rack{map[string]*device{"00": {}, "01": {}, "02": {}}, slow},
-			Identity: processor.Identity{VendorID: vendor, ClassID: class}, OnEvent: recorder.Event, Limits: processor.Limits{Parallel: parallel}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := recorder.Report(v, p.Run(t.Context(), sections...))
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := runTogether(t, v, slow, parallel)
 		want, err := report.Reconstruct(v, r, sections...)
 		if err != nil {
 			t.Fatal(err)
