@@ -203,9 +203,10 @@ func TestKeySchemes(t *testing.T) {
 			}
 		})
 	}
+	t.Setenv("GODEBUG", "rsa1024min=0") // otherwise Go makes none
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if _, err := tuf.NewKey(&weak.PublicKey); !errors.Is(err, verify.ErrAlgorithm) {
 		t.Errorf("1024 bits: %v", err)
