@@ -83,7 +83,12 @@ func (tr *tree) run(m manifest.Manifest, payload []byte, sections ...manifest.Se
 			Open: func(b []byte) (*manifest.Verified, error) {
 				return manifest.OpenBytes(b, keySet(tr.t, signer.Public()), one(tr.t))
 			},
-			Floor: func(context.Context, manifest.ComponentID) (uint64, error) { return tr.floor, nil },
+			Floor: func(_ context.Context, id manifest.ComponentID) (uint64, error) {
+				if id.Equal(tr.child.ComponentID) {
+					tr.t.Errorf("asked for a floor of %v, which the dependency's signers have chosen", id)
+				}
+				return tr.floor, nil
+			},
 		}})
 	if err != nil {
 		return nil, err
