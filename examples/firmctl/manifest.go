@@ -48,7 +48,7 @@ func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) 
 
 func manifestCommands() []command {
 	return []command{
-		{"manifest create", "DESCRIPTION", "make an envelope, not yet signed, from a description (JSON; its form: go doc of manifest/author.ParseDescription)", createManifest},
+		{"manifest create", "DESCRIPTION", "make an envelope, not yet signed, from a description (YAML or JSON; its form: go doc of manifest/author.ParseDescription)", createManifest},
 		{"manifest sign", "ENVELOPE", "sign an envelope, or make the signature alone, or export what is to be signed", signManifest},
 		{"manifest attach", "ENVELOPE", "attach signatures and severed members, and say whose signature is missing", attachManifest},
 		{"manifest sever", "ENVELOPE", "take severable members out, for where they are not needed", severManifest},

@@ -78,9 +78,12 @@ func createManifest(_ context.Context, c *call) error {
 		return cli.Usagef("firmctl manifest create needs --out FILE")
 	}
 	name := c.args[0]
-	b, err := cli.ReadFile(name, author.MaxDescription, "a description (JSON)")
+	b, err := cli.ReadFile(name, author.MaxDescription, "a description (YAML or JSON)")
 	if err != nil {
 		return err
+	}
+	if b, err = fromYAML(b); err != nil {
+		return cli.Inputf("%s: %w", name, err)
 	}
 	if *dir == "" {
 		*dir = filepath.Dir(name)

@@ -44,7 +44,7 @@ const MaxDescription = 4 << 20
 // Component identifiers are as manifest.ComponentID.String writes them, byte strings
 // are hexadecimal, digests "sha256:" and hexadecimal. "image-file" stands for image-digest and image-size
 // of a file, "content-file" for content; files are read from files, which may be nil if
-// there are none.
+// there are none. firmctl manifest create takes the same in YAML.
 //
 // The form is strict: an unknown or repeated name, or null, is manifest.ErrMalformed. What is
 // described wrongly is refused with the errors of manifest.Envelope.Encode. The same description

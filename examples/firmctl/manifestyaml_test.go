@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: The Firmament Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/author"
+)
+
+func TestFromYAML(t *testing.T) {
+	for _, tt := range []struct{ yaml, json string }{
+		{"{\"a\": 1,\n", "{\"a\": 1,\n"}, // as strictly as JSON is read
+		{"a: 00\nb: 1e10\nc: 0x10\nd: yes\ne: 1.0\nf: 2026-11-28\ng: 012\nh: -0\ni: +1", `{"a":"00","b":"1e10","c":"0x10","d":"yes","e":"1.0","f":"2026-11-28","g":"012","h":"-0","i":"+1"}`},
+		{"a: 18446744073709551615\nb: -5\nc: true\nd: 0", `{"a":18446744073709551615,"b":-5,"c":true,"d":0}`},
+		{"a: '1'\nb: \"true\"\nc: |\n  1\n", `{"a":"1","b":"true","c":"1\n"}`},
+		{"a:\nb: ~\nc: null\nd: 'null'", `{"a":null,"b":null,"c":null,"d":"null"}`},
+		{"1: a\ntrue: b\n~: c", `{"1":"a","true":"b","~":"c"}`},
+		{"a: 1\na: 2", `{"a":1,"a":2}`},
+		{"a: &x [1, b]\nb: *x\n<<: *x", `{"a":[1,"b"],"b":[1,"b"],"\u003c\u003c":[1,"b"]}`},
+		{"[[], {}]", "[[],{}]"},
+	} {
+		if got, err := fromYAML([]byte(tt.yaml)); err != nil || string(got) != tt.json {
+			t.Errorf("%q is %s, %v; want %s", tt.yaml, got, err, tt.json)
+		}
+	}
+}
+
+func TestFromYAMLRefuses(t *testing.T) {
+	var laughs strings.Builder
+	laughs.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for _, name := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} {
+		before := string(name[0] - 1)
+		laughs.WriteString("a" + name + ": &a" + name + " [" + strings.Repeat("*a"+before+", ", 10) + "]\n")
+	}
+	for name, tt := range map[string]struct {
+		yaml string
+		want error
+		says string
+	}{
+		"nothing":           {"# only this\n", manifest.ErrMalformed, "nothing is in it"},
+		"no YAML":           {"a: [", manifest.ErrMalformed, "yaml: line"},
+		"two documents":     {"a: 1\n---\nb: 2", manifest.ErrMalformed, "more than one document"},
+		"a tag":             {"a: 1\nb: !!binary aGk=", manifest.ErrMalformed, "line 2: tag"},
+		"a list as a name":  {"a: 1\n[b]: 1", manifest.ErrMalformed, "line 2: a name"},
+		"an alias of none":  {"a: *b", manifest.ErrMalformed, "'b'"},
+		"an alias in it":    {"a: &a [*a]", manifest.ErrLimit, "nested"},
+		"repeated for long": {laughs.String(), manifest.ErrLimit, "longer than"},
+		"deep":              {strings.Repeat("[", 200) + strings.Repeat("]", 200), manifest.ErrLimit, "nested"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := fromYAML([]byte(tt.yaml))
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%.60q, %v; want %v, %q", b, err, tt.want, tt.says)
+			}
+			if len(b) > author.MaxDescription {
+				t.Errorf("%d bytes", len(b))
+			}
+		})
+	}
+}
