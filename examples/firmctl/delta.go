@@ -153,7 +153,7 @@ func applyDelta(ctx context.Context, c *call) error {
 	if errors.Is(err, delta.ErrBase) || errors.Is(err, delta.ErrBounds) {
 		return cli.Inputf("%w", err)
 	}
-	if err == nil {
+	if err == nil && !part.fresh {
 		err = readBack(part, fetch.Resource{Size: p.NewSize(), Digest: p.NewDigest()})
 	}
 	if err != nil {

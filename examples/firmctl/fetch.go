@@ -211,7 +211,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	st, err := fetcher.Fetch(ctx, res, part)
 	bar.Done()
-	if err == nil {
+	if err == nil && !part.fresh {
 		err = readBack(part, res)
 	}
 	if wholeIsWrong(err) {

@@ -250,3 +250,34 @@ func TestSeedsDespiteParallel(t *testing.T) {
 		t.Errorf("%d bytes sent: %v", sent.Load(), out)
 	}
 }
+
+// Somebody removes the part of a run that broke off; the checkpoint beside it still says what was in it, behind a beginning that was still to come.
+func TestPartRemoved(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	image := noise(1, 40<<20)
+	put(t, in("new"), image)
+	root := firmctl(t, 0, "chunk", "make", in("new"))["root"].(string)
+	busy := true
+	files := http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/new" && strings.HasPrefix(r.Header.Get("Range"), "bytes=0-") && busy {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	args := []string{"fetch", "--url", server.URL + "/new", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--size", fmt.Sprint(len(image)), "--root", root, "--parallel", "3", "--out", in("out")}
+	firmctl(t, 3, append(args, "--max-bytes", fmt.Sprint(25<<20))...)
+	busy = false
+	if err := os.Remove(in("out.part")); err != nil {
+		t.Fatal(err)
+	}
+	out := firmctl(t, 0, args...)
+	wantFile(t, in("out"), image)
+	if out["resumed_from"].(float64) != 0 {
+		t.Errorf("%v", out)
+	}
+}

@@ -21,6 +21,7 @@ import (
 type partFile struct {
 	*directio.File
 	name   string // the final one
+	fresh  bool   // nothing was in it, and nobody else writes to it: it holds what was written here
 	offset int64
 	kept   atomic.Int64 // bytes that are there and count: from an earlier run, or written in this one. The file may be longer
 	served atomic.Int64 // as many of them are read from here and come back: they need not be written again
@@ -34,7 +35,7 @@ func openPart(name string) (*partFile, error) {
 	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
 		return nil, cli.Inputf("%s is there and no regular file", name)
 	}
-	f, err := os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o644)
+	f, alone, err := openAlone(name + ".part")
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +46,37 @@ func openPart(name string) (*partFile, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	p := &partFile{File: directio.New(f), name: name}
+	p := &partFile{File: directio.New(f), name: name, fresh: alone && st.Size() == 0}
 	p.kept.Store(st.Size())
 	return p, nil
+}
+
+// openAlone opens a file for one process at a time. Not alone: the system cannot tell.
+func openAlone(name string) (f *os.File, alone bool, err error) {
+	for {
+		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, false, err
+		}
+		alone, err = directio.Lock(f)
+		if errors.Is(err, directio.ErrLocked) {
+			err = cli.Inputf("%s: another process is making this file", name)
+		}
+		if err == nil && alone {
+			var here, there os.FileInfo
+			if here, err = f.Stat(); err == nil {
+				there, err = os.Stat(name)
+			}
+			if errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(here, there) {
+				f.Close() // it was finished, and renamed, between open and lock
+				continue
+			}
+		}
+		if err != nil {
+			return nil, false, errors.Join(err, f.Close())
+		}
+		return f, alone, nil
+	}
 }
 
 func (p *partFile) Offset() int64 { return p.offset }
@@ -56,26 +85,28 @@ func (p *partFile) Staging() bool { return true }
 // Write appends b. Zeros behind all that the file has become a hole.
 func (p *partFile) Write(b []byte) (done int, err error) {
 	for done < len(b) {
-		piece := b[done:min(len(b), done+len(zeros))]
-		n := len(piece)
-		if p.offset+int64(n) <= p.served.Load() {
-			done, p.offset = done+n, p.offset+int64(n)
-			continue
+		n := len(b) - done
+		if here := p.served.Load() - p.offset; here > 0 {
+			n = int(min(int64(n), here))
+		} else {
+			if n, err = p.put(b[done:]); err != nil {
+				return done, err
+			}
+			p.kept.Store(max(p.kept.Load(), p.offset+int64(n)))
 		}
-		if n, err = p.put(piece); err != nil {
-			return done, err
-		}
-		done += n
-		p.offset += int64(n)
-		p.kept.Store(max(p.kept.Load(), p.offset))
+		done, p.offset = done+n, p.offset+int64(n)
 	}
 	return done, nil
 }
 
-// put writes a piece at the offset. Whether zeros are behind the end only the file's length can tell: what is there counts no longer
-// (see kept) before it is gone.
-func (p *partFile) put(piece []byte) (int, error) {
-	if bytes.Equal(piece, zeros[:len(piece)]) {
+// put writes the first of b at the offset, as many as are zeros, or are not. Whether zeros are behind the end only the file's length can
+// tell: what is there counts no longer (see kept) before it is gone.
+func (p *partFile) put(b []byte) (int, error) {
+	piece := b[:0]
+	for empty := isZero(b); len(piece) < len(b) && isZero(b[len(piece):]) == empty; {
+		piece = b[:min(len(b), len(piece)+len(zeros))]
+	}
+	if isZero(piece) {
 		st, err := p.Stat()
 		if err != nil {
 			return 0, err
@@ -89,6 +120,12 @@ func (p *partFile) put(piece []byte) (int, error) {
 
 // zeros is as many as are worth a hole.
 var zeros [64 << 10]byte
+
+// isZero reports whether b begins with zeros.
+func isZero(b []byte) bool {
+	n := min(len(b), len(zeros))
+	return bytes.Equal(b[:n], zeros[:n])
+}
 
 func (p *partFile) Resume(offset int64) error {
 	st, err := p.Stat()
@@ -111,8 +148,8 @@ func (p *partFile) Close() error {
 	return err
 }
 
-// finish gives the file its name, after all of it is on disk. That it is the right one the caller has read back: what passed through Write need not be
-// what the file holds.
+// finish gives the file its name, after all of it is on disk. That it is the right one the caller has read back, unless it is fresh: what passed through
+// Write need not be what the file holds.
 func (p *partFile) finish() error {
 	err := errors.Join(p.Truncate(p.offset), p.File.Sync(), p.File.Close())
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -45,4 +46,39 @@ func TestPartKeepsHoles(t *testing.T) {
 	if st.Blocks*512 > 1<<20 {
 		t.Errorf("the file takes %d bytes on disk", st.Blocks*512)
 	}
+}
+
+// Two processes that make the same file would write over what the other has verified.
+func TestPartIsOneProcess(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "image")
+	first, err := openPart(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.fresh {
+		t.Error("a new part is not fresh")
+	}
+	if p, err := openPart(name); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a second one: %v, %v", p, err)
+	}
+	if _, err := first.Write([]byte("some")); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.finish(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := openPart(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Write([]byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if third, err := openPart(name); err != nil || third.fresh {
+		t.Errorf("what has bytes of another run is fresh, or %v", err)
+	}
+	wantFile(t, name, []byte("some"))
 }

@@ -6,12 +6,16 @@
 package directio
 
 import (
+	"errors"
 	"os"
 	"unsafe"
 )
 
 // align is what memory, offset and length of a direct write must be multiples of. All disks in use are content with it.
 const align = 4096
+
+// ErrLocked says that another process has locked the file.
+var ErrLocked = errors.New("directio: file is locked")
 
 // A File is an *os.File whose large aligned writes go to the disk directly. What is written either way, Sync makes durable.
 type File struct {

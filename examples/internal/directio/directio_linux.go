@@ -16,6 +16,18 @@ func openDirect(name string) *os.File {
 	return f
 }
 
+// Lock keeps f for this process until it is closed, by flock(2). Not locked: the file system cannot.
+func Lock(f *os.File) (locked bool, err error) {
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
+	case nil:
+		return true, nil
+	case syscall.EWOULDBLOCK:
+		return false, ErrLocked
+	default:
+		return false, nil
+	}
+}
+
 // Reserve makes sure that size bytes will fit, and leaves the file's length alone. A file system that cannot reserve is no error.
 func (f *File) Reserve(size int64) error {
 	return f.allocate("reserve", keepSize, 0, size)
