@@ -30,12 +30,13 @@ const rounds = 5
 
 // A payload is what every side downloads, and where.
 type payload struct {
-	small  small
-	dir    string // served as /
-	size   int64
-	root   verify.Digest
-	digest verify.Digest
-	base   string // URI of dir
+	small   small
+	firmctl string // path of that command
+	dir     string // served as /
+	size    int64
+	root    verify.Digest
+	digest  verify.Digest
+	base    string // URI of dir
 }
 
 // A downloader is one way to get the payload.
@@ -72,6 +73,9 @@ func fetchSuite(ctx context.Context, r *report) error {
 		return err
 	}
 	if p.small, err = buildSmall(ctx, dir); err != nil {
+		return err
+	}
+	if p.firmctl, err = build(ctx, dir, "firmctl"); err != nil {
 		return err
 	}
 	stop, err := startNginx(ctx, p)
@@ -133,7 +137,8 @@ func noteDirect(r *report, out string) error {
 }
 
 func removeOut(out string) (errs []error) {
-	for _, name := range []string{out, out + ".fetch.0", out + ".fetch.1"} {
+	hidden := filepath.Join(filepath.Dir(out), "."+filepath.Base(out)) // firmctl's
+	for _, name := range []string{out, out + ".fetch.0", out + ".fetch.1", out + ".part", hidden + ".fetch.0", hidden + ".fetch.1"} {
 		if err := os.RemoveAll(name); err != nil {
 			errs = append(errs, err)
 		}
@@ -227,9 +232,11 @@ func fetchTables(r *report, sides []downloader, p *payload) error {
 	if err := r.table(title, []string{"side", "verifies", "CPU s", "wall s", "peak RSS MB"}, rows); err != nil {
 		return err
 	}
-	one, two, curl, pipe := by[oursName], by[twoName], by[curlName], by[pipeName]
+	one, two, command, curl, pipe := by[oursName], by[twoName], by[commandName], by[curlName], by[pipeName]
 	floors := by[receiveName].CPU + by[hashName].CPU
-	compared := func(what, limit string, f func(cost) string) []string { return []string{what, f(one), f(two), limit} }
+	compared := func(what, limit string, f func(cost) string) []string {
+		return []string{what, f(one), f(two), f(command), limit}
+	}
 	cpuOver := func(d time.Duration) func(cost) string { return func(c cost) string { return ratio(c.CPU, d) } }
 	ratios := [][]string{
 		compared("CPU / curl -o", "1.15", cpuOver(curl.CPU)),
@@ -239,7 +246,7 @@ func fetchTables(r *report, sides []downloader, p *payload) error {
 		compared("wall / curl | tee | sha256sum", "0.35", func(c cost) string { return ratio(c.Wall, pipe.Wall) }),
 		compared("peak RSS MB", "16", func(c cost) string { return megabytes(c.RSS) }),
 	}
-	if err := r.table("firmament compared", []string{"what", "one stream", "2 ranges", "at most"}, ratios); err != nil {
+	if err := r.table("firmament compared", []string{"what", "one stream", "2 ranges", commandName, "at most"}, ratios); err != nil {
 		return err
 	}
 	return errors.Join(

@@ -19,6 +19,7 @@ import (
 const (
 	oursName    = "firmament fetch"
 	twoName     = oursName + ", 2 ranges"
+	commandName = "firmctl fetch --root"
 	curlName    = "curl -o"
 	pipeName    = "curl | tee | sha256sum"
 	receiveName = "floor: receive"
@@ -51,6 +52,10 @@ func fetchSides(r *report, p *payload) []downloader {
 		{name: oursName, ours: true, verifies: "each chunk", run: ours("1")},
 		{name: twoName, ours: true, verifies: "each chunk", run: ours("2")},
 		{name: oursName + ", 4 ranges", ours: true, verifies: "each chunk", run: ours("4")},
+		{name: commandName, ours: true, verifies: "each chunk", run: func(ctx context.Context, file, out string) (cost, error) {
+			return p.small.measure(ctx, p.firmctl, "fetch", "--json", "--url", p.base+file, "--size", size,
+				"--sha256", fmt.Sprintf("%x", p.digest.Bytes()), "--root", fmt.Sprintf("%x", p.root.Bytes()), "--out", out)
+		}},
 		{name: receiveName, floor: true, verifies: "nothing", run: floor("receive")},
 		{name: hashName, floor: true, verifies: "nothing", run: floor("hash")},
 		{name: writeName, floor: true, verifies: "nothing", run: floor("write")},

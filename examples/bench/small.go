@@ -16,15 +16,21 @@ import (
 // small is the path of that command, which runs what is measured.
 type small string
 
-// buildSmall builds it in dir, as agents for devices are built.
+// buildSmall builds it in dir.
 func buildSmall(ctx context.Context, dir string) (small, error) {
-	out := filepath.Join(dir, "small")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "github.com/firmament-dev/firmament/examples/bench/small")
+	out, err := build(ctx, dir, "bench/small")
+	return small(out), err
+}
+
+// build builds one of the examples' commands in dir, as agents for devices are built.
+func build(ctx context.Context, dir, command string) (string, error) {
+	out := filepath.Join(dir, filepath.Base(command))
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "github.com/firmament-dev/firmament/examples/"+command)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build examples/bench/small, which takes the go command and this source tree: %w: %s", err, said)
+		return "", fmt.Errorf("build examples/%s, which takes the go command and this source tree: %w: %s", command, err, said)
 	}
-	return small(out), nil
+	return out, nil
 }
 
 // measure runs a program to its end, as the other measure does, but its peak memory is its own.
