@@ -168,7 +168,8 @@ func isIdentifier(text string) bool {
 // options relax what this library asks beyond the drafts, and the one thing that the examples of trust-domains-12 do not do although its section 5.1
 // asks for it. No condition is waived: without an identity, the conditions on it fail.
 func (f *runFlags) options(d *memdevice.Device, open func([]byte) (*manifest.Verified, error)) (o processor.Options, err error) {
-	o = processor.Options{Platform: d, Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke | processor.CompatUnprocessedDependency,
+	o = processor.Options{Platform: d, Compat: processor.CompatUnidentified | processor.CompatNoDigest | processor.CompatUnmatchedInvoke | processor.CompatUnprocessedDependency |
+		processor.CompatNoSize,
 		CheckURI: func(uri string) error {
 			if _, given := d.Payloads[uri]; given {
 				return nil // whatever it looks like, it is a file here

@@ -51,6 +51,8 @@ func TestRunSentinels(t *testing.T) {
 	people(t, "author", "other")
 	keep(t, "foo", []byte("foo"))
 	const match = `{"do": "directive-override-parameters", "parameters": {"image-file": "foo"}}, {"do": "condition-image-match"}`
+	const told = `{"do": "directive-override-parameters", "parameters": {"uri": "u",
+		"image-digest": "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}}`
 	for _, tt := range []struct {
 		name, members string
 		flags         []string
@@ -59,6 +61,8 @@ func TestRunSentinels(t *testing.T) {
 		{"nothing to run", `"uninstall": [{"do": "condition-abort"}]`, nil, ran{Result: "refused", Error: "processor.ErrAbsent", Reason: 11, Offset: -1}},
 		{"another image", `"validate": [` + match + `]`, nil, ran{Result: "aborted", Error: "manifest.ErrCondition", Reason: 10, Section: "validate", Offset: 44, Component: "00"}},
 		{"its image", `"validate": [` + match + `]`, []string{"--component", "00=foo"}, ran{Result: "ok", Offset: -1}},
+		{"its image, without its size", `"payload-fetch": [` + told + `, {"do": "directive-fetch"}], "validate": [` + told + `, {"do": "condition-image-match"}]`,
+			[]string{"--key", "author.pub.pem", "--payload", "u=foo"}, ran{Result: "ok", Offset: -1}},
 		{"a vendor", `"validate": [{"do": "condition-vendor-identifier"}]`, nil, ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "validate", Offset: 1, Component: "00"}},
 		{"no battery", `"validate": [{"do": "condition-minimum-battery"}]`, nil, ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 5, Section: "validate", Offset: 1, Component: "00"}},
 		{"no content", `"install": [{"do": "directive-write"}]`, nil, ran{Result: "refused", Error: "manifest.ErrCommand", Reason: 8, Section: "install", Offset: 1, Component: "00"}},

@@ -8,10 +8,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // Identity is what the device is. Vendor, in one of its forms or both, and class are required; a
@@ -91,11 +91,11 @@ func (m *machine) slot(ctx context.Context, c int) error {
 func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	s := m.at(c)
 	s.matched = match{}
-	replayed, err = m.matches(ctx, f, c)
+	want, replayed, err := m.is(ctx, f, c, false)
 	switch {
 	case err == nil:
-		_, dependency := m.u.m.Dependency(c)
-		s.matched, s.failed = match{*s.params.ImageDigest, int64(*s.params.ImageSize), dependency, replayed}, nil
+		want.recalled = replayed
+		s.matched, s.failed = want, nil
 	case !errors.Is(err, manifest.ErrCondition):
 	case s.written:
 		err = hard(m.fail(imageMatch, c, err))
@@ -107,52 +107,77 @@ func (m *machine) imageMatch(ctx context.Context, f *frame, c int) (replayed boo
 
 var imageMatch = &manifest.Command{Code: manifest.ConditionImageMatch}
 
-// matches answers from the journal, from the platform, or, in a rehearsal that
-// does not depend on the answer, with yes.
-func (m *machine) matches(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	if err := m.image(c); err != nil {
-		return false, err
-	}
-	return m.observe(ctx, f, c, question{ask: func(at *target) error { return m.match(ctx, at, c) }, tell: m.tellImage(c)})
-}
-
-// image checks that component c has the parameters of an image, and spends its size.
-func (m *machine) image(c int) error {
-	switch p := &m.at(c).params; {
-	case p.ImageDigest == nil:
-		return fmt.Errorf("%w: the manifest gives no image digest", manifest.ErrCondition)
-	case p.ImageSize == nil || *p.ImageSize == 0 || *p.ImageSize > math.MaxInt64:
-		return fmt.Errorf("%w: %w: no image size", manifest.ErrCondition, ErrParameter)
-	}
-	return m.spendBytes(int64(*m.at(c).params.ImageSize))
-}
-
 // imageNotMatch is the contrary of imageMatch, save that it says nothing about what the image is.
 //
 // draft-ietf-suit-update-management-14, section 5.2.
 func (m *machine) imageNotMatch(ctx context.Context, f *frame, c int) (replayed bool, err error) {
-	if err := m.image(c); err != nil {
-		return false, err
+	_, replayed, err = m.is(ctx, f, c, true)
+	return replayed, err
+}
+
+// is answers whether component c holds the image that its parameters name, or with not, whether it does not.
+func (m *machine) is(ctx context.Context, f *frame, c int, not bool) (want match, replayed bool, err error) {
+	if want, err = m.image(ctx, c); err != nil {
+		return want, false, err
 	}
-	inverse := func(err error) error {
+	answer := func(err error) error {
 		switch {
+		case !not:
+			return err
 		case err == nil:
-			return fmt.Errorf("%w: the image is %v", manifest.ErrCondition, *m.at(c).params.ImageDigest)
+			return fmt.Errorf("%w: the image is %v", manifest.ErrCondition, want.digest)
 		case errors.Is(err, manifest.ErrCondition):
 			return nil
 		}
 		return err
 	}
-	is := m.tellImage(c)
-	return m.observe(ctx, f, c, question{
-		ask: func(at *target) error {
-			return inverse(m.match(ctx, at, c))
-		},
+	replayed, err = m.observe(ctx, f, c, question{
+		ask: func(at *target) error { return answer(m.compare(ctx, at, want)) },
 		tell: func(have *foreseen) (err error, known bool) {
-			err, known = is(have)
-			return inverse(err), known
+			if err, known = have.image(want); err != nil {
+				err = fmt.Errorf("%w: %w", manifest.ErrCondition, err)
+			}
+			return answer(err), known
 		},
 	})
+	return want, replayed, err
+}
+
+// image returns the image that the parameters of component c name, and spends its size: where they give none, that of all that
+// the component holds, which it must be able to tell.
+func (m *machine) image(ctx context.Context, c int) (want match, err error) {
+	t := m.u.targets[c]
+	_, want.envelope = m.u.m.Dependency(c)
+	want.digest, want.size = named(&m.at(c).params)
+	size := want.size
+	switch {
+	case want.digest.IsZero():
+		return want, fmt.Errorf("%w: the manifest gives no image digest", manifest.ErrCondition)
+	case size == 0:
+		return want, fmt.Errorf("%w: %w: an image of no bytes", manifest.ErrCondition, ErrParameter)
+	case size > 0 || want.envelope:
+	case !matchable(t.c, size):
+		return want, errNoEnd
+	default:
+		if size, err = m.length(ctx, m.foresee(t)); err != nil && !errors.Is(err, manifest.ErrComponent) {
+			return want, platformError("read", err)
+		}
+	}
+	return want, m.spendBytes(size)
+}
+
+// errNoEnd: nobody says how large an image is.
+var errNoEnd = fmt.Errorf("%w: the manifest gives no image size, and the component cannot tell how much it holds", manifest.ErrComponent)
+
+// named returns the image digest and size of p: zero and -1 for none.
+func named(p *manifest.Parameters) (digest verify.Digest, size int64) {
+	if p.ImageDigest != nil {
+		digest = *p.ImageDigest
+	}
+	if p.ImageSize == nil {
+		return digest, -1
+	}
+	return digest, int64(*p.ImageSize) // which decodes up to that
 }
 
 // checkContent compares the content of component c with the content parameter,
@@ -252,24 +277,17 @@ func (f *frame) softened() bool {
 	return false
 }
 
-// match asks the platform. Its errors other than manifest.ErrDigest are no
-// answer and must not pass for a failed condition. Of a dependency it is the manifest in the
-// envelope that is compared; no content, or one that does not open as an envelope, is another manifest.
-//
-// draft-ietf-suit-trust-domains-12, section 5.2.2.
-func (m *machine) match(ctx context.Context, at *target, c int) error {
-	p := &m.at(c).params
-	_, dependency := m.u.m.Dependency(c)
-	return m.compare(ctx, at, match{digest: *p.ImageDigest, size: int64(*p.ImageSize), envelope: dependency})
-}
-
 // comparison is what compare asks.
 type comparison struct {
 	t    *target
 	want match
 }
 
-// compare asks the platform whether the content of t is want.
+// compare asks the platform whether the content of t is want. Its errors other than manifest.ErrDigest are no
+// answer and must not pass for a failed condition. Of a dependency it is the manifest in the
+// envelope that is compared; no content, or one that does not open as an envelope, is another manifest.
+//
+// draft-ietf-suit-trust-domains-12, section 5.2.2.
 func (m *machine) compare(ctx context.Context, t *target, want match) (err error) {
 	if m.mode == rehearsal {
 		key := comparison{t, want}
@@ -290,11 +308,10 @@ func (m *machine) compare(ctx context.Context, t *target, want match) (err error
 		}
 		return fmt.Errorf("%w: %w", manifest.ErrCondition, err)
 	}
-	component, ok := t.c.(Matcher)
-	if !ok {
+	if !matchable(t.c, want.size) {
 		return manifest.ErrComponent
 	}
-	err = m.call(func() error { return component.Match(ctx, want.digest, want.size) })
+	err = m.holds(ctx, t, want.digest, want.size)
 	switch {
 	case err == nil:
 		return nil
@@ -302,6 +319,30 @@ func (m *machine) compare(ctx context.Context, t *target, want match) (err error
 		return fmt.Errorf("%w: %w", manifest.ErrCondition, err)
 	}
 	return platformError("match", err)
+}
+
+// matchable reports whether c can be compared with a digest of size bytes, or of all that it holds if that is -1.
+func matchable(c Component, size int64) bool {
+	_, ok := c.(Matcher)
+	_, tells := c.(Reader)
+	return ok && (size >= 0 || tells)
+}
+
+// holds puts that to t. No content is manifest.ErrDigest, too.
+//
+//go:noinline
+func (m *machine) holds(ctx context.Context, t *target, want verify.Digest, size int64) error {
+	return m.call(func() (err error) {
+		if size < 0 {
+			if size, err = lengthOf(ctx, t.c); errors.Is(err, manifest.ErrComponent) {
+				return manifest.ErrDigest
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return t.c.(Matcher).Match(ctx, want, size)
+	})
 }
 
 func platformError(call string, err error) error {

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"math"
 	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
@@ -23,7 +22,7 @@ import (
 type content struct {
 	open   func() (io.ReadCloser, int64, error)
 	size   int64         // -1 if not known before it is opened
-	digest verify.Digest // that its first size bytes, and no others, are to have; zero: that is for others to say
+	digest verify.Digest // that its first size bytes, and no others, or all if size is -1, are to have; zero: that is for others to say
 }
 
 func bytesContent(b []byte) content {
@@ -36,7 +35,10 @@ func (in *content) reader(source io.Reader, length int64) *exactly {
 	if in.digest.IsZero() {
 		return &exactly{r: source, size: length}
 	}
-	return &exactly{r: io.LimitReader(source, in.size), size: in.size, want: in.digest, hash: in.digest.Hash().New()}
+	if in.size >= 0 {
+		length = in.size
+	}
+	return &exactly{r: io.LimitReader(source, length), size: length, want: in.digest, hash: in.digest.Hash().New()}
 }
 
 // write stores suit-parameter-content in component c. It was signed with the manifest and needs
@@ -75,15 +77,12 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 	}
 	from, p := m.of(source), &m.at(c).params
 	matched := !from.matched.digest.IsZero() && !from.matched.envelope
-	size, want := int64(-1), verify.Digest{}
-	if p.ImageDigest != nil && p.ImageSize != nil {
-		if *p.ImageSize > math.MaxInt64 {
-			return false, fmt.Errorf("%w: image size", ErrParameter)
-		}
-		want, size = *p.ImageDigest, int64(*p.ImageSize)
-	}
-	if want.IsZero() && !matched && !m.o.Compat.has(CompatNoDigest) {
-		return false, fmt.Errorf("%w: no image digest and size, and the source has not been matched", ErrParameter)
+	want, size := named(p)
+	switch {
+	case want.IsZero() && !matched && !m.o.Compat.has(CompatNoDigest):
+		return false, fmt.Errorf("%w: no image digest, and the source has not been matched", ErrParameter)
+	case want.IsZero():
+		size = -1
 	}
 	reader := source.c.(Reader)
 	in := content{open: func() (io.ReadCloser, int64, error) { return reader.Open(ctx) }, size: -1}
@@ -142,10 +141,8 @@ func (m *machine) put(ctx context.Context, f *frame, c int, in content, trusted 
 	if err != nil {
 		return false, err
 	}
-	if spend := max(in.size, size); spend >= 0 {
-		if err := m.spendBytes(spend); err != nil {
-			return false, err
-		}
+	if err := m.spendBytes(max(in.size, size)); err != nil {
+		return false, err
 	}
 	if err := m.changes(ctx, f, t); err != nil {
 		return false, err
@@ -217,11 +214,11 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 	}, nil
 }
 
-// envelope reads an envelope of size bytes, with the manifest want inside.
+// envelope reads an envelope of size bytes, -1 for any, with the manifest want inside.
 //
 // draft-ietf-suit-trust-domains-12, section 5.2.2.
 func (m *machine) envelope(r io.Reader, want verify.Digest, size int64) (io.Reader, error) {
-	data, err := io.ReadAll(&exactly{r: r, size: size})
+	data, err := io.ReadAll(io.LimitReader(&exactly{r: r, size: size}, manifest.MaxEnvelopeSize+1)) // one more cannot be opened
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +237,7 @@ func (m *machine) spendLate(n int64) error {
 	return m.spendBytes(n)
 }
 
-// exactly reads size bytes with the digest want, if it is not zero, and then io.EOF.
+// exactly reads size bytes, or any number if that is -1, with the digest want, if it is not zero, and then io.EOF.
 type exactly struct {
 	r    io.Reader
 	size int64
@@ -260,7 +257,7 @@ func (e *exactly) Read(p []byte) (int, error) {
 		e.hash.Write(p[:n])
 	}
 	switch {
-	case e.n > e.size:
+	case e.size >= 0 && e.n > e.size:
 		n, err = 0, fmt.Errorf("%w: expected %d bytes, seen more", manifest.ErrDigest, e.size)
 	case err == io.EOF:
 		err = e.end()
@@ -270,7 +267,7 @@ func (e *exactly) Read(p []byte) (int, error) {
 }
 
 func (e *exactly) end() error {
-	if e.n != e.size {
+	if e.size >= 0 && e.n != e.size {
 		return fmt.Errorf("%w: expected %d bytes, seen %d", manifest.ErrDigest, e.size, e.n)
 	}
 	if e.hash == nil {

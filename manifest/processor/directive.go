@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -53,7 +52,11 @@ func (m *machine) fetch(ctx context.Context, f *frame, c int) (replayed bool, er
 		if err := do(); err != nil {
 			return fmt.Errorf("fetch: %w", err)
 		}
-		return nil
+		if r.Size >= 0 {
+			return nil
+		}
+		size, err := lengthOf(ctx, t.c)
+		return errors.Join(err, m.spendLate(size))
 	})
 	if err != nil {
 		return false, err
@@ -87,12 +90,20 @@ func (m *machine) request(c int) (FetchRequest, error) {
 		return r, fmt.Errorf("%w: no uri", ErrParameter)
 	case p.ImageDigest == nil && !m.o.Compat.has(CompatNoDigest):
 		return r, fmt.Errorf("%w: no image digest", ErrParameter)
-	case p.ImageSize == nil || *p.ImageSize == 0 || *p.ImageSize > math.MaxInt64:
-		return r, fmt.Errorf("%w: no image size", ErrParameter)
 	}
-	r.URI, r.Size = *p.URI, int64(*p.ImageSize)
-	if p.ImageDigest != nil {
-		r.Digest = *p.ImageDigest
+	r.URI = *p.URI
+	r.Digest, r.Size = named(p)
+	_, tells := m.component(c).(Reader)
+	switch {
+	case r.Size == 0 || (r.Size < 0 && !m.o.Compat.has(CompatNoSize)):
+		return r, fmt.Errorf("%w: no image size", ErrParameter)
+	case r.Size < 0 && !tells:
+		return r, errNoEnd
+	case r.Size < 0:
+		r.Limit = m.o.Limits.Bytes - m.bytes
+		if r.Dependency {
+			r.Limit = min(r.Limit, manifest.MaxEnvelopeSize)
+		}
 	}
 	if p.FetchArguments != nil {
 		chunks, err := manifest.ParseFetchArguments(p.FetchArguments)
@@ -106,7 +117,9 @@ func (m *machine) request(c int) (FetchRequest, error) {
 		return r, fmt.Errorf("%w: uri %q names no integrated payload: %w", ErrParameter, r.URI, verify.ErrPolicy)
 	}
 	if ok {
-		r.Integrated = data
+		if r.Integrated = data; r.Size < 0 && p.EncryptionInfo == nil {
+			r.Size, r.Limit = int64(len(data)), 0
+		}
 		return r, nil
 	}
 	if err := m.o.CheckURI(r.URI); err != nil {
@@ -230,8 +243,7 @@ func (m *machine) numbered(ctx context.Context, f *frame, number int, still func
 // still returns a check that the content of t is what it was made: nil if that cannot be
 // told, or if it has been changed again since.
 func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size int64, dependency bool) func() (bool, error) {
-	component, ok := t.c.(Matcher)
-	if (!ok && !dependency) || want.IsZero() || size < 0 || m.ahead(t) {
+	if (!dependency && !matchable(t.c, size)) || want.IsZero() || m.ahead(t) {
 		return nil
 	}
 	return func() (bool, error) {
@@ -239,7 +251,7 @@ func (m *machine) still(ctx context.Context, t *target, want verify.Digest, size
 			_, _, err := m.openEnvelope(ctx, t, want)
 			return err == nil, nil
 		}
-		err := m.call(func() error { return component.Match(ctx, want, size) })
+		err := m.holds(ctx, t, want, size)
 		if errors.Is(err, manifest.ErrDigest) {
 			return false, nil
 		}

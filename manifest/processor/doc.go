@@ -22,8 +22,8 @@
 //     Conditions on content that the manifest itself stores are answered by what it says about
 //     that. Where nothing can be known before (the version of what is stored, a digest of another algorithm than
 //     the one it was fetched by, content without a digest, or made by a custom command; an authorization), they are
-//     taken to hold. What comes if one of them does not is evaluated, too, as far as Limits.Commands go: of
-//     alternatives that depend on such an answer all must be possible, and a manifest may be refused although it could be run.
+//     taken to hold. What comes if they do not is evaluated, too, first for each of them and then for all combinations, as far as
+//     Limits.Commands go: of alternatives that depend on such answers all must be possible, and a manifest may be refused although it could be run.
 //  3. Run does step 2 again and then runs the sections, the shared sequence
 //     before each.
 //
@@ -74,15 +74,16 @@
 //     good by a later image-match of that component, or the section fails.
 //   - Invoke demands an image-match of that component, with the digest then in
 //     force, earlier in the same Run; one that only the journal remembers is made again.
-//   - Fetch and image-match demand both image-digest and image-size; copy demands them of its
-//     component, or an image-match of its source (not of a dependency's envelope, of which only the manifest is compared). What
+//   - Fetch demands both image-digest and image-size; copy demands the digest of its
+//     component, or an image-match of its source (not of a dependency's envelope, of which only the manifest is compared). Without
+//     image-size, image-match is of all that the component holds, as its Reader tells: no component that cannot tell has one. What
 //     is copied from a source that was matched is compared with that match as it is read, and what lies behind is left out.
 //   - Nothing is written into a component whose Linker says that another manifest uses it. What a manifest itself uses it may
 //     write again, as it does when it is resumed.
 //   - Fetch goes where CheckURI lets it: not to files, to the device itself, or with credentials.
 //   - A sequence number far above the floor needs a signature of the recovery group.
 //
-// Compat relaxes the first, and what is said about invoke, digests and dependencies that are there, for manifests like the drafts' examples.
+// Compat relaxes the first, and what is said about invoke, digests, sizes and dependencies that are there, for manifests like the drafts' examples.
 //
 // # Resuming
 //
@@ -93,6 +94,7 @@
 // component has since been changed by what comes later, conditions are answered from the journal. The last
 // effect on a component is compared with its digest again, if the component can, and made again if it does not match.
 // A journal that no longer fits, because the slot to write has changed or another manifest has had an effect, is void, and the
-// run begins anew: a swap that was done is then made a second time.
+// run begins anew: a swap that was done is then made a second time, as what the components hold does not tell whether it was. A
+// manifest to which that would do harm asks first: a try-each of an image-match of what the swap is to bring, and the swap.
 // The sections validate, load and invoke are never abridged.
 package processor

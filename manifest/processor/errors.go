@@ -91,11 +91,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // Mismatch is an image that does not have the digest it should. It wraps manifest.ErrDigest.
 type Mismatch struct {
 	Want, Seen verify.Digest
-	Size       int64 // of what was seen, in bytes
+	Size       int64 // of what was seen, in bytes; -1 if not known
 }
 
 // Error returns both digests.
 func (e *Mismatch) Error() string {
+	if e.Size < 0 {
+		return fmt.Sprintf("%v: expected %v, seen %v", manifest.ErrDigest, e.Want, e.Seen)
+	}
 	return fmt.Sprintf("%v: expected %v, seen %v of %d bytes", manifest.ErrDigest, e.Want, e.Seen, e.Size)
 }
 

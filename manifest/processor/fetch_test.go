@@ -19,7 +19,6 @@ func TestCMD_09_Parameters(t *testing.T) {
 		"no digest":     {set(manifest.Parameters{ImageSize: new(uint64(1)), URI: new("u")}), fetch},
 		"no size":       {set(manifest.Parameters{ImageDigest: digest("new"), URI: new("u")}), fetch},
 		"size 0":        {set(manifest.Parameters{ImageDigest: digest("new"), ImageSize: new(uint64(0)), URI: new("u")}), fetch},
-		"match size":    {set(manifest.Parameters{ImageDigest: digest("new")}), imageMatch},
 		"match size 0":  {set(manifest.Parameters{ImageDigest: digest("new"), ImageSize: new(uint64(0))}), imageMatch},
 		"bad arguments": {image("new"), set(manifest.Parameters{FetchArguments: []byte{0xa0}}), get("u")},
 	} {

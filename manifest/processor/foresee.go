@@ -8,7 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
@@ -21,16 +21,16 @@ type foreseen struct {
 	past   int           // that is so as long as this is from's count of effects that are past
 	bytes  []byte        // all of it; nil if not known
 	digest verify.Digest // of it; zero if not known
-	size   int64         // of it, with digest
+	size   int64         // of it, with digest; -1 if not known
 	signed bool          // it is an envelope, and digest that of the manifest inside
 }
 
-// foresee returns what t will hold.
+// foresee returns what t will hold, or holds now if this is no rehearsal.
 func (m *machine) foresee(t *target) *foreseen {
 	s := m.of(t)
 	switch {
-	case !s.written:
-		return &foreseen{from: t}
+	case !s.written || m.mode == performance:
+		return &foreseen{from: t, past: s.past}
 	case s.holds == nil:
 		return new(foreseen)
 	}
@@ -88,54 +88,44 @@ func (m *machine) guess(f *frame) error {
 		return nil
 	}
 	key := m.key(m.path)
-	m.guesses = append(m.guesses, key)
-	if m.denied[key] {
+	if slices.Contains(m.denied, key) {
+		m.guesses = nil
 		return fmt.Errorf("%w: as it may turn out", manifest.ErrCondition)
 	}
+	m.guesses = append(m.guesses, key)
 	return nil
 }
 
-// try rehearses the sections, and then what comes if the answers that nobody knows yet are no: each of these once, with those
-// that led to it, as long as all that together are not more commands than one Run may have. What of that would fail is not to be found out
-// after an effect, save a condition. It returns the first rehearsal.
+// try rehearses the sections, and then what comes if the answers that nobody knows yet are no: each of these, with those
+// that led to it, then each two of them and so on, as long as all that together are not more commands than one Run may have. What of that
+// would fail is not to be found out after an effect, save a condition. It returns the first rehearsal.
 func (p *Processor) try(ctx context.Context, sections []manifest.Section, r *replay, finishes bool) (*machine, error) {
 	first := p.machine(r, rehearsal)
 	first.finishes = finishes
 	if err := p.perform(ctx, sections, first); err != nil {
 		return first, err
 	}
-	seen, commands := map[string]bool{}, 0
-	for todo := []*machine{first}; len(todo) > 0; todo = todo[1:] {
-		for _, key := range todo[0].guesses {
-			if seen[key] || commands > p.o.Limits.Commands {
-				continue
-			}
-			seen[key] = true
-			m := p.machine(r, rehearsal)
-			m.compared, m.denied = first.compared, maps.Clone(todo[0].denied)
-			m.denied[key] = true
-			err := p.perform(ctx, sections, m)
-			if err != nil && !errors.Is(err, manifest.ErrCondition) && !errors.Is(err, errStale) {
-				return first, err
-			}
-			commands, m.events, m.state = commands+m.commands, nil, nil
-			todo = append(todo, m)
+	type turn struct {
+		denied []string
+		key    string // that is denied, too
+	}
+	var turns []turn
+	for m, commands := first, 0; commands <= p.o.Limits.Commands; commands += m.commands {
+		for _, key := range m.guesses { // those before the last that was denied have had their turn
+			turns = append(turns, turn{m.denied, key})
+		}
+		if len(turns) == 0 {
+			break
+		}
+		m = p.machine(r, rehearsal)
+		m.compared, m.denied = first.compared, append(slices.Clip(turns[0].denied), turns[0].key)
+		turns = turns[1:]
+		err := p.perform(ctx, sections, m)
+		if err != nil && !errors.Is(err, manifest.ErrCondition) && !errors.Is(err, errStale) {
+			return first, err
 		}
 	}
 	return first, nil
-}
-
-// tellImage answers image-match of component c.
-func (m *machine) tellImage(c int) func(have *foreseen) (err error, known bool) {
-	p := &m.at(c).params
-	_, dependency := m.u.m.Dependency(c)
-	want := match{digest: *p.ImageDigest, size: int64(*p.ImageSize), envelope: dependency}
-	return func(have *foreseen) (err error, known bool) {
-		if err, known = have.image(want); err != nil {
-			err = fmt.Errorf("%w: %w", manifest.ErrCondition, err)
-		}
-		return err, known
-	}
 }
 
 // image compares have with want, if that can be known.
@@ -146,10 +136,10 @@ func (have *foreseen) image(want match) (err error, known bool) {
 		seen, length = verify.Sum(want.digest.Hash(), have.bytes), int64(len(have.bytes))
 	case have.signed != want.envelope || seen.IsZero() || seen.Hash() != want.digest.Hash():
 		return nil, false
-	case want.envelope:
-		length = want.size
+	case seen == want.digest && length < 0 && want.size >= 0:
+		return nil, false
 	}
-	if seen == want.digest && length == want.size {
+	if seen == want.digest && (want.envelope || want.size < 0 || length == want.size) {
 		return nil, true
 	}
 	return fmt.Errorf("by what the manifest itself stores there: %w", &Mismatch{want.digest, seen, length}), true
@@ -157,41 +147,63 @@ func (have *foreseen) image(want match) (err error, known bool) {
 
 // foretellCopy finds what will make a copy fail: that source will hold another content than want, if that is not zero, or as
 // far as can be seen now another size, or none. A size that nobody has named is known then.
-func (m *machine) foretellCopy(ctx context.Context, source *target, in *content, want match) error {
-	if m.mode != rehearsal || m.acted || len(m.denied) > 0 || m.replayed.done[m.key(m.path)] {
-		return nil // what has been copied may have gone from there since; where an answer is but a guess, this is as a condition
+func (m *machine) foretellCopy(ctx context.Context, source *target, in *content, want match) (err error) {
+	if m.mode != rehearsal || m.acted || m.replayed.done[m.key(m.path)] {
+		return nil // what has been copied may have gone from there since
 	}
-	have := m.foresee(source)
+	defer func() {
+		if err != nil && len(m.denied) > 0 {
+			err = fmt.Errorf("%w: %w", manifest.ErrCondition, err) // where an answer is but a guess, no more than that
+		}
+	}()
+	have := *m.foresee(source)
 	if !in.digest.IsZero() {
-		have = &foreseen{digest: in.digest, size: in.size}
+		have.digest, have.size, have.signed = in.digest, in.size, false
 	}
 	if !want.digest.IsZero() {
 		if err, known := have.image(want); known {
 			return err
 		}
 	}
-	if have.bytes != nil {
-		in.size = int64(len(have.bytes))
-		return nil
+	in.size, err = m.length(ctx, &have)
+	switch {
+	case err != nil:
+		return platformError("source", err)
+	case !want.digest.IsZero() && want.size >= 0 && in.size >= 0 && in.size != want.size:
+		return fmt.Errorf("%w: source: expected %d bytes, seen %d", manifest.ErrDigest, want.size, in.size)
 	}
-	reader, ok := Reader(nil), false
-	if at := m.where(have); at != nil {
-		reader, ok = at.c.(Reader)
+	return nil
+}
+
+// length returns how many bytes have is, -1 if that cannot be known. The error is manifest.ErrComponent if it is none at all.
+func (m *machine) length(ctx context.Context, have *foreseen) (size int64, err error) {
+	at := m.where(have)
+	switch {
+	case have.bytes != nil:
+		return int64(len(have.bytes)), nil
+	case !have.digest.IsZero() && have.size >= 0:
+		return have.size, nil
+	case at == nil:
+		return -1, nil
 	}
-	if !ok {
-		return nil
-	}
-	return m.call(func() error {
-		content, size, err := reader.Open(ctx)
-		if err != nil {
-			return platformError("source", err)
-		}
-		if !want.digest.IsZero() && size != want.size {
-			err = fmt.Errorf("%w: source: expected %d bytes, seen %d", manifest.ErrDigest, want.size, size)
-		}
-		in.size = size
-		return errors.Join(err, content.Close())
+	err = m.call(func() error {
+		size, err = lengthOf(ctx, at.c)
+		return err
 	})
+	return size, err
+}
+
+// lengthOf returns how many bytes c holds, -1 if it cannot tell.
+func lengthOf(ctx context.Context, c Component) (int64, error) {
+	r, ok := c.(Reader)
+	if !ok {
+		return -1, nil
+	}
+	content, size, err := r.Open(ctx)
+	if err != nil {
+		return -1, err
+	}
+	return size, content.Close()
 }
 
 // tellContent answers check-content.
@@ -204,7 +216,7 @@ func tellContent(want []byte) func(have *foreseen) (err error, known bool) {
 		case have.digest.IsZero() || have.signed:
 			return nil, false
 		default:
-			same = int64(len(want)) == have.size && verify.Sum(have.digest.Hash(), want) == have.digest
+			same = (have.size < 0 || have.size == int64(len(want))) && verify.Sum(have.digest.Hash(), want) == have.digest
 		}
 		if same {
 			return nil, true

@@ -101,6 +101,8 @@ func TestCopyForeseen(t *testing.T) {
 		{"matched, too much", first(index(1), of("one"), imageMatch, index(0), from(1), copyc), processor.Limits{Bytes: 10}, manifest.ErrBudget},
 		{"of any digest, too much", first(index(0), from(1), copyc), processor.Limits{Bytes: 7}, manifest.ErrBudget},
 		{"what is not there yet may be there after a custom directive", first(custom, index(0), of("one"), from(3), copyc), processor.Limits{}, nil},
+		{"where nobody may come", seq{try(seq{params(manifest.Parameters{UpdatePriority: new(int64(1))}), command(manifest.ConditionUpdateAuthorized)},
+			seq{of("other"), from(1), copyc})}, processor.Limits{}, nil},
 		{"as it should be", seq{index(1), con("aa"), write, index(0), of("aa"), from(1), copyc}, processor.Limits{}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -49,8 +49,8 @@ type strands struct {
 	replayed *replay
 	pending  []Step               // choices that no effect has depended on yet
 	events   []Event              // of a rehearsal
-	guesses  []string             // of a rehearsal: commands whose answer it has taken to be yes, by key
-	denied   map[string]bool      // or no
+	denied   []string             // of a rehearsal: commands whose answer, which nobody knows, it takes to be no, by key
+	guesses  []string             // or yes, since the last of those
 	compared map[comparison]error // what a rehearsal has asked the platform
 	guessed  map[*target]bool     // a rehearsal has taken the integrity of what will be there for granted
 	late     bool                 // something of that is there now
@@ -91,12 +91,12 @@ type componentState struct {
 	assumed  bool      // a rehearsal has taken its integrity for granted
 }
 
-// match is an image-match that has held: the content begins with size bytes of that digest. Zero: none.
+// match is an image-match, or one that has held: the content begins with size bytes of that digest. Zero: none.
 type match struct {
 	digest   verify.Digest
-	size     int64
-	envelope bool // it is the manifest in the envelope that has the digest
-	recalled bool // only the journal says so
+	size     int64 // -1: it is all of the content
+	envelope bool  // it is the manifest in the envelope that has the digest
+	recalled bool  // only the journal says so
 }
 
 // frame is one sequence being run.
@@ -126,7 +126,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
-		denied: map[string]bool{}, compared: map[comparison]error{}, guessed: map[*target]bool{}, opened: map[edge]*unit{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
+		compared: map[comparison]error{}, guessed: map[*target]bool{}, opened: map[edge]*unit{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
 }
 
 // at returns the state of component c of the current manifest.
@@ -332,12 +332,12 @@ func (m *machine) spend(ctx context.Context) error {
 	return nil
 }
 
-// spendBytes takes an image of n bytes from the budget.
+// spendBytes takes an image of n bytes from the budget, nothing if n is negative, as it is not known.
 func (m *machine) spendBytes(n int64) error {
 	if limit := m.o.Limits.Bytes; n > limit-m.bytes {
 		return fmt.Errorf("%w: images of more than %d bytes", manifest.ErrBudget, limit)
 	}
-	m.bytes += n
+	m.bytes += max(n, 0)
 	return nil
 }
 

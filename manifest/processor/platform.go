@@ -44,7 +44,8 @@ type Fetcher interface {
 type FetchRequest struct {
 	Component manifest.ComponentID
 	URI       string
-	Size      int64               // suit-parameter-image-size, in bytes; at least 1
+	Size      int64               // suit-parameter-image-size, in bytes; at least 1; -1 for any up to Limit, only under CompatNoSize
+	Limit     int64               // bytes that there may be at most, where Size is -1
 	Digest    verify.Digest       // suit-parameter-image-digest; zero only under CompatNoDigest
 	Chunks    *manifest.ChunkInfo // from suit-parameter-fetch-arguments; nil if there are none
 	Sequence  uint64              // the manifest's sequence number
@@ -72,10 +73,11 @@ type EncryptedFetcher interface {
 	FetchEncrypted(ctx context.Context, r FetchRequest, decrypt func(ciphertext io.Reader) (io.Reader, error)) error
 }
 
-// Reader is a component whose content can be read: the source of a copy, what
-// check-content compares, or the envelope of a dependency.
+// Reader is a component whose content can be read, and which knows where it ends: the source of a copy, what
+// check-content compares, the envelope of a dependency, or what is compared with a digest, or fetched, without an image size.
 type Reader interface {
-	// Open returns the content and its size in bytes. It has no effects. Without any content the error
+	// Open returns the content and its size in bytes: that of what was stored, not of the medium, which may be
+	// larger. A component that cannot tell is no Reader. It has no effects. Without any content the error
 	// is manifest.ErrComponent.
 	Open(ctx context.Context) (content io.ReadCloser, size int64, err error)
 }
@@ -108,7 +110,9 @@ type Swapper interface {
 	//
 	// If the next that is asked of either component is anything else, Swap with another ID included, the
 	// run was begun anew: an exchange that was interrupted is then completed first, or taken back, so that both contents are
-	// whole.
+	// whole. An exchange under another ID is made even if it was made under the last one, too. Nobody can tell by what the
+	// components hold whether it is still to come: the image that one of them is to have may be there because of the exchange, or because
+	// the manifest has just put it there to be exchanged.
 	Swap(ctx context.Context, r SwapRequest) error
 }
 
@@ -144,7 +148,8 @@ type Matcher interface {
 	// Match reads the first size bytes from the medium and compares their digest
 	// with want. A mismatch, or content that is not size bytes long where the
 	// component knows its length, is manifest.ErrDigest, best in a *Mismatch. Any other error says that there is no
-	// answer, and aborts. It has no effects.
+	// answer, and aborts. It has no effects. Where the manifest gives no image size, size is all that the component
+	// holds, as its Reader has it.
 	Match(ctx context.Context, want verify.Digest, size int64) error
 }
 

@@ -78,6 +78,10 @@ const (
 	// CompatUnprocessedDependency: a section that ends without that of a dependency which is there, has it, and was not opened
 	// since the procedure began.
 	CompatUnprocessedDependency
+
+	// CompatNoSize: fetch without image-size, into a component that is a Reader. What is fetched is
+	// bounded by Limits.Bytes, a dependency by manifest.MaxEnvelopeSize: see FetchRequest.Limit.
+	CompatNoSize
 )
 
 func (c Compat) has(other Compat) bool { return c&other != 0 }

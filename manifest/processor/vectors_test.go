@@ -168,8 +168,8 @@ func TestExamples2And5(t *testing.T) {
 	}
 }
 
-// Example 4: load from external storage. Its fetch has no image-size, which nothing relaxes, and its digests
-// are made up, so that no copy can have them: it is followed up to there.
+// Example 4: load from external storage. Its fetch has no image-size, which CompatNoSize alone allows, and its digests
+// are made up, so that no copy can have them: it is followed up to there. TestExample4Runs goes on with others.
 func TestExample4(t *testing.T) {
 	v := example(t, "manifest/example4.cbor")
 	contents := map[string]string{"00": "internal", "01": "external", "02": "ram"}

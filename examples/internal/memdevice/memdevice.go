@@ -109,15 +109,26 @@ func (c *component) Fetch(_ context.Context, r processor.FetchRequest) error {
 			return err
 		}
 	}
-	if int64(len(data)) != r.Size {
-		return fmt.Errorf("%w: payload of %d bytes, expected %d", manifest.ErrDigest, len(data), r.Size)
+	if err := fits(r, len(data)); err != nil {
+		return err
 	}
 	if !r.Dependency && !r.Digest.IsZero() {
 		if seen := verify.Sum(r.Digest.Hash(), data); seen != r.Digest {
-			return &processor.Mismatch{Want: r.Digest, Seen: seen, Size: r.Size}
+			return &processor.Mismatch{Want: r.Digest, Seen: seen, Size: int64(len(data))}
 		}
 	}
 	c.d.put(c.id, bytes.Clone(data))
+	return nil
+}
+
+// fits compares the size of what was fetched with the request's.
+func fits(r processor.FetchRequest, size int) error {
+	switch {
+	case r.Size < 0 && int64(size) > r.Limit:
+		return fmt.Errorf("%w: payload of %d bytes, at most %d", manifest.ErrBudget, size, r.Limit)
+	case r.Size >= 0 && int64(size) != r.Size:
+		return fmt.Errorf("%w: payload of %d bytes, expected %d", manifest.ErrDigest, size, r.Size)
+	}
 	return nil
 }
 
@@ -134,8 +145,11 @@ func (c *component) FetchEncrypted(_ context.Context, r processor.FetchRequest, 
 	if err != nil {
 		return err
 	}
+	if err := fits(r, len(out)); err != nil {
+		return err
+	}
 	if !r.Digest.IsZero() {
-		if seen := verify.Sum(r.Digest.Hash(), out); seen != r.Digest || int64(len(out)) != r.Size {
+		if seen := verify.Sum(r.Digest.Hash(), out); seen != r.Digest {
 			return &processor.Mismatch{Want: r.Digest, Seen: seen, Size: int64(len(out))}
 		}
 	}
