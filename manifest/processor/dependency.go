@@ -66,6 +66,7 @@ func (m *machine) integrity(ctx context.Context, c int) error {
 	if m.u.ancestor(t) {
 		return fmt.Errorf("%w: %v is kept where a manifest above it is", ErrCycle, t.id)
 	}
+	m.kept[t] = *want
 	v, size, err := m.openEnvelope(ctx, t, *want)
 	if err != nil {
 		if errors.Is(err, errUnseen) {
@@ -102,7 +103,7 @@ var errUnseen = errors.New("not there yet")
 func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Digest) (v *manifest.Verified, size int64, err error) {
 	var data []byte
 	if m.mode == rehearsal {
-		have := m.foresee(t)
+		have := m.stores(t)
 		if data = slices.Clone(have.bytes); data == nil {
 			if t = m.where(have); t == nil {
 				return nil, 0, errUnseen
@@ -111,10 +112,15 @@ func (m *machine) openEnvelope(ctx context.Context, t *target, want verify.Diges
 	}
 	if data == nil {
 		if data, err = m.readAll(ctx, t, manifest.MaxEnvelopeSize); err != nil {
-			return nil, 0, fmt.Errorf("dependency: %w", err)
+			err = fmt.Errorf("dependency: %w", err)
 		}
 	}
-	v, err = m.opens(data, want)
+	if err == nil {
+		v, err = m.opens(data, want)
+	}
+	if err != nil && m.of(t).unseen < m.unseen {
+		err = errUnseen // another dependency will bring it
+	}
 	return v, int64(len(data)), err
 }
 
@@ -184,6 +190,7 @@ func (m *machine) processDependency(ctx context.Context, f *frame, c int) error 
 	switch {
 	case u == nil && m.of(t).assumed:
 		m.acted = true // not there yet
+		m.unseen++
 		return nil
 	case u == nil:
 		return fmt.Errorf("%w: no dependency-integrity before it", manifest.ErrCommand)
@@ -266,6 +273,9 @@ func (m *machine) there(ctx context.Context, c int) (checked, sections) {
 	}
 	if s.params.ImageDigest == nil || s.assumed || m.o.Compat.has(CompatUnprocessedDependency) {
 		return checked{}, nil
+	}
+	if m.ahead(e.t) || (m.mode == rehearsal && len(m.replayed.started) > 0) {
+		return checked{}, nil // what is there now may have come after this section
 	}
 	d := checked{e, *s.params.ImageDigest}
 	if _, known := m.unopened[d]; !known {
@@ -353,6 +363,7 @@ func (m *machine) uninstall(ctx context.Context, f *frame, c int) error {
 	if u := m.opened[e]; u != nil {
 		return m.runUnit(ctx, f, u, manifest.SectionUninstall)
 	}
+	m.unseen++
 	return nil
 }
 

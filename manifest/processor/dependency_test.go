@@ -209,7 +209,9 @@ func TestDependencyRefused(t *testing.T) {
 		{"integrity of a component", seq{index(0), of("zero"), integrity}, manifest.ErrCommand},
 		{"process a component", seq{fetch, integrity, index(0), process}, manifest.ErrCommand},
 		{"not processed", seq{fetch, integrity}, manifest.ErrCommand},
-		{"fetched again after the check", seq{fetch, integrity, fetch, process}, manifest.ErrCommand},
+		{"written over after the check", seq{fetch, integrity, process, con("x"), write}, manifest.ErrCommand},
+		{"swapped away after the check", seq{fetch, integrity, process, from(0), swap}, manifest.ErrCommand},
+		{"fetched again as another", seq{fetch, integrity, process, of("x"), uri("u"), fetch}, manifest.ErrCommand},
 		{"other digest", seq{fetch, of("x"), integrity, process}, manifest.ErrDigest},
 		{"failed integrity is not soft", seq{fetch, of("x"), tryOrNil(seq{integrity}, seq{abort})}, manifest.ErrDigest},
 	} {

@@ -42,6 +42,9 @@ func (m *machine) fetch(ctx context.Context, f *frame, c int) (replayed bool, er
 	if err != nil {
 		return false, err
 	}
+	if d, kept := m.kept[t]; kept && r.Dependency && d == r.Digest {
+		return false, nil // it is there, for another manifest
+	}
 	if err := m.spendBytes(r.Size); err != nil {
 		return false, err
 	}
@@ -267,6 +270,9 @@ func (m *machine) changes(ctx context.Context, f *frame, t *target) error {
 	if err := m.uses(f, t, use{target: true}); err != nil {
 		return err
 	}
+	if _, kept := m.kept[t]; kept {
+		return fmt.Errorf("%w: %v holds a dependency that was opened in this run", manifest.ErrCommand, t.id)
+	}
 	s := m.of(t)
 	if m.begun() {
 		s.past++
@@ -290,8 +296,7 @@ func (m *machine) changed(t *target, holds *foreseen) {
 	} else if m.guessed[t] {
 		m.late = true
 	}
-	s.written, s.assumed, s.matched, s.holds = true, false, match{}, holds
-	maps.DeleteFunc(m.opened, func(e edge, _ *unit) bool { return e.t == t })
+	s.written, s.assumed, s.matched, s.holds, s.unseen = true, false, match{}, holds, m.unseen
 	maps.DeleteFunc(m.unopened, func(d checked, _ sections) bool { return d.t == t })
 }
 

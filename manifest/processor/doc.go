@@ -58,8 +58,9 @@
 // Access that its own signers have. Components with the same identifier are the same in all
 // manifests, and so are their parameters. What a dependency has is processed in
 // every section in which it has something, or the section fails: by each manifest that has it as a dependency, opened or not, if
-// it is there by the end of the section. Integrity holds in the manifest that has asked, until the dependency is changed or the
-// procedure ends: validate, load and invoke are one of their own.
+// it is there by the end of the section. Integrity holds in the manifest that has asked, until the
+// procedure ends: validate, load and invoke are one of their own. For as long as a Run takes, what was opened stays where it is, as a run
+// that is resumed opens it again: it is refused to write over it, and a fetch of the same, which another manifest may well ask for, does nothing.
 // A failed dependency-integrity aborts, also in a try-each.
 //
 // # Stricter than the standard

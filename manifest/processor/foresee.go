@@ -27,6 +27,14 @@ type foreseen struct {
 
 // foresee returns what t will hold, or holds now if this is no rehearsal.
 func (m *machine) foresee(t *target) *foreseen {
+	if m.of(t).unseen < m.unseen {
+		return new(foreseen)
+	}
+	return m.stores(t)
+}
+
+// stores is foresee without what a dependency may change that is not there yet.
+func (m *machine) stores(t *target) *foreseen {
 	s := m.of(t)
 	switch {
 	case !s.written || m.mode == performance:
@@ -92,7 +100,7 @@ func (m *machine) guess(f *frame) error {
 		m.guesses = nil
 		return fmt.Errorf("%w: as it may turn out", manifest.ErrCondition)
 	}
-	m.guesses = append(m.guesses, key)
+	m.guesses, m.vague = append(m.guesses, key), m.vague || m.unseen > 0
 	return nil
 }
 
@@ -102,7 +110,7 @@ func (m *machine) guess(f *frame) error {
 func (p *Processor) try(ctx context.Context, sections []manifest.Section, r *replay, finishes bool) (*machine, error) {
 	first := p.machine(r, rehearsal)
 	first.finishes = finishes
-	if err := p.perform(ctx, sections, first); err != nil {
+	if err := p.perform(ctx, sections, first); err != nil && !(first.vague && errors.Is(err, manifest.ErrCondition)) {
 		return first, err
 	}
 	type turn struct {

@@ -42,10 +42,11 @@ type strands struct {
 	mu       sync.Mutex
 	working  chan struct{} // one for each call to the platform that other strands may run beside
 	mode     mode
-	state    []*componentState    // by target.n
-	opened   map[edge]*unit       // dependencies whose integrity has been checked
-	unopened map[checked]sections // what dependencies have that are there all the same
-	done     map[checked]sections // sections of dependencies that have been processed
+	state    []*componentState         // by target.n
+	opened   map[edge]*unit            // dependencies whose integrity has been checked
+	kept     map[*target]verify.Digest // what was opened in this Run, and has to stay where it is
+	unopened map[checked]sections      // what dependencies have that are there all the same
+	done     map[checked]sections      // sections of dependencies that have been processed
 	replayed *replay
 	pending  []Step               // choices that no effect has depended on yet
 	events   []Event              // of a rehearsal
@@ -55,6 +56,8 @@ type strands struct {
 	guessed  map[*target]bool     // a rehearsal has taken the integrity of what will be there for granted
 	late     bool                 // something of that is there now
 	again    func() error         // rehearses with it
+	unseen   int                  // how often a rehearsal has passed a dependency that is not there yet
+	vague    bool                 // it has guessed since
 	finishes bool                 // a rehearsal that completes a swap that had begun
 	acted    bool                 // a custom directive, what was invoked or a dependency that is not there yet may have changed any component
 
@@ -89,6 +92,7 @@ type componentState struct {
 	holds    *foreseen // once written: what, as far as a rehearsal can know; nil: no idea
 	past     int       // how many effects from before the interruption have changed it, up to here
 	assumed  bool      // a rehearsal has taken its integrity for granted
+	unseen   int       // strands.unseen when it was written
 }
 
 // match is an image-match, or one that has held: the content begins with size bytes of that digest. Zero: none.
@@ -126,7 +130,7 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 		r = newReplay()
 	}
 	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
-		compared: map[comparison]error{}, guessed: map[*target]bool{}, opened: map[edge]*unit{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
+		compared: map[comparison]error{}, guessed: map[*target]bool{}, opened: map[edge]*unit{}, kept: map[*target]verify.Digest{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
 }
 
 // at returns the state of component c of the current manifest.

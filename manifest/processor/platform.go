@@ -139,7 +139,8 @@ type Linker interface {
 	References(ctx context.Context, user verify.Digest) (others uint64, used bool, err error)
 
 	// Unlink has user not use the component any more. It is called only if user does. Durable when it returns nil; from then on
-	// References says so, which is how a run that is resumed learns of it.
+	// References says so, which is how a run that is resumed learns of it. The envelope of a dependency that nobody uses stays readable until the
+	// run is finished: one that is resumed opens it again.
 	Unlink(ctx context.Context, user verify.Digest) error
 }
 

@@ -126,7 +126,7 @@ func (g *program) users() (others int, linked bool) {
 func (g *program) manifest() {
 	g.w = g.world()
 	var dependency []manifest.Command
-	if g.next(3) == 1 || g.shape == foreignSource || g.shape == unprocessed || g.shape == unlinking {
+	if g.next(3) == 1 || g.shape == foreignSource || g.shape == unprocessed || g.shape == unlinking || g.shape == writtenOver {
 		dependency = g.dependency()
 	}
 	g.m = release(3, nil, nil, nil)
@@ -430,7 +430,8 @@ const (
 	unprocessed   = 13 // what the dependency has in a section is left out
 	unlinking     = 14 // of the dependency
 	madeGood      = 15 // a match that did not hold before
-	shapes        = 16
+	writtenOver   = 16 // the dependency
+	shapes        = 17
 )
 
 // trapped are commands of one of the shapes that the rules have an eye on.
@@ -499,6 +500,8 @@ func (g *program) trapped(shape int) seq {
 			}
 		}
 		return nil
+	case writtenOver:
+		return seq{index(3), effect[0], write, index(a)}
 	case unlinking:
 		return seq{index(3), command(manifest.DirectiveUnlink), index(a)}
 	default: // target and source

@@ -26,12 +26,14 @@ type reference struct {
 	owed     map[string]bool           // a match before boot that failed and was softened
 	unlinked map[string]map[*manifest.Manifest]bool
 	opened   map[string][]*branch // dependencies whose integrity was checked, by where they are kept
+	kept     map[string]string    // digests of what was opened in this run, by where it is kept
 	done     map[string]bool      // dependencies that were processed, see branch.mark
 	jobs     []lane
 
 	section manifest.Section
 	shared  bool
 	guessed bool // a condition did not hold that a rehearsal takes to hold
+	late    bool // a dependency was processed that was not there before the run
 	unsure  bool // there was a condition that a rehearsal takes to hold: what comes if it does not must be possible, too
 	effects []string
 	waits   int
@@ -105,7 +107,7 @@ const (
 
 func newReference(w world) *reference {
 	r := &reference{world: w, params: map[string]map[string]any{}, changed: map[string]bool{}, unknown: map[string]bool{},
-		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string][]*branch{}, done: map[string]bool{}}
+		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string][]*branch{}, kept: map[string]string{}, done: map[string]bool{}}
 	r.contents = maps.Clone(w.contents)
 	return r
 }
@@ -433,7 +435,7 @@ func holds(ok bool) result {
 // guess is holds for what a rehearsal perhaps does not know.
 func (r *reference) guess(unknown, ok bool) result {
 	r.guessed = r.guessed || (unknown && !ok)
-	r.unsure = r.unsure || unknown
+	r.unsure = r.unsure || unknown || r.late
 	return holds(ok)
 }
 
@@ -465,6 +467,7 @@ func (r *reference) imageMatch(s *scope, c int) result {
 	id := nameOf(s.of, c)
 	p := r.of(id)
 	delete(r.matched, id)
+	r.unsure = r.unsure || r.late
 	switch {
 	case sized(p) && r.is(s.of, c):
 		r.matched[id] = p["digest"].(string)
@@ -541,6 +544,7 @@ func (r *reference) integrity(t *branch, c int) result {
 	if !depends(t, c) || !ok || e.digest != r.of(id)["digest"] {
 		return broken
 	}
+	r.kept[id] = e.digest
 	if d := r.openedBy(t, id); d != nil && d.digest == e.digest {
 		return fine
 	}
@@ -554,6 +558,7 @@ func (r *reference) process(s *scope, c int) result {
 	if !depends(s.of, c) || r.shared || d == nil {
 		return broken
 	}
+	r.late = r.late || r.changed[nameOf(s.of, c)]
 	if seq := sectionOf(d.m, r.section); seq != nil {
 		if end := r.both(s, d, seq); end != fine {
 			return end
@@ -595,7 +600,13 @@ func (r *reference) fetch(s *scope, c int) result {
 	p := r.of(id)
 	uri, _ := p["uri"].(string)
 	data, there := r.payloads[uri]
-	if !there || p["digest"] == nil || p["size"] == nil || strings.Contains(uri, ":") {
+	if uri == "" || !sized(p) || strings.Contains(uri, ":") {
+		return broken
+	}
+	if depends(s.of, c) && p["info"] == nil && r.kept[id] == p["digest"] {
+		return fine // it is there
+	}
+	if !there {
 		return broken
 	}
 	plain, ok := r.decrypted(p, data)
@@ -685,13 +696,15 @@ func (r *reference) swap(s *scope, id string) result {
 	return fine
 }
 
-// refused: a component that other manifests use is not written, unless this run has written it already.
-func (r *reference) refused(id string) bool { return r.refs[id] > 0 && !r.changed[id] }
+// refused: a component that other manifests use is not written, unless this run has written it already, nor is a dependency that
+// was opened.
+func (r *reference) refused(id string) bool {
+	return (r.refs[id] > 0 && !r.changed[id]) || r.kept[id] != ""
+}
 
 func (r *reference) put(id, data string) {
 	r.contents[id], r.changed[id] = data, true
 	delete(r.matched, id)
-	delete(r.opened, id)
 	delete(r.unknown, id)
 }
 
