@@ -6,7 +6,7 @@ package delta
 import "encoding/binary"
 
 // A decoder reads what a corrector wrote. Applying a patch spends its time here, so the loops hold the state of the range coder in
-// local variables, and do by themselves what bit does.
+// local variables, and do by themselves what bit does. What they need once in a byte, they leave where it is.
 type decoder struct {
 	data []byte
 	at   int // of the next byte
@@ -18,17 +18,18 @@ type decoder struct {
 func (d *decoder) begin(in []byte) {
 	d.data, d.at, d.rng, d.code = in, 0, 1<<32-1, 0
 	for range 4 {
-		d.code, d.at = d.code<<8|byteAt(in, d.at), d.at+1
+		d.code = d.code<<8 | d.next()
 	}
 	d.model = *fresh
 }
 
-// byteAt returns a byte to read. Behind the end there are zeros.
-func byteAt(data []byte, at int) uint32 {
-	if at < len(data) {
-		return uint32(data[at])
+// next returns the next byte. Behind the end there are zeros.
+func (d *decoder) next() (b uint32) {
+	if d.at < len(d.data) {
+		b = uint32(d.data[d.at])
 	}
-	return 0
+	d.at++
+	return b
 }
 
 // bit reads one decision.
@@ -46,16 +47,16 @@ func (d *decoder) bit(e *estimate) bool {
 
 func (d *decoder) renew() {
 	for d.rng < 1<<24 {
-		d.rng, d.code, d.at = d.rng<<8, d.code<<8|byteAt(d.data, d.at), d.at+1
+		d.rng, d.code = d.rng<<8, d.code<<8|d.next()
 	}
 }
 
-// tree reads n bits, the highest first, as coder.tree writes them. A processor could foresee few of them: so there is no branch on a
-// bit, but it stands in all bits of one.
-func (d *decoder) tree(t []estimate, n int) uint32 {
-	data, at, rng, code := d.data, d.at, d.rng, d.code
+// tree reads bits, the highest first, as coder.tree writes them: as many as t has room for, which is a power of two. A processor could
+// foresee few of them: so there is no branch on a bit, but it stands in all bits of one.
+func (d *decoder) tree(t []estimate) uint32 {
+	rng, code := d.rng, d.code
 	node := uint32(1)
-	for range n {
+	for node < uint32(len(t)) {
 		e := &t[node]
 		p, seen := uint32(*e)>>2, uint32(*e)&3
 		bound := rng >> 14 * p
@@ -70,11 +71,11 @@ func (d *decoder) tree(t []estimate, n int) uint32 {
 		q -= q >> (seen + 1)
 		*e = estimate(((q^one)+turn)<<2 | min(seen+1, 3))
 		for rng < 1<<24 {
-			rng, code, at = rng<<8, code<<8|byteAt(data, at), at+1
+			rng, code = rng<<8, code<<8|d.next()
 		}
 	}
-	d.at, d.rng, d.code = at, rng, code
-	return node - 1<<n
+	d.rng, d.code = rng, code
+	return node - uint32(len(t))
 }
 
 // direct reads n bits that nothing is known about.
@@ -93,15 +94,15 @@ func (d *decoder) direct(n int) int64 {
 }
 
 func (d *decoder) number(t *number) int64 {
-	n := int(d.tree(t.length[:], 6))
+	n := int(d.tree(t.length[:]))
 	if n > maxBits {
 		return 1 << 59 // more than anything that is allowed, and a shift of as many bytes can be told in bits
 	}
 	high := min(n, 2)
 	low := min(n-high, 2)
-	out := int64(1)<<high | int64(d.tree(t.high[n][:], high))
+	out := int64(1)<<high | int64(d.tree(t.high[n][:1<<high]))
 	out = out<<(n-high-low) | d.direct(n-high-low)
-	return out<<low | int64(d.tree(t.low[:], low)) - 1
+	return out<<low | int64(d.tree(t.low[:1<<low])) - 1
 }
 
 // operation reads what one operation copies, and out of where, and how many bytes follow that are inserted.
@@ -111,7 +112,7 @@ func (d *decoder) operation() (copied, literal, shift int64, turn uint8) {
 		return copied, literal, 0, 0
 	}
 	all := &d.shifts
-	at := int(d.tree(d.model.shift[:], 3))
+	at := int(d.tree(d.model.shift[:]))
 	if at < len(all) {
 		shift = all[at]
 	} else {
@@ -121,7 +122,7 @@ func (d *decoder) operation() (copied, literal, shift int64, turn uint8) {
 		} else {
 			shift = all[0]>>3 + d.number(&d.distance)
 		}
-		shift = shift<<3 | int64(d.tree(d.model.turn[:], 3))
+		shift = shift<<3 | int64(d.tree(d.model.turn[:]))
 	}
 	copy(all[1:at+1], all[:at])
 	all[0] = shift
@@ -131,10 +132,10 @@ func (d *decoder) operation() (copied, literal, shift int64, turn uint8) {
 // span fills one copied span: old holds its bytes in the old image, with margin bytes before and behind. at is where new
 // begins in the image.
 func (d *decoder) span(old, new []byte, at int64) {
-	data, next, rng, code := d.data, d.at, d.rng, d.code
+	copy(new, old[margin:])
+	rng, code := d.rng, d.code
 	for len(new) > 0 {
 		n := min(quiet-int(at%quiet), len(new))
-		copy(new[:n], old[margin:])
 		e := &d.group[d.groups&255]
 		d.groups <<= 1
 		bound := rng >> 14 * e.ones()
@@ -145,24 +146,24 @@ func (d *decoder) span(old, new []byte, at int64) {
 			rng, code, *e = rng-bound, code-bound, e.afterZero()
 		}
 		for rng < 1<<24 {
-			rng, code, next = rng<<8, code<<8|byteAt(data, next), next+1
+			rng, code = rng<<8, code<<8|d.next()
 		}
 		if differs {
 			d.groups |= 1
-			d.at, d.rng, d.code = next, rng, code
+			d.rng, d.code = rng, code
 			d.differing(old, new[:n], int(at&3))
-			next, rng, code = d.at, d.rng, d.code
+			rng, code = d.rng, d.code
 		} else {
 			d.words = 0
 		}
 		old, new, at = old[n:], new[n:], at+int64(n)
 	}
-	d.at, d.rng, d.code = next, rng, code
+	d.rng, d.code = rng, code
 }
 
 // differing makes a group that does not equal its sources, whose first byte is in the given lane of its word.
 func (d *decoder) differing(old, new []byte, lane int) {
-	data, next, rng, code, words := d.data, d.at, d.rng, d.code, d.words
+	rng, code, words := d.rng, d.code, d.words
 	for i := 0; i < len(new); {
 		k := min(4-lane, len(new)-i)
 		word := binary.LittleEndian.Uint32(old[margin+i-lane:])
@@ -177,13 +178,13 @@ func (d *decoder) differing(old, new []byte, lane int) {
 			rng, code, *e = rng-bound, code-bound, e.afterZero()
 		}
 		for rng < 1<<24 {
-			rng, code, next = rng<<8, code<<8|byteAt(data, next), next+1
+			rng, code = rng<<8, code<<8|d.next()
 		}
 		if differs {
 			words |= 1
-			d.at, d.rng, d.code = next, rng, code
+			d.rng, d.code = rng, code
 			word += d.added(word, known)
-			next, rng, code = d.at, d.rng, d.code
+			rng, code = d.rng, d.code
 			if k == 4 {
 				binary.LittleEndian.PutUint32(new[i:], word)
 			} else {
@@ -196,7 +197,7 @@ func (d *decoder) differing(old, new []byte, lane int) {
 		}
 		i, lane = i+k, 0
 	}
-	d.at, d.rng, d.code, d.words = next, rng, code, words
+	d.rng, d.code, d.words = rng, code, words
 }
 
 // added reads what is added to a word that differs.
@@ -210,7 +211,7 @@ func (d *decoder) added(old uint32, known *uint32) uint32 {
 			at = n
 		}
 	} else if d.bit(&d.again[top]) {
-		at = int(d.tree(d.index[top>>5][:], 4))
+		at = int(d.tree(d.index[top>>5][:]))
 		added = list[at]
 	} else {
 		added = d.bytes(old, top)
@@ -222,11 +223,11 @@ func (d *decoder) added(old uint32, known *uint32) uint32 {
 
 // bytes reads the bytes of a word one by one, and returns what is added to old.
 func (d *decoder) bytes(old, top uint32) uint32 {
-	which := d.tree(d.lanes[top][:], 4)
+	which := d.tree(d.lanes[top][:])
 	out := old
 	for i := range 4 {
 		if which>>i&1 != 0 {
-			v := byte(old>>(8*i)) + byte(d.tree(d.value[i][:], 8))
+			v := byte(old>>(8*i)) + byte(d.tree(d.value[i][:]))
 			out = out&^(255<<(8*i)) | uint32(v)<<(8*i)
 		}
 	}

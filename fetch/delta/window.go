@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	oldPage  = 4 << 10 // what a frame uses of the old image is counted in pages of so many bytes
-	held     = 4       // pages that a reader holds, those used last
-	viewSize = 2 * oldPage
-	views    = held + 1 // so that none is read again that does not count again
-	piece    = oldPage  // bytes asked for at once
+	oldPage  = 4 << 10     // what a frame uses of the old image is counted in pages of so many bytes
+	held     = 4           // pages that a reader holds, those used last
+	views    = held + 1    // so that none is read again that does not count again
+	piece    = 2 * oldPage // bytes asked for at once
+	viewSize = piece + oldPage
 	slack    = 3 * margin
 )
 
@@ -27,39 +27,45 @@ type window struct {
 	bent  []byte      // the piece that was turned last
 }
 
-// A view holds two pages from lo on, margin bytes before them and twice as many behind them.
+// A view holds whole pages from the page lo on, margin bytes before them and twice as many behind them. No two begin with the same page.
 type view struct {
-	lo  int64 // -1: nothing
-	buf []byte
+	lo, size int64 // size 0: nothing
+	buf      []byte
 }
 
 func newWindow(ctx context.Context, old io.ReaderAt, size int64) *window {
 	w, buf := &window{ctx: ctx, old: old, size: size}, make([]byte, views*(viewSize+slack))
 	for i := range w.views {
-		w.views[i] = view{-1, buf[i*(viewSize+slack):][:viewSize+slack]}
+		w.views[i] = view{buf: buf[i*(viewSize+slack):][:viewSize+slack]}
 	}
 	return w
 }
 
-func (v *view) has(from, n int64) bool { return v.lo >= 0 && from >= v.lo && from+n <= v.lo+viewSize }
+func (v *view) has(from, n int64) bool { return from >= v.lo && from+n <= v.lo+v.size }
 
 // around returns the n bytes at from, at most piece, with margin bytes before and twice as many behind them. They hold until the next call.
 func (w *window) around(from, n int64) ([]byte, error) {
+	page := from - from%oldPage
 	i := 0
-	for i < len(w.views)-1 && !w.views[i].has(from, n) {
+	for i < len(w.views)-1 && !w.views[i].has(from, n) && !w.views[i].begins(page) {
 		i++
 	}
 	v := w.views[i]
 	copy(w.views[1:i+1], w.views[:i])
 	w.views[0] = v
 	if !v.has(from, n) {
-		if err := w.fill(&w.views[0], from-from%oldPage); err != nil {
+		if !v.begins(page) {
+			w.views[0].lo, w.views[0].size = page, 0
+		}
+		if err := w.fill(&w.views[0], (from+n-page+oldPage-1)/oldPage*oldPage); err != nil {
 			return nil, err
 		}
 		v = w.views[0]
 	}
 	return v.buf[from-v.lo:][:n+slack], nil
 }
+
+func (v *view) begins(page int64) bool { return v.size > 0 && v.lo == page }
 
 // turned is around for an image that begins turn bits later, if turn is not 0.
 func (w *window) turned(from, n int64, turn uint8) ([]byte, error) {
@@ -81,22 +87,26 @@ func turnBits(to, from []byte, turn uint8) {
 	}
 }
 
-// fill makes v the view from lo on.
-func (w *window) fill(v *view, lo int64) error {
+// fill makes v have size bytes, more than it has.
+func (w *window) fill(v *view, size int64) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	v.lo = -1
-	from, to := lo-margin, lo-margin+int64(len(v.buf))
+	from, to := v.lo-margin, v.lo+size+2*margin
+	if v.size > 0 {
+		from = v.lo + v.size + 2*margin
+	}
+	p := v.buf[margin+from-v.lo : margin+to-v.lo]
+	v.size = 0
 	a, b := max(from, 0), min(to, w.size)
-	clear(v.buf[:a-from])
-	clear(v.buf[max(0, b-from):])
+	clear(p[:a-from])
+	clear(p[max(0, b-from):])
 	if a < b {
-		if err := readFull(w.old, v.buf[a-from:b-from], a); err != nil {
+		if err := readFull(w.old, p[a-from:b-from], a); err != nil {
 			return fmt.Errorf("read old image at %d: %w", a, err)
 		}
 	}
-	v.lo = lo
+	v.size = size
 	return nil
 }
 
@@ -108,7 +118,7 @@ func (w *window) equal(b []byte, pos int64) (int, error) {
 			return 0, err
 		}
 		v := &w.views[0]
-		rest := v.buf[margin+pos-v.lo : margin+min(v.lo+viewSize, w.size)-v.lo]
+		rest := v.buf[margin+pos-v.lo : margin+min(v.lo+v.size, w.size)-v.lo]
 		k := common(rest, b[n:])
 		n, pos = n+k, pos+int64(k)
 		if k < len(rest) {
@@ -133,7 +143,7 @@ func readFull(r io.ReaderAt, p []byte, offset int64) error {
 // A usage counts the pages of the old image that a frame uses and that its reader does not hold.
 type usage struct {
 	last  [held]int64 // pages and 1, the latest first
-	pages int64       // a window reads at most about two for each
+	pages int64       // a window reads at most three for each, and margins
 }
 
 // maxPages is how many pages a frame may use: 64 times as many bytes as it makes.
