@@ -299,37 +299,44 @@ func sectionsOf(m *manifest.Manifest) sections {
 
 // unlink gives up the use that the current manifest makes of component c, if it makes any: it counts once. Of a dependency that
 // nobody else uses, the uninstall section is run first: trust-domains-12 has it both before the
-// count goes down and when it has come to zero, which is the same here. What the journal has as done is not looked at again, as
-// the envelope of a dependency may be gone with it.
+// count goes down and when it has come to zero, which is the same here. Where the journal has that it was run, it is gone through again, for
+// what it has changed, unless the envelope has gone with its last user.
 //
 // draft-ietf-suit-trust-domains-12, section 5.6.5.
 func (m *machine) unlink(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	t := m.u.targets[c]
-	unlink := func() error {
+	key := m.key(m.path)
+	number, begun := m.replayed.started[key]
+	others, used := uint64(0), false
+	if !m.replayed.done[key] {
+		if others, used, err = m.users(ctx, t); err != nil || (!used && !begun) {
+			return false, err
+		}
+	}
+	if _, ok := m.u.m.Dependency(c); ok && used && others == 0 {
+		number = uninstalls
+	}
+	if number == uninstalls {
+		if err := m.uninstall(ctx, f, c, used); err != nil {
+			return false, err
+		}
+	}
+	if s := m.of(t); used && m.mode == rehearsal {
+		s.unlinked = append(s.unlinked, m.u)
+	}
+	return m.numbered(ctx, f, number, nil, func() error {
+		if !used {
+			return nil // it was done when the power failed
+		}
 		if err := t.c.(Linker).Unlink(ctx, m.u.v.Digest()); err != nil {
 			return fmt.Errorf("unlink: %w", err)
 		}
 		return nil
-	}
-	if !m.replayed.done[m.key(m.path)] {
-		others, used, err := m.users(ctx, t)
-		switch {
-		case err != nil || (!used && !m.begun()):
-			return false, err
-		case !used:
-			unlink = func() error { return nil } // it was done when the power failed
-		}
-		if _, ok := m.u.m.Dependency(c); ok && used && others == 0 {
-			if err := m.uninstall(ctx, f, c); err != nil {
-				return false, err
-			}
-		}
-		if s := m.of(t); used && m.mode == rehearsal {
-			s.unlinked = append(s.unlinked, m.u)
-		}
-	}
-	return m.act(ctx, f, nil, unlink)
+	})
 }
+
+// uninstalls is the value of StepStarted for an unlink before which the uninstall section was run.
+const uninstalls = 1
 
 // users returns how many manifests other than the current one use t, and whether it does; in a rehearsal, after what that
 // has had unlinked.
@@ -351,19 +358,20 @@ func (m *machine) users(ctx context.Context, t *target) (others uint64, used boo
 	return others, used, nil
 }
 
-// uninstall runs the uninstall section of the dependency at c.
-func (m *machine) uninstall(ctx context.Context, f *frame, c int) error {
-	t := m.u.targets[c]
-	e := edge{m.u, t}
+// uninstall runs the uninstall section of the dependency at c, if it is there; it must be if it is used.
+func (m *machine) uninstall(ctx context.Context, f *frame, c int, used bool) error {
+	e := edge{m.u, m.u.targets[c]}
 	if m.opened[e] == nil {
-		if err := m.integrity(ctx, c); err != nil {
+		if err := m.integrity(ctx, c); err != nil && used {
 			return err
 		}
 	}
 	if u := m.opened[e]; u != nil {
 		return m.runUnit(ctx, f, u, manifest.SectionUninstall)
 	}
-	m.unseen++
+	if m.at(c).assumed {
+		m.unseen++
+	}
 	return nil
 }
 

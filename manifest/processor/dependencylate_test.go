@@ -136,3 +136,29 @@ func TestDependencyFetchedTwice(t *testing.T) {
 		}
 	}
 }
+
+// What was uninstalled with an unlink is not made again when the run is resumed in what comes after it.
+func TestResumeAfterUninstall(t *testing.T) {
+	child := manifest.Manifest{Shared: seq{index(0)}}
+	child.Install.Sequence = seq{index(0), of("made"), uri("m"), fetch}
+	child.Uninstall = seq{index(0), con("gone"), write}
+	for cut := -1; cut < 10; cut++ {
+		l := newLate(t, child)
+		l.s.uris["m"], l.s.cells["03"].linked = []byte("made"), true
+		l.root.Install.Sequence = seq{index(3), fetch, integrity, process, command(manifest.DirectiveUnlink), index(2), con("after"), write}
+		j := &log{cut: cut}
+		l.o.Journal = j
+		err := l.run()
+		if cut >= 0 {
+			if !errors.Is(err, errCut) {
+				t.Fatal(cut, err)
+			}
+			j.cut = -1
+			err = l.run()
+		}
+		got := []string{string(l.s.cells["00"].content), string(l.s.cells["02"].content)}
+		if diff := cmp.Diff([]string{"gone", "after"}, got); diff != "" || err != nil {
+			t.Errorf("cut %d: %v, %q\n%s", cut, err, l.s.log, diff)
+		}
+	}
+}
