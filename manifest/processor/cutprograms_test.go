@@ -11,6 +11,7 @@ import (
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/manifest/processor"
+	"github.com/firmament-dev/firmament/verify"
 )
 
 // shelfProgram makes sections of random commands that run to the end, and follows what the components hold.
@@ -38,14 +39,17 @@ type volume struct {
 	kept    manifest.ComponentID
 	carried bool // in the envelope of what depends on it
 	twice   bool // its sections are processed more than once
+	apart   bool // and beside others: no component may be target and source there
 	again   []func()
+	digest  verify.Digest
+	leaves  int // the dependency that it unlinks at the end, if it is not negative
 	fetched bool
 }
 
 // newShelfProgram makes one for n components.
 func newShelfProgram(tb testing.TB, seed uint64, n int) *shelfProgram {
 	p := &shelfProgram{tb: tb, rnd: rand.New(rand.NewPCG(seed, 1)), letters: map[string][]byte{}, start: map[string][]byte{}, end: map[string][]byte{}}
-	p.root = &volume{p: p, name: "root"}
+	p.root = &volume{p: p, name: "root", leaves: -1}
 	for i, content := range []string{"zero", "one", "two", "three", "four"}[:n] {
 		p.root.own = append(p.root.own, i)
 		p.holds, p.digested = append(p.holds, content), append(p.digested, false)
@@ -85,6 +89,9 @@ func (o *volume) step() seq {
 	kind := p.rnd.IntN(12)
 	if o.twice {
 		kind = []int{0, 1, 2, 5, 8, 9, 10}[p.rnd.IntN(7)]
+	}
+	if o.apart {
+		kind = []int{0, 1, 2, 6, 7, 8, 11}[p.rnd.IntN(7)]
 	}
 	if len(mix) < 3 && kind == 10 {
 		kind = 8
@@ -171,6 +178,9 @@ func (o *volume) together(mix []int) seq {
 	cmds := seq{o.at(o.own[mix[0]]), lax(false)}
 	jobs := mix[:2+p.rnd.IntN(len(mix)-1)]
 	sources := mix[len(jobs):]
+	if o.apart {
+		sources = nil
+	}
 	for n, k := range jobs {
 		cmds = append(cmds, o.job(o.own[k], sources, fmt.Sprint("job", n)))
 	}
@@ -223,7 +233,7 @@ func (o *volume) job(i int, sources []int, fresh string) manifest.Command {
 func (p *shelfProgram) depend() {
 	shape := p.rnd.IntN(4)
 	add := func(to *volume, name string, own []int) *volume {
-		o := &volume{p: p, name: name, own: own, kept: manifest.ComponentID{[]byte(name)}, carried: p.rnd.IntN(3) == 0}
+		o := &volume{p: p, leaves: -1, name: name, own: own, kept: manifest.ComponentID{[]byte(name)}, carried: p.rnd.IntN(3) == 0}
 		to.deps = append(to.deps, o)
 		return o
 	}
@@ -231,6 +241,10 @@ func (p *shelfProgram) depend() {
 		p.late = []manifest.Section{manifest.SectionPayloadFetch, manifest.SectionInstall}[p.rnd.IntN(2)]
 	}
 	p.text = append(p.text, fmt.Sprint("shape ", shape, ", late: ", p.late))
+	if len(p.root.own) > 3 {
+		p.apart(add)
+		return
+	}
 	a := add(p.root, "A", []int{2, 0, 1})
 	if shape == 1 || shape == 3 {
 		add(a, "C", []int{1, 2})
@@ -241,6 +255,16 @@ func (p *shelfProgram) depend() {
 			c := a.deps[0]
 			b.deps, c.twice, c.carried = a.deps, true, false
 		}
+	}
+}
+
+// apart gives the program two dependencies that have nothing in common, and so may be processed at the same time; one of
+// them may have another.
+func (p *shelfProgram) apart(add func(to *volume, name string, own []int) *volume) {
+	a := add(p.root, "A", []int{0, 2})
+	add(p.root, "B", []int{4, 1, 3}).apart = true
+	if a.apart = true; p.late == 0 && p.rnd.IntN(2) == 0 {
+		add(a, "C", []int{2, 0}).apart = true
 	}
 }
 
@@ -312,6 +336,10 @@ func (p *shelfProgram) section(o *volume, s manifest.Section, filled map[*volume
 		}
 		deps = nil
 	}
+	if len(deps) > 1 && len(p.holds) > 3 && p.rnd.IntN(3) > 0 {
+		*to = append(*to, o.processAll(s, filled)...)
+		deps = nil
+	}
 	for k, d := range deps {
 		for range p.rnd.IntN(2) {
 			*to = append(*to, o.step()...)
@@ -331,16 +359,55 @@ func (p *shelfProgram) section(o *volume, s manifest.Section, filled map[*volume
 			d.m.DependencyResolution.Sequence = seq{index(0), con("never"), write}
 		}
 	}
+	if s == manifest.SectionInstall && len(o.deps) > 0 && !o.apart && p.rnd.IntN(3) == 0 {
+		*to = append(*to, o.leave(p.rnd.IntN(len(o.deps)))...)
+	}
 	for range 1 + p.rnd.IntN(4-min(len(o.deps), 3)) {
 		*to = append(*to, o.step()...)
 	}
+}
+
+// leave unlinks the k-th dependency, which is uninstalled first.
+func (o *volume) leave(k int) seq {
+	d, p := o.deps[k], o.p
+	if d.twice {
+		return nil
+	}
+	o.leaves = k
+	for range 1 + p.rnd.IntN(2) {
+		d.m.Uninstall = append(d.m.Uninstall, d.step()...)
+	}
+	p.text = append(p.text, o.name+": unlink "+d.name)
+	return seq{o.of(k), command(manifest.DirectiveUnlink)}
+}
+
+// processAll returns commands that process what o depends on at the same time.
+func (o *volume) processAll(s manifest.Section, filled map[*volume]bool) seq {
+	p := o.p
+	p.parallel = true
+	cmds := seq{index(0), lax(false)}
+	switch p.rnd.IntN(3) {
+	case 0:
+		cmds = seq{all(), lax(false), process}
+	case 1:
+		cmds = seq{indices(uint64(len(o.own)+1), uint64(len(o.own))), lax(false), process}
+	default:
+		for k := range o.deps {
+			cmds = append(cmds, run(o.of(k), process))
+		}
+	}
+	for _, d := range o.deps {
+		p.section(d, s, filled)
+	}
+	p.text = append(p.text, o.name+": all that at once")
+	return append(cmds, lax(true))
 }
 
 // write encodes o, after what it depends on, and returns the envelope.
 func (o *volume) write() []byte {
 	p := o.p
 	m := release(0, nil, o.m.Install.Sequence, o.m.Validate)
-	m.DependencyResolution, m.PayloadFetch = o.m.DependencyResolution, o.m.PayloadFetch
+	m.DependencyResolution, m.PayloadFetch, m.Uninstall = o.m.DependencyResolution, o.m.PayloadFetch, o.m.Uninstall
 	for _, i := range o.own {
 		m.Components = append(m.Components, componentID(i))
 	}
@@ -355,7 +422,8 @@ func (o *volume) write() []byte {
 		if err != nil {
 			p.tb.Fatal(err)
 		}
-		digest, name := u.Digest(), "net/"+d.name
+		d.digest = u.Digest()
+		digest, name := d.digest, "net/"+d.name
 		if d.carried {
 			name = "#" + d.name
 			payloads = append(payloads, manifest.Payload{Key: name, Data: envelope})
@@ -377,6 +445,16 @@ func (o *volume) write() []byte {
 		p.tb.Fatal(p.text, err)
 	}
 	return b
+}
+
+// link has boxes used by those who unlink them.
+func (p *shelfProgram) link(boxes map[string]*box, o *volume, digest verify.Digest) {
+	for k, d := range o.deps {
+		if box := boxes[d.kept.String()]; k == o.leaves {
+			box.users = map[verify.Digest]bool{digest: true}
+		}
+		p.link(boxes, d, d.digest)
+	}
 }
 
 // dependencies opens envelopes; one that was opened before is not verified again.

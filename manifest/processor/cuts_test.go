@@ -115,6 +115,7 @@ func random(t *testing.T, programs, n, jobs int, dependencies bool) *campaign {
 func (c *campaign) trip(t *testing.T, p *shelfProgram, v *manifest.Verified, deps *processor.Dependencies, seed, jobs int) *trip {
 	r := &trip{t, v, deps, newShelf(p.start), &log{cut: -1}, jobs}
 	r.d.letters = p.letters
+	p.link(r.d.boxes, p.root, v.Digest())
 	if jobs > 1 {
 		r.d.rnd = rand.New(rand.NewPCG(uint64(seed), 2))
 		r.d.pace = func(effect string) time.Duration { // now this is faster, now that
@@ -195,6 +196,12 @@ func TestM7_RandomCutsDependencies(t *testing.T) {
 func TestM7_RandomCutsParallel(t *testing.T) {
 	c := random(t, 40, 5, 3, false)
 	c.enough("writ", "fetc", "cust", "swap")
+}
+
+// The same with dependencies that are processed at the same time.
+func TestM7_RandomCutsParallelDependencies(t *testing.T) {
+	c := random(t, 25, 5, 3, true)
+	c.enough("writ", "fetc", "swap")
 }
 
 func (c *campaign) enough(kinds ...string) {

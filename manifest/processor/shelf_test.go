@@ -43,6 +43,7 @@ type box struct {
 	swap    string      // the last one
 	halved  *exchanging // a swap that is in the middle
 	flight  *flight
+	users   map[verify.Digest]bool // nil: nobody counts
 }
 
 type exchanging struct {
@@ -237,6 +238,16 @@ func (b *box) Fetch(_ context.Context, r processor.FetchRequest) error {
 		data = r.Integrated
 	}
 	return b.store("fetch", data)
+}
+
+func (b *box) References(_ context.Context, user verify.Digest) (others uint64, used bool, err error) {
+	b.d.mu.Lock()
+	defer b.d.mu.Unlock()
+	return 0, b.users[user], b.look()
+}
+
+func (b *box) Unlink(_ context.Context, user verify.Digest) error {
+	return b.d.effect("unlink "+b.name, "", func() { delete(b.users, user) }, func() {}, b)
 }
 
 func (b *box) Commands() []manifest.Code { return []manifest.Code{-257} }
