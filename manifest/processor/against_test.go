@@ -28,7 +28,7 @@ type trial struct {
 
 const (
 	noManifest = result("not a manifest")
-	refusal    = result("refused by the rehearsal, which could not know")
+	refusal    = result("refused, as it could not be known before whether it runs")
 )
 
 // againstReference runs a program on both. One with a shape of trapped has that in one section or more.
@@ -62,13 +62,20 @@ func againstReference(t *testing.T, in []byte, shape int) (got trial) {
 		log, effects = slices.Sorted(slices.Values(log)), slices.Sorted(slices.Values(effects))
 	}
 	got.effects = len(log)
-	switch {
-	case err != nil && got.end == fine && (want.guessed || (want.unsure && len(log) == 0)):
+	blind, sure := refuses(g.w, &m, true)
+	seeing, certain := refuses(g.w, &m, false)
+	switch refused := blind || seeing; {
+	case !(sure && certain) && err != nil:
+		got.end = refusal // too many combinations for this test
+	case refused && err == nil:
+		got.difference = fmt.Sprintf("it ought to be refused, and had the effects %q", log)
+	case blind && len(log) > 0:
+		got.difference = fmt.Sprintf("it ought to be refused before the effects %q: %v", log, err)
+	case refused && got.end == fine:
 		got.end = refusal // see doc.go
 	case (err == nil) != (got.end == fine):
 		got.difference = fmt.Sprintf("the reference says %s, the processor %v; effects %q and %q", got.end, err, effects, log)
-	case err != nil && parallel == 1 && !(len(log) <= len(effects) && slices.Equal(log, effects[:len(log)])):
-		// It may find out earlier, but does nothing else.
+	case err != nil && parallel == 1 && (refused && !(len(log) <= len(effects) && slices.Equal(log, effects[:len(log)])) || !refused && !slices.Equal(log, effects)):
 		got.difference = fmt.Sprintf("both abort (%v), after different effects: %q and %q", err, effects, log)
 	case err == nil:
 		contents := map[string]string{}

@@ -247,18 +247,15 @@ type question struct {
 // journaled before them. A rehearsal asks only what it depends on, and of the content that the manifest has made by then: see
 // foreseen.
 func (m *machine) observe(ctx context.Context, f *frame, c int, q question) (replayed bool, err error) {
-	was, known := m.replayed.matches[m.key(m.path)]
+	was, known := m.answered()
 	if known && m.recalls(m.u.targets[c]) {
-		if !was {
-			err = fmt.Errorf("%w: as before the interruption", manifest.ErrCondition)
-		}
-		return true, err
+		return true, was
 	}
 	if m.mode == rehearsal {
 		return false, m.foretell(f, m.u.targets[c], q)
 	}
 	err = q.ask(m.u.targets[c])
-	if holds := err == nil; (holds || errors.Is(err, manifest.ErrCondition)) && !(known && was == holds) {
+	if holds := err == nil; (holds || errors.Is(err, manifest.ErrCondition)) && !(known && (was == nil) == holds) {
 		m.later(StepMatch, m.path, outcome(holds))
 	}
 	return false, err

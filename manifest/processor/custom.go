@@ -57,7 +57,7 @@ func (m *machine) custom(ctx context.Context, f *frame, cmd *manifest.Command, c
 	}
 	return m.observe(ctx, f, c, question{ask: func(at *target) error {
 		if at != t {
-			return nil // only t has the command
+			return manifest.ErrComponent // only t has the command
 		}
 		err := m.call(run)
 		if err == nil || errors.Is(err, manifest.ErrCondition) {

@@ -92,7 +92,7 @@
 // repeated. Before an effect, the choices and answers that led there and that it begins are made
 // durable; after it, that it is done. A later Run follows the same path. It does not repeat effects that are done, and
 // does again what has only begun; a swap that had begun is finished before anything else. Where the content of a
-// component has since been changed by what comes later, conditions are answered from the journal. The last
+// component has since been changed by what comes later, conditions are answered from the journal, and an authorization always is. The last
 // effect on a component is compared with its digest again, if the component can, and made again if it does not match.
 // A journal that no longer fits, because the slot to write has changed or another manifest has had an effect, is void, and the
 // run begins anew: a swap that was done is then made a second time, as what the components hold does not tell whether it was. A

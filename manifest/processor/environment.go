@@ -78,29 +78,34 @@ func (m *machine) minimumBattery(ctx context.Context, c int) error {
 	return nil
 }
 
-// authorized asks for permission; in a rehearsal nobody is bothered, and the answer is unknown.
+// authorized asks for permission; in a rehearsal nobody is bothered, and the answer is unknown. An answer that has led to an effect
+// stands, so that what has begun goes on the same way.
 //
 // draft-ietf-suit-update-management-14, section 5.4.
-func (m *machine) authorized(ctx context.Context, f *frame, c int) error {
+func (m *machine) authorized(ctx context.Context, f *frame, c int) (replayed bool, err error) {
 	priority := m.at(c).params.UpdatePriority
 	if priority == nil {
-		return fmt.Errorf("%w: the manifest gives no priority", manifest.ErrCondition)
+		return false, fmt.Errorf("%w: the manifest gives no priority", manifest.ErrCondition)
+	}
+	if err, known := m.answered(); known {
+		return true, err
 	}
 	if m.mode == rehearsal {
-		return m.guess(f)
+		return false, m.guess(f)
 	}
 	var ok bool
-	err := m.call(func() (err error) {
+	err = m.call(func() (err error) {
 		ok, err = m.o.Platform.(Authorizer).Authorized(ctx, m.id(c), *priority)
 		return err
 	})
-	switch {
-	case err != nil:
-		return platformError("authorization", err)
-	case !ok:
-		return fmt.Errorf("%w: an update of priority %d is not authorized", manifest.ErrCondition, *priority)
+	if err != nil {
+		return false, platformError("authorization", err)
 	}
-	return nil
+	m.later(StepMatch, m.path, outcome(ok))
+	if !ok {
+		err = fmt.Errorf("%w: an update of priority %d is not authorized", manifest.ErrCondition, *priority)
+	}
+	return false, err
 }
 
 // wait waits. It is no effect: a resumed run waits again, for what may have occurred.

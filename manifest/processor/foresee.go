@@ -37,8 +37,10 @@ func (m *machine) foresee(t *target) *foreseen {
 func (m *machine) stores(t *target) *foreseen {
 	s := m.of(t)
 	switch {
-	case !s.written || m.mode == performance:
+	case m.mode == performance:
 		return &foreseen{from: t, past: s.past}
+	case !s.written:
+		return &foreseen{from: t}
 	case s.holds == nil:
 		return new(foreseen)
 	}

@@ -282,7 +282,7 @@ func (m *machine) apply(ctx context.Context, f *frame, cmd *manifest.Command, c 
 	case manifest.ConditionMinimumBattery:
 		return false, m.minimumBattery(ctx, c)
 	case manifest.ConditionUpdateAuthorized:
-		return false, m.authorized(ctx, f, c)
+		return m.authorized(ctx, f, c)
 	case manifest.ConditionIsDependency:
 		return false, m.isDependency(c)
 	case manifest.ConditionDependencyIntegrity:

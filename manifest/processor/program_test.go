@@ -101,7 +101,7 @@ func (g *program) text() string { return texts()[1+g.next(5)] }
 // world is what the device holds and can fetch.
 func (g *program) world() world {
 	w := world{contents: map[string]string{}, refs: map[string]int{}, linked: map[string]bool{}, fails: map[string]bool{}, denied: g.next(8) == 1,
-		payloads: map[string]string{}, decrypt: decryptOnce(), envelopes: map[string]letter{}}
+		payloads: map[string]string{}, infos: map[string]bool{string(secrets()[0].info): true, string(secrets()[1].info): true}, decrypt: decryptOnce(), envelopes: map[string]letter{}}
 	for c := range 3 {
 		id := fmt.Sprintf("%02x", c)
 		if data := texts()[g.next(6)]; data != "" {

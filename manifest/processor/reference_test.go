@@ -14,15 +14,26 @@ import (
 )
 
 // reference interprets the decoded model of a manifest, by the text of the drafts and the rules in
-// doc.go, and in the plainest way: over maps, one command after the other, without rehearsal, journal or budgets. It
-// shares no code with the processor.
+// doc.go, and in the plainest way: over maps, one command after the other, without journal or budgets. It
+// shares no code with the processor. What comes before the first effect is in explore.
 type reference struct {
 	world // contents and counts change
 
+	exploring bool
+	answers   []bool         // while exploring, of what nobody knows yet; beyond these it is yes
+	asked     int            // how often that was
+	blind     bool           // a dependency that is fetched only now cannot be opened yet
+	passed    int            // how many of those there were
+	since     map[string]int // passed when a component was changed
+	vague     bool           // something was answered that depends on them
+	acted     bool           // somebody has done nobody knows what
+
+	before   map[string]string         // contents before the run
+	known    map[string]knowledge      // of what components hold by now; absent: what they have held before
+	assumed  map[string]bool           // dependencies that nobody can have opened yet
 	params   map[string]map[string]any // by component
 	changed  map[string]bool           // in this run
-	unknown  map[string]bool           // changed, and nothing in the manifest says to what
-	matched  map[string]string         // digest, in this run
+	matched  map[string]knowledge      // in this run
 	owed     map[string]bool           // a match before boot that failed and was softened
 	unlinked map[string]map[*manifest.Manifest]bool
 	opened   map[string][]*branch // dependencies whose integrity was checked, by where they are kept
@@ -32,9 +43,6 @@ type reference struct {
 
 	section manifest.Section
 	shared  bool
-	guessed bool // a condition did not hold that a rehearsal takes to hold
-	late    bool // a dependency was processed that was not there before the run
-	unsure  bool // there was a condition that a rehearsal takes to hold: what comes if it does not must be possible, too
 	effects []string
 	waits   int
 	seen    map[ending]int // if somebody wants to know
@@ -54,6 +62,7 @@ type world struct {
 	fails     map[string]bool   // its custom condition does not hold
 	denied    bool
 	payloads  map[string]string // by URI
+	infos     map[string]bool   // encryption infos that the device has a key for
 	decrypt   func(info, ciphertext string) (plaintext string, ok bool)
 	envelopes map[string]letter // by content
 }
@@ -75,6 +84,7 @@ type scope struct {
 	outer   *scope
 	of      *branch
 	index   []int
+	one     bool // of several alternatives
 	all     bool // index was set by true
 	several bool // by true or a list
 	soft    bool
@@ -96,6 +106,7 @@ type result string
 const (
 	fine   result = "fine"
 	failed result = "condition failed"
+	lost   result = "aborted by a condition"
 	broken result = "aborted"
 )
 
@@ -106,9 +117,9 @@ const (
 )
 
 func newReference(w world) *reference {
-	r := &reference{world: w, params: map[string]map[string]any{}, changed: map[string]bool{}, unknown: map[string]bool{},
-		matched: map[string]string{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string][]*branch{}, kept: map[string]string{}, done: map[string]bool{}}
-	r.contents = maps.Clone(w.contents)
+	r := &reference{world: w, params: map[string]map[string]any{}, changed: map[string]bool{}, known: map[string]knowledge{}, since: map[string]int{}, assumed: map[string]bool{},
+		matched: map[string]knowledge{}, owed: map[string]bool{}, unlinked: map[string]map[*manifest.Manifest]bool{}, opened: map[string][]*branch{}, kept: map[string]string{}, done: map[string]bool{}}
+	r.before, r.contents = w.contents, maps.Clone(w.contents)
 	return r
 }
 
@@ -124,11 +135,19 @@ func (r *reference) run(m *manifest.Manifest) result {
 			continue // is not asked for
 		}
 		r.section = s
-		if seq != nil && r.both(&scope{}, root, seq) != fine {
+		if seq != nil {
+			switch end := r.both(&scope{}, root, seq); end {
+			case broken:
+				return broken
+			case failed, lost:
+				return lost
+			}
+		}
+		if !r.lockstep(root) {
 			return broken
 		}
-		if !r.lockstep(root) || len(r.owed) > 0 {
-			return broken
+		if len(r.owed) > 0 {
+			return lost
 		}
 	}
 	return fine
@@ -160,7 +179,7 @@ func (r *reference) lockstep(t *branch) bool {
 			continue
 		}
 		d := r.openedBy(t, id)
-		if e := r.envelopes[r.contents[id]]; d == nil && e.m != nil && e.digest == r.of(id)["digest"] {
+		if e, _ := r.envelope(id); d == nil && !r.assumed[id] && e.m != nil && e.digest == r.of(id)["digest"] {
 			d = &branch{m: e.m, above: t, digest: e.digest}
 		}
 		if d != nil && sectionOf(d.m, r.section) != nil && !r.done[r.mark(d, id)] {
@@ -349,11 +368,15 @@ func (r *reference) command(s *scope, cmd manifest.Command, c int) result {
 	case 5:
 		return holds(p["slot"] == uint64(0))
 	case 6:
-		if p["content"] == nil {
+		want, ok := p["content"].(string)
+		if !ok {
 			return failed
 		}
-		have, ok := r.contents[id]
-		return r.guess(r.unknown[id], ok && p["content"] == have)
+		return r.ask(s, id, question{cheap: true,
+			holds: func(have string, there bool) bool { return there && have == want },
+			told: func(k knowledge) (bool, bool) {
+				return k.digest == sum(want) && (k.size < 0 || k.size == int64(len(want))), !k.envelope
+			}})
 	case 7:
 		return r.integrity(s.of, c)
 	case 8:
@@ -374,22 +397,26 @@ func (r *reference) command(s *scope, cmd manifest.Command, c int) result {
 	case 22:
 		return r.copy(s, id)
 	case 23:
-		if p["digest"] == nil || r.matched[id] != p["digest"] {
-			return broken
+		if p["digest"] == nil || r.matched[id].digest != p["digest"] {
+			return lost
 		}
+		r.acted = true
 		r.effect(s, "invoke %s %s", id, orEmpty(p["args"]))
 		return fine
 	case 25:
-		return r.imageNotMatch(s, c)
+		return r.image(s, c, true)
 	case 26:
 		return holds(p["battery"] != nil && p["battery"].(uint64) <= charge)
 	case 27:
 		if p["priority"] == nil {
 			return failed
 		}
-		return r.guess(true, !r.denied && p["priority"].(int64) <= 5)
+		if r.exploring {
+			return r.either(s)
+		}
+		return holds(!r.denied && p["priority"].(int64) <= 5)
 	case 28:
-		return r.version(id)
+		return r.version(s, id)
 	case 29:
 		if i, ok := p["wait"].(*manifest.WaitInfo); !ok || i.TimeOfDay != nil {
 			return broken
@@ -412,14 +439,14 @@ func (r *reference) command(s *scope, cmd manifest.Command, c int) result {
 		}
 		return fine
 	case -256:
-		return r.guess(r.changed[id], !r.fails[id])
+		return r.ask(s, id, question{here: true, holds: func(string, bool) bool { return !r.fails[id] }})
 	case -257:
 		if r.refused(id) || !r.use(s, id, "target") {
 			return broken
 		}
+		r.acted = true
 		r.effect(s, "custom %s", id)
-		r.put(id, cmd.Custom.(string))
-		r.unknown[id] = true
+		r.put(id, cmd.Custom.(string), knowledge{})
 		return fine
 	}
 	panic(fmt.Sprintf("the generator makes no command %v", cmd.Code))
@@ -432,13 +459,6 @@ func holds(ok bool) result {
 	return failed
 }
 
-// guess is holds for what a rehearsal perhaps does not know.
-func (r *reference) guess(unknown, ok bool) result {
-	r.guessed = r.guessed || (unknown && !ok)
-	r.unsure = r.unsure || unknown || r.late
-	return holds(ok)
-}
-
 func orEmpty(v any) any {
 	if v == nil {
 		return ""
@@ -448,73 +468,76 @@ func orEmpty(v any) any {
 
 func sum(s string) string { return verify.Sum(verify.SHA256, []byte(s)).String() }
 
-// is reports whether component c holds its image; of a dependency that is the manifest in the envelope.
-func (r *reference) is(t *branch, c int) bool {
-	id := nameOf(t, c)
-	p := r.of(id)
-	if depends(t, c) {
-		return r.envelopes[r.contents[id]].digest == p["digest"]
+// image asks whether component c holds its image, or with not, whether it does not; of a dependency that is the manifest in the envelope.
+func (r *reference) image(s *scope, c int, not bool) result {
+	id := nameOf(s.of, c)
+	p, envelope := r.of(id), depends(s.of, c)
+	if p["digest"] == nil || p["size"] == uint64(0) {
+		return failed
 	}
-	return sum(r.contents[id]) == p["digest"] && uint64(len(r.contents[id])) == p["size"]
-}
-
-// sized reports whether p have an image, which has one byte at least.
-func sized(p map[string]any) bool {
-	return p["digest"] != nil && p["size"] != nil && p["size"] != uint64(0)
+	return r.ask(s, id, question{
+		holds: func(have string, there bool) bool {
+			is := sum(have) == p["digest"] && (p["size"] == nil || uint64(len(have)) == p["size"])
+			if envelope {
+				is = r.envelopes[have].digest == p["digest"]
+			}
+			return (there && is) != not
+		},
+		told: func(k knowledge) (bool, bool) {
+			is := k.digest == p["digest"] && (envelope || p["size"] == nil || uint64(k.size) == p["size"])
+			return is != not, k.envelope == envelope
+		}})
 }
 
 func (r *reference) imageMatch(s *scope, c int) result {
 	id := nameOf(s.of, c)
-	p := r.of(id)
 	delete(r.matched, id)
-	r.unsure = r.unsure || r.late
+	end := r.image(s, c, false)
 	switch {
-	case sized(p) && r.is(s.of, c):
-		r.matched[id] = p["digest"].(string)
+	case end == fine:
+		k := knowledge{digest: r.of(id)["digest"].(string), size: -1, envelope: depends(s.of, c)}
+		if size, ok := r.of(id)["size"].(uint64); ok {
+			k.size = int64(size)
+		}
+		r.matched[id] = k
 		delete(r.owed, id)
-		return fine
 	case r.changed[id]:
-		return broken
+		return lost
 	case r.section == manifest.SectionValidate || r.section == manifest.SectionLoad || r.section == manifest.SectionInvoke:
 		r.owed[id] = true
 	}
-	return failed
-}
-
-func (r *reference) imageNotMatch(s *scope, c int) result {
-	id := nameOf(s.of, c)
-	p := r.of(id)
-	if !sized(p) {
-		return failed
-	}
-	return r.guess(r.unknown[id] || (r.changed[id] && depends(s.of, c)), !r.is(s.of, c))
+	return end
 }
 
 // version: a component's version is one number, the length of its content.
-func (r *reference) version(id string) result {
+func (r *reference) version(s *scope, id string) result {
 	v, ok := r.of(id)["version"].(*manifest.VersionMatch)
 	if !ok {
 		return failed
 	}
-	have, want := int64(len(r.contents[id])), v.Version[0]
-	return r.guess(r.changed[id], map[manifest.Comparison]bool{1: have > want, 2: have >= want, 3: have == want, 4: have <= want, 5: have < want}[v.Comparison])
+	return r.ask(s, id, question{cheap: true, holds: func(content string, _ bool) bool {
+		have, want := int64(len(content)), v.Version[0]
+		return map[manifest.Comparison]bool{1: have > want, 2: have >= want, 3: have == want, 4: have <= want, 5: have < want}[v.Comparison]
+	}})
 }
 
 // tryEach: the first alternative that is fine.
 func (r *reference) tryEach(s *scope, cmd manifest.Command, c int) result {
 	for _, seq := range cmd.Sequences {
-		alternative := &scope{outer: s, of: s.of, index: []int{c}, soft: true, loose: s.loose, sets: -1}
+		alternative := &scope{outer: s, of: s.of, index: []int{c}, one: true, soft: true, loose: s.loose, sets: -1}
 		switch end := r.sequence(alternative, seq); {
 		case end == fine:
 			return fine
-		case end == broken, !alternative.soft, alternative.touched:
+		case end == broken:
 			return broken
+		case end == lost, !alternative.soft, alternative.touched:
+			return lost
 		}
 	}
 	if cmd.Nil {
 		return fine
 	}
-	return broken
+	return lost
 }
 
 func (r *reference) runSequence(s *scope, cmd manifest.Command, c int) result {
@@ -530,7 +553,7 @@ func (r *reference) runSequence(s *scope, cmd manifest.Command, c int) result {
 	end := r.sequence(inner, cmd.Sequences[0])
 	switch {
 	case end == failed && inner.touched:
-		return broken
+		return lost
 	case end == failed && inner.soft:
 		return fine
 	}
@@ -540,11 +563,18 @@ func (r *reference) runSequence(s *scope, cmd manifest.Command, c int) result {
 // integrity opens what is kept in component c, if it is what the dependent asks for.
 func (r *reference) integrity(t *branch, c int) result {
 	id := nameOf(t, c)
-	e, ok := r.envelopes[r.contents[id]]
-	if !depends(t, c) || !ok || e.digest != r.of(id)["digest"] {
+	if !depends(t, c) || r.of(id)["digest"] == nil {
 		return broken
 	}
-	r.kept[id] = e.digest
+	r.kept[id] = r.of(id)["digest"].(string)
+	e, known := r.envelope(id)
+	switch is := e.m != nil && e.digest == r.kept[id]; {
+	case !known, !is && r.since[id] < r.passed:
+		r.assumed[id] = true
+		return fine
+	case !is:
+		return broken
+	}
 	if d := r.openedBy(t, id); d != nil && d.digest == e.digest {
 		return fine
 	}
@@ -555,10 +585,16 @@ func (r *reference) integrity(t *branch, c int) result {
 
 func (r *reference) process(s *scope, c int) result {
 	d := r.openedBy(s.of, nameOf(s.of, c))
-	if !depends(s.of, c) || r.shared || d == nil {
+	switch {
+	case !depends(s.of, c) || r.shared:
+		return broken
+	case d == nil && r.assumed[nameOf(s.of, c)]:
+		r.acted = true
+		r.passed++
+		return fine
+	case d == nil:
 		return broken
 	}
-	r.late = r.late || r.changed[nameOf(s.of, c)]
 	if seq := sectionOf(d.m, r.section); seq != nil {
 		if end := r.both(s, d, seq); end != fine {
 			return end
@@ -580,11 +616,14 @@ func (r *reference) unlink(s *scope, c int) result {
 		if r.openedBy(s.of, id) == nil && r.integrity(s.of, c) != fine {
 			return broken
 		}
-		d, was := r.openedBy(s.of, id), r.section
-		r.section = manifest.SectionUninstall
-		end := r.both(s, d, d.m.Uninstall)
-		if r.section = was; end != fine {
-			return end
+		if d, was := r.openedBy(s.of, id), r.section; d != nil {
+			r.section = manifest.SectionUninstall
+			end := r.both(s, d, d.m.Uninstall)
+			if r.section = was; end != fine {
+				return end
+			}
+		} else {
+			r.passed++
 		}
 	}
 	r.effect(s, "unlink %s", id)
@@ -599,27 +638,29 @@ func (r *reference) fetch(s *scope, c int) result {
 	id := nameOf(s.of, c)
 	p := r.of(id)
 	uri, _ := p["uri"].(string)
-	data, there := r.payloads[uri]
-	if uri == "" || !sized(p) || strings.Contains(uri, ":") {
+	size, sized := p["size"].(uint64)
+	encrypted := p["info"] != nil
+	if uri == "" || p["digest"] == nil || !sized || size == 0 || strings.Contains(uri, ":") || (encrypted && !r.infos[p["info"].(string)]) {
 		return broken
 	}
-	if depends(s.of, c) && p["info"] == nil && r.kept[id] == p["digest"] {
+	if depends(s.of, c) && encrypted {
+		return broken
+	}
+	if depends(s.of, c) && r.kept[id] == p["digest"] {
 		return fine // it is there
 	}
-	if !there {
+	if r.refused(id) || !r.use(s, id, "target") {
 		return broken
 	}
-	plain, ok := r.decrypted(p, data)
-	switch {
-	case !ok, r.refused(id), !r.use(s, id, "target"), uint64(len(plain)) != p["size"]:
-		return broken
-	case depends(s.of, c) && p["info"] != nil:
-		return broken
-	case !depends(s.of, c) && sum(plain) != p["digest"]:
-		return broken
+	data, there := r.payloads[uri]
+	if !r.exploring {
+		var ok bool
+		if data, ok = r.decrypted(p, data); !there || !ok || uint64(len(data)) != size || (!depends(s.of, c) && sum(data) != p["digest"]) {
+			return broken
+		}
 	}
 	r.effect(s, "fetch %s", id)
-	r.put(id, plain)
+	r.put(id, data, knowledge{digest: p["digest"].(string), size: int64(size), envelope: depends(s.of, c)})
 	return fine
 }
 
@@ -635,42 +676,63 @@ func (r *reference) decrypted(p map[string]any, data string) (string, bool) {
 func (r *reference) write(s *scope, id string) result {
 	p := r.of(id)
 	content, ok := p["content"].(string)
-	if ok {
-		content, ok = r.decrypted(p, content)
-	}
-	if !ok || r.refused(id) || !r.use(s, id, "target") {
+	info, encrypted := p["info"].(string)
+	if !ok || (encrypted && !r.infos[info]) || r.refused(id) || !r.use(s, id, "target") {
 		return broken
 	}
+	k := knowledge{}
+	if !encrypted {
+		k = knowledge{digest: sum(content), size: int64(len(content))}
+	}
+	if !r.exploring {
+		if content, ok = r.decrypted(p, content); !ok {
+			return broken
+		}
+	}
 	r.effect(s, "write %s", id)
-	r.put(id, content)
-	r.unknown[id] = p["info"] != nil
+	r.put(id, content, k)
 	return fine
 }
 
 func (r *reference) copy(s *scope, id string) result {
 	p := r.of(id)
 	from, ok := p["source"].(string)
-	if !ok || from == id || r.refused(id) || !r.use(s, from, "source") || !r.use(s, id, "target") {
+	if !ok || from == id || !r.use(s, from, "source") {
 		return broken
 	}
-	data, ok := r.contents[from]
-	if ok {
-		data, ok = r.decrypted(p, data)
+	matched := r.matched[from]
+	if matched.envelope {
+		matched = knowledge{} // only the manifest was matched
 	}
-	if !ok {
+	want, told := p["digest"].(string)
+	info, encrypted := p["info"].(string)
+	if !told && matched.digest == "" {
 		return broken
 	}
-	told := p["digest"] != nil && p["size"] != nil
+	k := r.knows(from)
+	if r.exploring && !r.acted && !r.fits(k, matched, p) {
+		return lost
+	}
+	if (encrypted && !r.infos[info]) || r.refused(id) || !r.use(s, id, "target") {
+		return broken
+	}
+	data, there := r.contents[from]
+	if !r.exploring {
+		if data, ok = r.decrypted(p, data); !there || !ok || (told && (sum(data) != want || (p["size"] != nil && uint64(len(data)) != p["size"]))) {
+			return broken
+		}
+	}
 	switch {
-	case told && (sum(data) != p["digest"] || uint64(len(data)) != p["size"]):
-		return broken
-	case !told && (r.matched[from] == "" || from == names[0xdd]): // of the dependency, the manifest was matched
-		return broken
+	case told && (encrypted || k.digest == "" || k.envelope):
+		k = knowledge{digest: want, size: -1}
+		if size, ok := p["size"].(uint64); ok {
+			k.size = int64(size)
+		}
+	case encrypted:
+		k = knowledge{}
 	}
-	unknown := !told && (r.unknown[from] || p["info"] != nil)
 	r.effect(s, "write %s", id)
-	r.put(id, data)
-	r.unknown[id] = unknown
+	r.put(id, data, k)
 	return fine
 }
 
@@ -682,11 +744,9 @@ func (r *reference) swap(s *scope, id string) result {
 	r.effect(s, "swap %s %s", id, with)
 	mine, iHad := r.contents[id]
 	theirs, theyHad := r.contents[with]
-	r.unknown[id], r.unknown[with] = r.unknown[with], r.unknown[id]
-	unknown := maps.Clone(r.unknown)
-	r.put(id, theirs)
-	r.put(with, mine)
-	r.unknown = unknown
+	myself, them := r.knows(id), r.knows(with)
+	r.put(id, theirs, them)
+	r.put(with, mine, myself)
 	if !theyHad {
 		delete(r.contents, id)
 	}
@@ -702,10 +762,10 @@ func (r *reference) refused(id string) bool {
 	return (r.refs[id] > 0 && !r.changed[id]) || r.kept[id] != ""
 }
 
-func (r *reference) put(id, data string) {
-	r.contents[id], r.changed[id] = data, true
+func (r *reference) put(id, data string, k knowledge) {
+	r.contents[id], r.known[id], r.changed[id], r.since[id] = data, k, true, r.passed
 	delete(r.matched, id)
-	delete(r.unknown, id)
+	delete(r.assumed, id)
 }
 
 func (r *reference) effect(s *scope, format string, args ...any) {

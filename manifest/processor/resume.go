@@ -3,6 +3,12 @@
 
 package processor
 
+import (
+	"fmt"
+
+	"github.com/firmament-dev/firmament/manifest"
+)
+
 // The rule of resumption.
 //
 // The journal has, in this order: what was answered and chosen since the effect before, that an effect begins, that it is done.
@@ -19,7 +25,16 @@ package processor
 //     until then nobody knows what is where, and a rehearsal would go astray;
 //   - answers a condition from the journal where an effect that was journaled is still to come on the component, as it holds something else by now,
 //     and before the first effect on it, where the answer has decided the way. Otherwise it asks again: the answer must be
-//     the same, and is better. What is to be copied or invoked is never trusted for an old answer.
+//     the same, and is better. An authorization that has led to an effect is not asked for again. What is to be copied or invoked is never trusted for an old answer.
+
+// answered returns what was answered at the place of m before the interruption, if that led to an effect.
+func (m *machine) answered() (err error, known bool) {
+	held, known := m.replayed.matches[m.key(m.path)]
+	if known && !held {
+		err = fmt.Errorf("%w: as before the interruption", manifest.ErrCondition)
+	}
+	return err, known
+}
 
 // begun reports whether the effect at the place of m had begun, or was done, before the interruption.
 func (m *machine) begun() bool {

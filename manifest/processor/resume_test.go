@@ -443,6 +443,53 @@ func TestResumeWhatIsCountedAsItIsWritten(t *testing.T) {
 	}
 }
 
+// Who has authorized an update, or not, is not asked again once that has led to an effect: it goes on the same way.
+func TestResumeAfterAuthorization(t *testing.T) {
+	authorized := seq{params(manifest.Parameters{UpdatePriority: new(int64(1))}), command(manifest.ConditionUpdateAuthorized)}
+	install := seq{index(0), try(append(authorized, con("yes"), write), seq{con("no"), write}), index(1), con("last"), write}
+	v := open(t, release(2, shared(), install, nil))
+	for _, denied := range []bool{false, true} {
+		s := newStore(map[string]string{"00": "zero", "01": "one"})
+		o := processor.Options{Platform: s, Identity: identity, Journal: &log{cut: -1}}
+		s.denied, s.fail = denied, "write 01"
+		if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		s.denied = !denied
+		if err := startWith(t, v, o, manifest.SectionInstall); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"write 00", "write 01", "write 01"}, s.log); diff != "" {
+			t.Errorf("denied %v: %s", denied, diff)
+		}
+		if want := map[bool]string{false: "yes", true: "no"}[denied]; string(s.cells["00"].content) != want {
+			t.Errorf("got %q, want %q", s.cells["00"].content, want)
+		}
+	}
+}
+
+// Before a swap that has begun is finished, nobody knows what is where: Check asks no component about it.
+func TestCheckAmidSwap(t *testing.T) {
+	long := params(manifest.Parameters{Version: &manifest.VersionMatch{Comparison: manifest.VersionEqual, Version: []int64{6}}})
+	v := open(t, release(2, shared(), seq{index(0), from(1), swap, long, command(manifest.ConditionVersion)}, nil))
+	s := newStore(map[string]string{"00": "one", "01": "longer"})
+	o := processor.Options{Platform: s, Identity: identity, Journal: &log{cut: -1}}
+	s.fail, s.cut = "swap 00 01", true // the power fails when it is done
+	if err := startWith(t, v, o, manifest.SectionInstall); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	p, err := processor.New(t.Context(), v, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Check(t.Context(), manifest.SectionInstall); err != nil {
+		t.Error(err)
+	}
+	if err := p.Run(t.Context(), manifest.SectionInstall); err != nil || string(s.cells["00"].content) != "longer" {
+		t.Errorf("got %v, %q", err, s.cells["00"].content)
+	}
+}
+
 // A journal that cannot be read stops everything.
 func TestUnreadableJournal(t *testing.T) {
 	v := open(t, workload())

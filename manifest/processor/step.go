@@ -21,7 +21,7 @@ const (
 	StepBegin   StepKind = 1 // earlier steps of the manifest are void
 	StepDone    StepKind = 2 // the effect is complete
 	StepChoice  StepKind = 3 // the try-each came to alternative Value, counted from 0
-	StepMatch   StepKind = 4 // the condition on the content held (1) or failed (0)
+	StepMatch   StepKind = 4 // the condition on the content, or an authorization, held (1) or failed (0)
 	StepStarted StepKind = 5 // the effect has begun; Value is random for a swap, see SwapRequest, and 1 for an unlink that uninstalls
 )
 

@@ -52,6 +52,16 @@ func TestOtherAlternativeRehearsed(t *testing.T) {
 	}
 }
 
+// A custom condition can be answered by the component alone that has it: what it will say of content that is elsewhere until then is not known.
+func TestCustomConditionOfWhatComes(t *testing.T) {
+	s := newStore(map[string]string{"00": "zero", "01": "one"})
+	v, err := openWith(t, registry, release(2, shared(), seq{index(0), from(1), swap, try(seq{command(-256)}, seq{fetch})}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.refused(t, startWith(t, v, processor.Options{Platform: s, Identity: identity}, manifest.SectionInstall), manifest.ErrCommand)
+}
+
 // The platform is asked about an image once, however many rehearsals depend on the answer.
 func TestRehearsalsAskOnce(t *testing.T) {
 	p := &slow{store: newStore(map[string]string{"00": "zero", "01": "one"})}
