@@ -287,7 +287,14 @@ func (p *shelfProgram) resolve(o *volume, to *manifest.Sequence) {
 		all = append(all, uint64(len(o.own)+k))
 	}
 	atOnce := len(all) > 1 && p.rnd.IntN(2) == 0
-	if atOnce {
+	if atOnce && len(o.own) > 3 { // beside something else
+		*to = append(*to, index(0), lax(false))
+		for k := range o.deps {
+			*to = append(*to, run(o.of(k), fetch))
+		}
+		*to = append(*to, o.job(3, nil, "job"), o.job(1, nil, "too"), lax(true))
+		p.parallel = true
+	} else if atOnce {
 		*to = append(*to, indices(all...), lax(false), fetch, lax(true))
 		p.parallel = true
 	}

@@ -316,9 +316,16 @@ func (m *machine) effect(f *frame) error {
 			return err
 		}
 	}
-	if err := m.flush(); err != nil || !m.late {
+	if err := m.flush(); err != nil {
 		return err
 	}
-	m.late = false
-	return m.again()
+	for m.late && m.flights > 0 {
+		m.landed.Wait() // the platform is not asked about what is under way
+	}
+	if !m.late {
+		return nil
+	}
+	err := m.again()
+	m.late = err != nil
+	return err
 }

@@ -41,6 +41,8 @@ type strands struct {
 	*Processor
 	mu       sync.Mutex
 	working  chan struct{} // one for each call to the platform that other strands may run beside
+	flights  int           // calls to the platform
+	landed   *sync.Cond    // one less
 	mode     mode
 	state    []*componentState         // by target.n
 	opened   map[edge]*unit            // dependencies whose integrity has been checked
@@ -129,8 +131,10 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 	if r == nil {
 		r = newReplay()
 	}
-	return &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
+	m := &machine{u: p.root, strands: &strands{Processor: p, working: make(chan struct{}, p.o.Limits.Parallel), mode: mode, replayed: r.reuse(),
 		compared: map[comparison]error{}, guessed: map[*target]bool{}, opened: map[edge]*unit{}, kept: map[*target]verify.Digest{}, unopened: map[checked]sections{}, done: map[checked]sections{}}}
+	m.landed = sync.NewCond(&m.mu)
+	return m
 }
 
 // at returns the state of component c of the current manifest.
@@ -149,8 +153,13 @@ func (m *machine) id(c int) manifest.ComponentID { return cloneID(m.u.targets[c]
 
 // call lets the platform work while other strands run, at most Limits.Parallel at a time.
 func (s *strands) call(work func() error) error {
+	s.flights++
 	s.mu.Unlock()
-	defer s.mu.Lock()
+	defer func() {
+		s.mu.Lock()
+		s.flights--
+		s.landed.Broadcast()
+	}()
 	s.working <- struct{}{}
 	defer func() { <-s.working }()
 	return work()

@@ -420,7 +420,7 @@ func TestM7_Mutants(t *testing.T) {
 		},
 		{
 			Name: "choices not journaled before an effect", File: "manifest/processor/directive.go",
-			Old: "if err := m.flush(); err != nil || !m.late {", New: "if err := error(nil); err != nil || !m.late {",
+			Old: "if err := m.flush(); err != nil {", New: "if err := error(nil); err != nil {",
 			Invariant: "S3|S5",
 		},
 		{
