@@ -22,7 +22,7 @@ const (
 // Entry is one key of a KeySet.
 type Entry struct {
 	// KID is the name under which signatures refer to the key (COSE kid, TUF keyid). Nil: the
-	// key has no name and is only tried for signatures that carry none.
+	// key has no name here and is tried whatever name a signature carries, after the keys of that name.
 	KID []byte
 
 	// Key is the public key. Required, unless Secret is set: NewKeySet then fills it in.
@@ -125,19 +125,22 @@ func (s *KeySet) check(e Entry) error {
 }
 
 // Lookup returns the entries a signature with this key id may be by, revoked ones included: all
-// entries for nil, those with exactly this KID otherwise (none for an empty one). The result is a
-// copy of at most MaxCandidates entries, in the order given to NewKeySet. A nil KeySet has none.
+// entries for nil, otherwise those with exactly this KID, and then those without one; none for an empty one. The result is a
+// copy of at most MaxCandidates entries, else in the order given to NewKeySet. A nil KeySet has none.
 func (s *KeySet) Lookup(kid []byte) []Entry {
 	if s == nil {
 		return nil
 	}
-	var found []Entry
+	var found, nameless []Entry
 	for _, e := range s.entries {
-		if kid == nil || (len(kid) > 0 && bytes.Equal(e.KID, kid)) {
+		switch {
+		case kid == nil || (len(kid) > 0 && bytes.Equal(e.KID, kid)):
 			found = append(found, e.clone())
+		case e.KID == nil && len(kid) > 0:
+			nameless = append(nameless, e.clone())
 		}
 	}
-	return found
+	return append(found, nameless...)
 }
 
 // Group returns the distinct public keys of a group that are not revoked, in set order; "" is every key.

@@ -60,14 +60,14 @@ func TestCOS_03_Lookup(t *testing.T) {
 		kid  []byte
 		want []verify.Key
 	}{
-		"one name":              {a, []verify.Key{key(1)}},
-		"second name":           {b, []verify.Key{key(1)}},
-		"two keys of one name":  {both, []verify.Key{key(2), key(3)}},
+		"one name":              {a, []verify.Key{key(1), key(4)}},
+		"second name":           {b, []verify.Key{key(1), key(4)}},
+		"two keys of one name":  {both, []verify.Key{key(2), key(3), key(4)}},
 		"no name: all":          {nil, []verify.Key{key(1), key(1), key(2), key(3), key(4)}},
 		"empty name: none":      {[]byte{}, nil},
-		"unknown":               {[]byte("c"), nil},
-		"prefix of a name":      {[]byte("bot"), nil},
-		"name with more behind": {[]byte("a\x00"), nil},
+		"unknown":               {[]byte("c"), []verify.Key{key(4)}},
+		"prefix of a name":      {[]byte("bot"), []verify.Key{key(4)}},
+		"name with more behind": {[]byte("a\x00"), []verify.Key{key(4)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []verify.Key
@@ -89,7 +89,7 @@ func TestCOS_03_Lookup(t *testing.T) {
 	// The set shares no memory with its caller.
 	a[0] = 'x'
 	s.Lookup([]byte("a"))[0].Groups[0] = "root"
-	if got := s.Lookup([]byte("a")); len(got) != 1 || got[0].Groups[0] != "author" {
+	if got := s.Lookup([]byte("a")); len(got) != 2 || got[0].Groups[0] != "author" {
 		t.Errorf("after changing what went in and came out: %v", got)
 	}
 	var none *verify.KeySet

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/firmament-dev/firmament/internal/testkeys"
 	"github.com/firmament-dev/firmament/internal/vectors"
+	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/author"
 )
 
 // files writes the published vectors into a folder.
@@ -184,4 +188,25 @@ func TestManifestCompatIsNamed(t *testing.T) {
 			t.Errorf("%v: exit %d: %s", tt.args, exit, &stderr)
 		}
 	}
+}
+
+// The kid that a signer's tools write is theirs; --key names a file.
+func TestManifestVerifyWithKID(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for n := range 2 {
+		b, err := testkeys.P256(n).Public().MarshalPEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, in(fmt.Sprint(n)), b)
+	}
+	e := &manifest.Envelope{Manifest: manifest.Manifest{SequenceNumber: 1, Components: []manifest.ComponentID{{{0}}}}}
+	b, err := author.SignAs(t.Context(), e, author.Signature{Signer: testkeys.P256(1), KID: []byte("theirs")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, in("envelope"), b)
+	firmctl(t, 0, "manifest", "verify", "--key", in("0"), "--key", in("1"), in("envelope"))
+	firmctl(t, 1, "manifest", "verify", "--key", in("0"), in("envelope"))
 }

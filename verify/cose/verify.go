@@ -69,10 +69,19 @@ func signature1(protected, payload []byte) []byte {
 // Each check takes one from checks, the budget of the whole block.
 func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *verify.KeySet, checks *int, check func(verify.Entry) error) error {
 	candidates := keys.Lookup(sig.KID)
-	if len(candidates) == 0 {
+	fit, meant := 0, sig.KID == nil && len(candidates) > 0
+	for _, e := range candidates {
+		if e.Key.Type() == kind {
+			fit++
+		}
+		meant = meant || e.KID != nil
+	}
+	switch {
+	case fit == 0 && meant:
+		return fmt.Errorf("block says %v, its key is not %v: %w", alg, kind, verify.ErrAlgorithm)
+	case fit == 0:
 		return fmt.Errorf("block %s: %w", kidText(sig.KID), verify.ErrKeyUnknown)
 	}
-	tried := 0
 	for _, e := range candidates {
 		if e.Key.Type() != kind {
 			continue
@@ -81,8 +90,7 @@ func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *
 			return fmt.Errorf("block costs too many checks: %w", verify.ErrLimit)
 		}
 		*checks--
-		tried++
-		if len(candidates) == 1 {
+		if fit == 1 {
 			sig.Entry = e
 		}
 		if check(e) != nil {
@@ -94,10 +102,7 @@ func search(sig *verify.Signature, alg fmt.Stringer, kind verify.KeyType, keys *
 		}
 		return nil
 	}
-	if tried == 0 {
-		return fmt.Errorf("block says %v, its key is not %v: %w", alg, kind, verify.ErrAlgorithm)
-	}
-	return fmt.Errorf("block %s, keys tried: %d: %w", kidText(sig.KID), tried, verify.ErrSignature)
+	return fmt.Errorf("block %s, keys tried: %d: %w", kidText(sig.KID), fit, verify.ErrSignature)
 }
 
 func kidText(kid []byte) string {
