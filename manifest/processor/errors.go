@@ -88,6 +88,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Seen returns what the condition that has failed has found instead, as Event.Seen; nil if that is not known.
+func (e *Error) Seen() *manifest.Parameters { return seen(e.Err) }
+
 // Mismatch is an image that does not have the digest it should. It wraps manifest.ErrDigest.
 type Mismatch struct {
 	Want, Seen verify.Digest

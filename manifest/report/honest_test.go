@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -255,6 +256,9 @@ func TestHonestReports(t *testing.T) {
 			v, events, r, failure := tt.house.run(t, m, sections...)
 			if r.Result.Reason != tt.reason || r.Result.Foreseen != (tt.foreseen != "") {
 				t.Errorf("%v: result %+v", failure, r.Result)
+			}
+			if found := r.Result.Record; strings.HasSuffix(tt.foreseen, "condition-component-slot foreseen") && (found.Properties.Slot == nil || *found.Properties.Slot != 0) {
+				t.Errorf("the report does not say what was found: %+v", found)
 			}
 			list, err := report.ReconstructWith(v, func(walk []int) *manifest.Verified {
 				if slices.Equal(walk, []int{1}) {

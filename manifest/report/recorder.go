@@ -15,16 +15,10 @@ import (
 // for concurrent use; a Processor tells it one event at a time.
 type Recorder struct {
 	entries []Entry
-	last    *processor.Event // of a component
-	kept    bool             // as a record of its success, after which there is no other
-	failed  []failure        // at their own commands; the last maxFailures
+	last    *processor.Event   // of a component
+	kept    bool               // as a record of its success, after which there is no other
+	failed  []*processor.Error // at their own commands; the last maxFailures
 	dropped bool
-}
-
-// failure is an event that has failed, with what it has measured.
-type failure struct {
-	err  *processor.Error
-	seen *manifest.Parameters
 }
 
 // maxFailures is more than the commands that can fail together: under strict-order false, with those that they are nested in.
@@ -37,7 +31,7 @@ func (r *Recorder) Event(e processor.Event) {
 		if len(r.failed) == maxFailures {
 			r.failed = slices.Delete(r.failed, 0, 1)
 		}
-		r.failed = append(r.failed, failure{failed, e.Seen})
+		r.failed = append(r.failed, failed)
 	} else if ok && !r.has(failed) {
 		return
 	}
@@ -65,7 +59,7 @@ func own(e *processor.Event, err *processor.Error) bool {
 
 // has reports whether an event has told err of its own command.
 func (r *Recorder) has(err *processor.Error) bool {
-	return slices.ContainsFunc(r.failed, func(f failure) bool { return f.err == err })
+	return slices.Contains(r.failed, err)
 }
 
 func (r *Recorder) keep(e *processor.Event) {
@@ -118,11 +112,8 @@ func (r *Recorder) result(err error) Result {
 	out := Result{Reason: ReasonOf(err), Foreseen: true, Record: &Record{Section: manifest.SectionShared}}
 	e, ok := errors.AsType[*processor.Error](err)
 	if ok {
-		var seen *manifest.Parameters
-		if i := slices.IndexFunc(r.failed, func(f failure) bool { return f.err == e }); i >= 0 {
-			out.Foreseen, seen = false, r.failed[i].seen
-		}
-		out.Record = record(e.Section, e.Shared, e.Manifest, e.Path, max(e.Component, 0), seen)
+		out.Foreseen = !r.has(e)
+		out.Record = record(e.Section, e.Shared, e.Manifest, e.Path, max(e.Component, 0), e.Seen())
 	}
 	if out.Foreseen && r.last != nil && !r.kept {
 		r.keep(r.last)
