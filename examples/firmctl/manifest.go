@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -178,14 +179,16 @@ func verifyManifest(_ context.Context, c *call) error {
 // recipientKeys returns the keys that payloads are decrypted with, nil if there are none.
 func recipientKeys(keks, private []string) (*cose.RecipientKeys, error) {
 	var keys []cose.RecipientKey
-	for _, text := range keks {
+	for _, value := range keks {
+		kid, text := cutKID(value)
 		wrapper, err := parseKEK(text)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, cose.RecipientKey{Wrapper: wrapper})
+		keys = append(keys, cose.RecipientKey{KID: kid, Wrapper: wrapper})
 	}
-	for _, name := range private {
+	for _, value := range private {
+		kid, name := cutKID(value)
 		b, err := readFile(name)
 		if err != nil {
 			return nil, err
@@ -194,12 +197,22 @@ func recipientKeys(keks, private []string) (*cose.RecipientKeys, error) {
 		if err != nil {
 			return nil, err
 		}
+		key.KID = kid
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	return cose.NewRecipientKeys(keys...)
+}
+
+// cutKID splits [KID=]VALUE. The identifier is the text itself; a file whose name has a "=" stays one.
+func cutKID(value string) (kid []byte, rest string) {
+	name, rest, ok := strings.Cut(value, "=")
+	if _, err := os.Stat(value); !ok || name == "" || err == nil {
+		return nil, value
+	}
+	return []byte(name), rest
 }
 
 func parseKEK(text string) (verify.KeyWrapper, error) {

@@ -37,8 +37,8 @@ type sized struct {
 
 func encryptPayload(ctx context.Context, c *call) error {
 	var recipients, keks list
-	c.fs.Var(&recipients, "recipient", "PUB.pem, the P-256 key of a recipient; may be given several times")
-	c.fs.Var(&keks, "kek", "key encryption key in hexadecimal, shared with recipients; may be given several times")
+	c.fs.Var(&recipients, "recipient", "[KID=]PUB.pem, the P-256 key of a recipient and its key identifier, which more than 64 recipients need; may be given several times")
+	c.fs.Var(&keks, "kek", "[KID=]HEX, a key encryption key in hexadecimal, shared with recipients; may be given several times")
 	algorithm := c.fs.String("algorithm", cose.A128GCM.String(), "one of "+algorithmNames()+"; those of CTR have no integrity of their own")
 	out := c.fs.String("out", "", "file for the ciphertext (required)")
 	info := c.fs.String("info", "", "file for the encryption info, which is printed in any case")
@@ -94,7 +94,8 @@ func parseAlgorithm(name string) (cose.ContentAlgorithm, error) {
 
 func readRecipients(public, keks []string) ([]cose.Recipient, error) {
 	var out []cose.Recipient
-	for _, name := range public {
+	for _, value := range public {
+		kid, name := cutKID(value)
 		key, err := readPublic(name)
 		if err != nil {
 			return nil, err
@@ -107,14 +108,15 @@ func readRecipients(public, keks []string) ([]cose.Recipient, error) {
 		if err != nil {
 			return nil, cli.Inputf("%s: %w; want a P-256 public key", name, err)
 		}
-		out = append(out, cose.Recipient{Public: exchange})
+		out = append(out, cose.Recipient{KID: kid, Public: exchange})
 	}
-	for _, text := range keks {
+	for _, value := range keks {
+		kid, text := cutKID(value)
 		wrapper, err := parseKEK(text)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, cose.Recipient{Wrapper: wrapper})
+		out = append(out, cose.Recipient{KID: kid, Wrapper: wrapper})
 	}
 	return out, nil
 }

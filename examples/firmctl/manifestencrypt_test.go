@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,39 @@ func TestManifestEncrypt(t *testing.T) {
 				t.Errorf("somebody else: exit %d, %s", exit, &stdout)
 			}
 		})
+	}
+}
+
+// However many recipients there are: with names each finds the key, and without they are refused before one of them cannot.
+func TestManifestEncryptForMany(t *testing.T) {
+	t.Chdir(t.TempDir())
+	keep(t, "plain.bin", []byte("firmware"))
+	people(t, "author", "last")
+	without := []string{"encrypt", "plain.bin", "--out", "cipher.bin"}
+	with := slices.Clone(without)
+	for i := range 64 {
+		kek := fmt.Sprintf("%032x", i)
+		without, with = append(without, "--kek", kek), append(with, "--kek", fmt.Sprintf("device-%d=%s", i, kek))
+	}
+	var stdout, stderr bytes.Buffer
+	if exit := run(t.Context(), append([]string{"manifest"}, append(without, "--recipient", "last.pub.pem")...), &stdout, &stderr); exit != 1 || !strings.Contains(stderr.String(), "KID") {
+		t.Errorf("without names: exit %d, %s", exit, &stderr)
+	}
+	if _, err := os.Stat("cipher.bin"); err == nil {
+		t.Error("a ciphertext was left")
+	}
+	var said encrypted
+	succeed(t, &said, append(with, "--recipient", "device-64=last.pub.pem")...)
+	keep(t, "description.json", fmt.Appendf(nil, `{"sequence-number": 1, "components": ["00"],
+		"shared-sequence": [{"do": "directive-override-parameters", "parameters": {"image-file": "plain.bin"}}],
+		"install": [
+			{"do": "directive-override-parameters", "parameters": {"content-file": "cipher.bin", "encryption-info": %q}},
+			{"do": "directive-write", "policy": 2},
+			{"do": "condition-image-match", "policy": 2}]}`, said.Info))
+	succeed(t, nil, "create", "description.json", "--out", "fw.suit")
+	succeed(t, nil, "sign", "fw.suit", "--key", "author.pem", "--out", "fw.suit")
+	for _, key := range [][]string{{"--recipient-key", "device-64=last.pem"}, {"--recipient-key", "last.pem"}, {"--kek", "device-63=" + fmt.Sprintf("%032x", 63)}} {
+		succeed(t, nil, append([]string{"run", "fw.suit", "--key", "author.pub.pem", "--out", t.TempDir()}, key...)...)
 	}
 }
 

@@ -55,8 +55,8 @@ func runManifest(ctx context.Context, c *call) error {
 	var f runFlags
 	f.flags(fs)
 	fs.StringVar(&f.out, "out", "", "directory for the final bytes of each changed component (required)")
-	fs.Var(&f.keks, "kek", "key encryption key in hexadecimal, for encrypted payloads")
-	fs.Var(&f.private, "recipient-key", "PRIV.pem, a P-256 key for encrypted payloads")
+	fs.Var(&f.keks, "kek", "[KID=]HEX, a key encryption key in hexadecimal, for encrypted payloads")
+	fs.Var(&f.private, "recipient-key", "[KID=]PRIV.pem, a P-256 key for encrypted payloads and the identifier it has in them")
 	fs.StringVar(&f.vendor, "vendor-id", "", "the device's vendor UUID; without it vendor conditions fail")
 	fs.StringVar(&f.class, "class-id", "", "the device's class UUID")
 	fs.StringVar(&f.device, "device-id", "", "the device's own UUID")

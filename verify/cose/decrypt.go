@@ -37,8 +37,8 @@ type Decrypter struct {
 }
 
 // NewDecrypter decodes info (see ParseEncryptionInfo), gets at the content key with one of keys, and
-// returns a Decrypter that writes to dst. Recipients that name one of the keys are tried first, then those where
-// recipient or key has no name, at most verify.MaxCandidates attempts. Besides the errors of
+// returns a Decrypter that writes to dst. Recipients that name one of the keys are tried first, then those without a name,
+// then all by keys without one, at most verify.MaxCandidates attempts. Besides the errors of
 // ParseEncryptionInfo:
 //
 //   - verify.ErrKeyUnknown: no key for any of the recipients;

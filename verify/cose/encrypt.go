@@ -29,8 +29,8 @@ type Encrypter struct {
 
 // NewEncrypter draws a content key and an IV, seals the key to each of recipients, and returns
 // an Encrypter that writes the ciphertext to dst. An unknown algorithm, a key of the wrong kind, is
-// verify.ErrAlgorithm; no or more than MaxRecipients, or a KID of no or more than verify.MaxKIDSize bytes,
-// verify.ErrLimit; a recipient without or with several keys verify.ErrPolicy; one with a Macer
+// verify.ErrAlgorithm; no or more than MaxRecipients, more than verify.MaxCandidates of them without a KID or with the same, or a
+// KID of no or more than verify.MaxKIDSize bytes, verify.ErrLimit; a recipient without or with several keys verify.ErrPolicy; one with a Macer
 // verify.ErrUnsupported. Errors of a KeyWrapper come back wrapped.
 func NewEncrypter(ctx context.Context, alg ContentAlgorithm, dst io.Writer, recipients ...Recipient) (*Encrypter, error) {
 	return newEncrypter(ctx, rand.Reader, alg, dst, recipients, suitContext)

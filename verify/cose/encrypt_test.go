@@ -254,6 +254,34 @@ func TestBoundedAttempts(t *testing.T) {
 	}
 }
 
+// What is encrypted, every recipient decrypts: one without a name finds their place among as many as attempts are made at, after
+// however many with names; more than can be found are refused.
+func TestEncryptOnlyForWhoCanDecrypt(t *testing.T) {
+	var to []cose.Recipient
+	for i := range 3 * verify.MaxCandidates {
+		to = append(to, cose.Recipient{KID: fmt.Appendf(nil, "device %d", i), Wrapper: testkeys.KeyWrapper(1000+i, 16)})
+	}
+	for i := range verify.MaxCandidates {
+		to = append(to, cose.Recipient{Wrapper: testkeys.KeyWrapper(i, 16)})
+	}
+	for i := range verify.MaxCandidates {
+		to = append(to, cose.Recipient{KID: []byte("all of one kind"), Wrapper: testkeys.KeyWrapper(500+i, 16)})
+	}
+	info, ciphertext := encrypt(t, cose.A128GCM, image[:32], to...)
+	for i, r := range to {
+		got, err := cose.Decrypt(t.Context(), info, ciphertext, recipientKeys(t, cose.RecipientKey{KID: r.KID, Wrapper: r.Wrapper}))
+		if err != nil || !bytes.Equal(got, image[:32]) {
+			t.Fatalf("recipient %d: %v", i, err)
+		}
+	}
+	for _, kid := range [][]byte{nil, []byte("all of one kind")} {
+		more := append(to, cose.Recipient{KID: kid, Wrapper: testkeys.KeyWrapper(1, 16)})
+		if _, _, err := cose.Encrypt(t.Context(), cose.A128GCM, image[:32], more...); !errors.Is(err, verify.ErrLimit) {
+			t.Errorf("one more named %q: got %v, want ErrLimit", kid, err)
+		}
+	}
+}
+
 type countingWrapper struct {
 	verify.KeyWrapper
 	calls *int

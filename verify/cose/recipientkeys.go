@@ -85,18 +85,19 @@ func NewRecipientKeys(keys ...RecipientKey) (*RecipientKeys, error) {
 	return &RecipientKeys{func() []RecipientKey { return own }}, nil
 }
 
-// open returns the content key of keySize bytes. Recipients that name one of the keys come first, then
-// those where recipient or key has no name; at most verify.MaxCandidates attempts in all.
+// open returns the content key of keySize bytes. Recipients that name one of the keys come first, then recipients without a
+// name, then keys without one; at most verify.MaxCandidates attempts in all. So whoever is among as many without a name is
+// served, however many with names of their own there are.
 func (s *RecipientKeys) open(ctx context.Context, recipients []recipient, keySize int, other []byte) ([]byte, error) {
 	if s == nil {
 		return nil, fmt.Errorf("no recipient keys: %w", verify.ErrKeyUnknown)
 	}
 	attempts := 0
 	var failures []error
-	for _, named := range []bool{true, false} {
+	for try := byName; try <= otherwise; try++ {
 		for _, r := range recipients {
 			for _, k := range s.keys() {
-				if !k.fits(r, named) {
+				if !k.fits(r) || k.turn(r) != try {
 					continue
 				}
 				if attempts++; attempts > verify.MaxCandidates {
@@ -132,13 +133,29 @@ func unknown(recipients []recipient) error {
 	return fmt.Errorf("no usable one of %d recipients: %w", len(recipients), recipients[0].unusable)
 }
 
-// fits reports whether k is of the kind that r needs, and named as named says.
-func (k RecipientKey) fits(r recipient, named bool) bool {
-	if r.unusable != nil {
-		return false
+// The turns in which a key is tried on a recipient.
+const (
+	byName    = iota // both have the same name
+	nameless         // the recipient has none
+	otherwise        // the key has none
+	never            // they have two
+)
+
+func (k RecipientKey) turn(r recipient) int {
+	switch {
+	case r.kid == nil:
+		return nameless
+	case k.KID == nil:
+		return otherwise
+	case bytes.Equal(k.KID, r.kid):
+		return byName
 	}
-	same := k.KID != nil && bytes.Equal(k.KID, r.kid)
-	if named != same || (!same && k.KID != nil && r.kid != nil) {
+	return never
+}
+
+// fits reports whether k is of the kind that r needs.
+func (k RecipientKey) fits(r recipient) bool {
+	if r.unusable != nil {
 		return false
 	}
 	switch {

@@ -16,7 +16,8 @@ import (
 // Recipient is one who shall be able to read a payload, or to check a MAC: exactly one of Wrapper,
 // Public and Macer.
 type Recipient struct {
-	// KID names the recipient's key, 1 to verify.MaxKIDSize bytes. Nil: the recipient must try.
+	// KID names the recipient's key, 1 to verify.MaxKIDSize bytes. Nil: the recipient must try, so of those without
+	// one, as of those with one and the same, there are at most verify.MaxCandidates.
 	KID []byte
 
 	// Wrapper is the key shared with the recipient, for A128KW or A256KW.
@@ -60,6 +61,9 @@ func sealTo(ctx context.Context, random io.Reader, key []byte, recipients []Reci
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
 		return nil, fmt.Errorf("%d recipients, expected 1 to %d: %w", len(recipients), MaxRecipients, verify.ErrLimit)
 	}
+	if err := checkFindable(recipients); err != nil {
+		return nil, err
+	}
 	b := cborstream.AppendArray(nil, len(recipients))
 	for i, r := range recipients {
 		err := r.check()
@@ -74,6 +78,23 @@ func sealTo(ctx context.Context, random io.Reader, key []byte, recipients []Reci
 		}
 	}
 	return b, nil
+}
+
+// checkFindable makes sure that each recipient finds the place that is theirs among those of one name, or of none,
+// in as many attempts as RecipientKeys.open makes.
+func checkFindable(recipients []Recipient) error {
+	named := make(map[string]int)
+	for _, r := range recipients {
+		name := string(r.KID)
+		if named[name]++; named[name] <= verify.MaxCandidates {
+			continue
+		}
+		if name == "" {
+			return fmt.Errorf("more than %d recipients without a KID, who would have to try each other's places: give them one: %w", verify.MaxCandidates, verify.ErrLimit)
+		}
+		return fmt.Errorf("more than %d recipients with the one KID %x: %w", verify.MaxCandidates, name, verify.ErrLimit)
+	}
+	return nil
 }
 
 func (r Recipient) appendSealed(ctx context.Context, random io.Reader, b, key, other []byte) ([]byte, error) {

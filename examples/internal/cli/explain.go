@@ -63,7 +63,7 @@ var rules = []Rule{
 	{manifest.ErrNotApplicable, "manifest.ErrNotApplicable", Refused, "publish a manifest with this device's vendor and class identifiers"},
 	{manifest.ErrCondition, "manifest.ErrCondition", Refused, "a condition of the manifest does not hold on this device"},
 	{manifest.ErrSequence, "manifest.ErrSequence", Refused, "publish a release with a higher sequence number"},
-	{manifest.ErrLimit, "manifest.ErrLimit", Refused, "make the envelope smaller"},
+	{manifest.ErrLimit, "manifest.ErrLimit", Refused, "stay within the limit that the cause names"},
 	{manifest.ErrUnsupported, "manifest.ErrUnsupported", Refused, "use commands that this version supports"},
 	{manifest.ErrComponent, "manifest.ErrComponent", Refused, "name a component that the device has"},
 	{manifest.ErrBudget, "manifest.ErrBudget", Refused, "make the manifest simpler"},
