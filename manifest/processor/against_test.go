@@ -206,6 +206,7 @@ func TestM4_Mutants(t *testing.T) {
 		{Name: "a dependency is not uninstalled", File: "dependency.go", Old: "ok && used && others == 0 {", New: "ok && used && others == 0 && c < 0 {"},
 		{Name: "any number of indices in a job", File: "control.go", Old: "\t\tf.indices--\n", New: ""},
 		{Name: "override-multiple is none of them", File: "parameters.go", Old: "i > 0); err", New: "true); err"},
+		{Name: "a swap is no use of the source", File: "content.go", Old: "use{target: true, source: true}", New: "use{target: true}"},
 		{Name: "what was used before strict-order true counts", File: "parallel.go", Old: "\t\tf.uses = nil\n", New: "\t\t_ = f.uses\n"},
 	} {
 		m.File, m.Package, m.TestRun, m.Invariant = "manifest/processor/"+m.File, "./manifest/processor", "^TestM4_(AgainstReference|Shapes)$", "M4"

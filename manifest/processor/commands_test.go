@@ -173,6 +173,12 @@ func TestCMD_05_StrictOrder(t *testing.T) {
 	}{
 		{"written, then source", seq{all(), content, index(0), of("one"), lax(false), write, index(2), of("one"), from(0), copyc}, manifest.ErrCommand},
 		{"source, then written", seq{index(1), content, index(0), of("one"), from(1), lax(false), copyc, index(1), write}, manifest.ErrCommand},
+		{"exchanged, then written", seq{index(0), content, from(1), lax(false), swap, write}, manifest.ErrCommand},
+		{"exchanged, then the source written", seq{all(), content, index(0), from(1), lax(false), swap, index(1), write}, manifest.ErrCommand},
+		{"written, then exchanged", seq{index(1), content, index(0), from(1), lax(false), run(index(1), write), swap}, manifest.ErrCommand},
+		{"exchanged, then a source", seq{index(0), from(1), index(2), of("one"), from(1), lax(false), index(0), swap, index(2), copyc}, manifest.ErrCommand},
+		{"exchanged twice", seq{index(0), from(1), lax(false), swap, swap}, manifest.ErrCommand},
+		{"exchanged, then matched", seq{index(0), from(1), of("one"), lax(false), swap, imageMatch}, nil},
 		{"in run-sequences", seq{index(2), of("zero"), from(0), index(0), content, lax(false), run(index(0), write), run(index(2), copyc)}, manifest.ErrCommand},
 		{"written by two", seq{all(), content, index(0), lax(false), run(index(1), write), run(index(1), write)}, manifest.ErrCommand},
 		{"read by two, written by the second", seq{index(1), of("one"), content, index(0), lax(false), run(index(1), imageMatch), run(index(1), imageMatch, write)}, manifest.ErrCommand},

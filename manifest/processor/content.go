@@ -298,12 +298,9 @@ func (m *machine) swap(ctx context.Context, f *frame, c int) (replayed bool, err
 		if err := m.changes(ctx, nil, x); err != nil {
 			return false, err
 		}
-	}
-	if err := m.uses(f, t, use{target: true}); err != nil {
-		return false, err
-	}
-	if err := m.uses(f, source, use{target: true}); err != nil {
-		return false, err
+		if err := m.uses(f, x, use{target: true, source: true}); err != nil {
+			return false, err
+		}
 	}
 	key := m.key(m.path)
 	number, begun := m.replayed.started[key]

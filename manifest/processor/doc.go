@@ -42,8 +42,10 @@
 //     always aborts. So does a platform error in a condition, as it is no answer.
 //   - Under strict-order false, one command that applies to several components works on them in
 //     parallel, and so do run-sequences that follow each other; all else runs in
-//     order. A component that is both target and source, or that two of those that run together use and
-//     one of them changes, its content or its parameters, is refused, in the first step already.
+//     order. A component that is both target and source, as a swap makes both of its components for all other commands, or that two of those
+//     that run together use and one of them changes, its content or its parameters, is refused, in the first step already.
+//   - Strict-order belongs to the sequence that sets it, and to the alternatives of its try-each. Where nothing is said about that, the shared sequence
+//     passes it on to no section: each begins with true, and so does a run-sequence. In order is always allowed.
 //   - Set-parameters of strict-order or soft-failure does nothing, as both always have a value.
 //   - A source-component index is one of the manifest that has set it.
 //   - With encryption-info, image-digest and image-size of the component are the plaintext's.

@@ -505,7 +505,7 @@ func (g *program) trapped(shape int) seq {
 	case unlinking:
 		return seq{index(3), command(manifest.DirectiveUnlink), index(a)}
 	default: // target and source
-		return append(append(seq{index(a), override(manifest.Parameters{SourceComponent: &b}), lax(false), copyc, index(b)}, effect...), lax(true))
+		return append(append(seq{index(a), override(manifest.Parameters{SourceComponent: &b}), lax(false), []manifest.Command{copyc, swap}[g.next(2)], index(b)}, effect...), lax(true))
 	}
 }
 

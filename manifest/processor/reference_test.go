@@ -304,7 +304,7 @@ func (r *reference) together(s *scope, cmds manifest.Sequence) result {
 	return fine
 }
 
-// use notes that name is a target, a source or looked at. Under strict-order false no component is target and
+// use notes that name is a target, a source, both or looked at. Under strict-order false no component is target and
 // source, and none is a target of one job and used by another.
 func (r *reference) use(s *scope, name, as string) (ok bool) {
 	for ; s != nil; s = s.outer {
@@ -314,10 +314,12 @@ func (r *reference) use(s *scope, name, as string) (ok bool) {
 		if s.used == nil {
 			s.used = map[string][]string{}
 		}
-		s.used[name] = append(s.used[name], as)
-		if slices.Contains(s.used[name], "target") && slices.Contains(s.used[name], "source") {
-			return false
+		for _, before := range s.used[name] {
+			if before != as || as == "both" {
+				return false
+			}
 		}
+		s.used[name] = append(s.used[name], as)
 	}
 	for _, j := range r.jobs {
 		if j.used[name] == nil {
@@ -333,7 +335,7 @@ func (r *reference) use(s *scope, name, as string) (ok bool) {
 	return true
 }
 
-func changing(as string) bool { return as == "target" || as == "set" }
+func changing(as string) bool { return as == "target" || as == "both" || as == "set" }
 
 // command is one command on one component, by the numbers of the drafts.
 func (r *reference) command(s *scope, cmd manifest.Command, c int) result {
@@ -738,7 +740,7 @@ func (r *reference) copy(s *scope, id string) result {
 
 func (r *reference) swap(s *scope, id string) result {
 	with, ok := r.of(id)["source"].(string)
-	if !ok || with == id || r.refused(id) || r.refused(with) || !r.use(s, id, "target") || !r.use(s, with, "target") {
+	if !ok || with == id || r.refused(id) || r.refused(with) || !r.use(s, id, "both") || !r.use(s, with, "both") {
 		return broken
 	}
 	r.effect(s, "swap %s %s", id, with)
