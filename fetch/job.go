@@ -33,6 +33,7 @@ type job struct {
 	whole   bool   // there are no chunk digests
 	layout  Layout
 	scatter Scatterer // the sink, if chunks come in any order
+	held    int64     // bytes of the sink that are worth a look, whatever the checkpoint says; 0: the checkpoint counts
 
 	step      int64 // bytes per chunk, and per write
 	depth     int   // buffers per lane
@@ -45,7 +46,8 @@ type job struct {
 	validator string
 
 	have  spans
-	said  spans // what the checkpoint says is there as well, and nobody has looked at in this call
+	said  spans // what may be there as well, and nobody has looked at in this call
+	first *lane // the one that did: it has pages already
 	mark  mark
 	meter meter
 	count counters
@@ -75,9 +77,18 @@ func (f *Fetcher) newJob(res *Resource, sink Sink) (*job, error) {
 		j.step = DefaultChunkSize
 	} else if _, err := NewTree(layout, res.Chunks.Root, nil); err != nil {
 		return nil, err
-	} else if s, ok := sink.(Scatterer); ok && f.o.Parallel > 1 {
+	} else if s, ok := sink.(Scatterer); ok {
 		_, ranges := f.o.Source.(RangeSource)
-		if _, ordered := f.o.Source.(OrderedSource); ranges && !ordered {
+		_, ordered := f.o.Source.(OrderedSource)
+		if h, ok := sink.(Holder); ok && !ordered {
+			if j.held = min(h.Held(), res.Size); j.held < res.Size {
+				j.held -= j.held % j.step
+			}
+			if j.held > 0 {
+				j.scatter = s
+			}
+		}
+		if f.o.Parallel > 1 && ranges && !ordered {
 			j.scatter, j.lanes = s, f.o.Parallel
 		}
 	}
@@ -112,6 +123,9 @@ func (j *job) run(ctx context.Context) error {
 func (j *job) begin() error {
 	resumer, canMove := j.sink.(Resumer)
 	saved := j.mark.saved
+	if j.held > 0 {
+		saved = nil
+	}
 	if stands := j.sink.Offset(); canMove && saved.prefix() > stands {
 		if err := resumer.Resume(saved.prefix()); err != nil {
 			j.mark.err = fmt.Errorf("resume sink at %d: %w", saved.prefix(), err)
@@ -147,7 +161,9 @@ func (j *job) begin() error {
 	if start > 0 {
 		j.have = spans{{0, start}}
 	}
-	if _, ok := j.sink.(io.ReaderAt); ok && j.scatter != nil { // else nobody says that this is the medium that the checkpoint speaks of
+	if j.held > start {
+		j.said = spans{{start, j.held}}
+	} else if _, ok := j.sink.(io.ReaderAt); ok && j.scatter != nil { // else nobody says that this is the medium that the checkpoint speaks of
 		for _, s := range saved {
 			if s.end > start && s.start > 0 {
 				s.start = max(s.start, start)
@@ -165,7 +181,7 @@ func sinkError(step string, offset int64, err error) error {
 	return fmt.Errorf("%s sink at %d: %w", step, offset, err)
 }
 
-// confirm reads back what the checkpoint says is behind the beginning that the sink answers for, and compares it with its digests. What
+// confirm reads back what is behind the beginning that the sink answers for, or so it seems, and compares it with its digests. What
 // is something else is fetched like what was never there.
 func (j *job) confirm(ctx context.Context) error {
 	if len(j.said) == 0 {
@@ -176,19 +192,24 @@ func (j *job) confirm(ctx context.Context) error {
 		return err
 	}
 	err = j.gather(ctx, []*lane{l}, (*lane).confirm)
-	j.stats.Kept = j.have.bytes()
+	j.stats.Kept, j.stats.ResumedFrom = j.have.bytes(), j.have.prefix()
+	j.first = l
 	return err
 }
 
 // collect runs the lanes and puts what they bring into the sink.
 func (j *job) collect(ctx context.Context) error {
 	pieces := int64(0)
-	if j.scatter != nil {
+	if j.lanes > 1 {
 		pieces = max(piece, j.step)
 	}
 	j.plan = newPlan(j.have, j.res.Size, pieces, j.lanes)
 	lanes := make([]*lane, j.lanes)
 	for i := range lanes {
+		if i == 0 && j.first != nil {
+			lanes[i] = j.first
+			continue
+		}
 		var err error
 		if lanes[i], err = j.newLane(); err != nil {
 			return err

@@ -59,6 +59,16 @@ type Scatterer interface {
 	io.WriterAt
 }
 
+// A Holder is a Scatterer that may have bytes of the resource already, and answers for none of them: a file that a run before left, or another
+// program. Held is how many, from 0 on, are worth a look. Unless the Source is an OrderedSource, each chunk of them is read, from another goroutine, and
+// compared with its digest at the begin of every call, whatever a checkpoint says; what is wrong, and no more, is fetched. Without
+// Chunks Held is not asked for.
+type Holder interface {
+	Scatterer
+	io.ReaderAt
+	Held() int64
+}
+
 // A Reserver is a Sink that can make sure of its space. Reserve is called with the resource's size before the first request of a
 // call that has something to fetch; its error, such as for a full disk, ends the call and reaches Fetch's caller.
 type Reserver interface {
@@ -80,7 +90,7 @@ type Stats struct {
 	Pages       int64 // bytes of the page file that arrived
 	Requests    int   // for payload and pages
 	Restarts    int   // answers that began at zero though a range was asked for
-	ResumedFrom int64 // offset at which the call began
+	ResumedFrom int64 // offset up to which nothing had to be fetched
 	// Checkpoint is why checkpoints were given up, nil if they were not. The download itself did not suffer.
 	Checkpoint error
 
