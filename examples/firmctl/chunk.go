@@ -53,6 +53,17 @@ func makeChunks(_ context.Context, c *call) error {
 	if *out == "" {
 		*out = c.args[0] + ".chunks"
 	}
+	indexName := strings.TrimSuffix(*out, ".chunks") + ".caibx"
+	digests, err := newPart(*out, c.args[0])
+	if err != nil {
+		return err
+	}
+	defer digests.Close()
+	index, err := newPart(indexName, c.args[0])
+	if err != nil {
+		return err
+	}
+	defer index.Close()
 	pages, root, err := chunk.Build(f, length, *size)
 	if err != nil {
 		return cli.Inputf("%s: %w", c.args[0], err)
@@ -61,19 +72,16 @@ func makeChunks(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(*out, pages, 0o644); err != nil {
-		return err
-	}
-	indexName := strings.TrimSuffix(*out, ".chunks") + ".caibx"
-	index, err := os.Create(indexName)
-	if err != nil {
-		return err
+	if _, err := digests.Write(pages); err != nil {
+		return errors.Join(err, digests.empty())
 	}
 	if _, err := x.WriteTo(index); err != nil {
-		return errors.Join(err, index.Close())
+		return errors.Join(err, digests.empty(), index.empty())
 	}
-	if err := index.Close(); err != nil {
-		return err
+	for _, p := range []*partFile{digests, index} {
+		if err := p.finish(); err != nil {
+			return err
+		}
 	}
 	if *store != "" {
 		if err := fillStore(*store, x, f); err != nil {
@@ -235,7 +243,7 @@ func extractChunks(ctx context.Context, c *call) error {
 	}
 	cli.AddRules(cli.Rule{Err: chunk.ErrChunk, Name: "chunk.ErrChunk", Exit: cli.Refused, Next: "run it again with seeds or a store that have the right chunks: what agrees with the index was kept"})
 	f.index = c.args[0]
-	part, err := openPart(f.out)
+	part, err := openPart(f.out, f.index)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
-	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/delta"
 	"github.com/firmament-dev/firmament/verify"
 )
@@ -66,23 +66,31 @@ func makeDelta(ctx context.Context, c *call) error {
 	if image.Size() == 0 {
 		return cli.Inputf("%s is empty: there is nothing to make", *newName)
 	}
+	part, err := openPart(*out, *oldName, *newName)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
 	var info delta.Info
 	for frame := int64(largest); ; frame /= 2 { // smaller frames need less memory
+		if err := part.empty(); err != nil {
+			return err
+		}
 		if frame < delta.MinFrameSize {
-			_ = os.Remove(*out + ".part")
 			return cli.Usagef("--memory-limit is %d, this patch needs %d", int64(limit), info.Memory)
 		}
 		bar := cli.NewBar(c.people, "make")
-		info, err = writeDelta(ctx, old, image, *out, delta.Options{FrameSize: frame, Bounded: *bounded, OnProgress: bar.Set})
+		info, err = delta.Make(ctx, old, image, part, delta.Options{FrameSize: frame, Bounded: *bounded, OnProgress: bar.Set})
 		bar.Done()
 		if err != nil {
-			return err
+			return errors.Join(err, part.empty())
 		}
 		if info.Memory <= int64(limit) {
 			break
 		}
 	}
-	if err := os.Rename(*out+".part", *out); err != nil {
+	part.offset = info.Size
+	if err := part.finish(); err != nil {
 		return err
 	}
 	if c.json {
@@ -104,18 +112,6 @@ func openImages(old, new string) (o, n *io.SectionReader, done func(), err error
 		return nil, nil, nil, errors.Join(err, a.Close())
 	}
 	return o, io.NewSectionReader(b, 0, size), func() { a.Close(); b.Close() }, nil
-}
-
-func writeDelta(ctx context.Context, old, image *io.SectionReader, out string, o delta.Options) (delta.Info, error) {
-	f, err := os.Create(out + ".part")
-	if err != nil {
-		return delta.Info{}, err
-	}
-	info, err := delta.Make(ctx, old, image, f, o)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(out + ".part")
-	}
-	return info, err
 }
 
 func applyDelta(ctx context.Context, c *call) error {
@@ -142,19 +138,25 @@ func applyDelta(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	part, err := openPart(*out)
+	if err := noInput(*out+".part", []string{*oldName}); err != nil {
+		return err
+	}
+	part, err := openPart(*out, *patchName) // the old image may be replaced: it is whole until the new one is
 	if err != nil {
 		return err
 	}
 	defer part.Close()
+	part.sum = sha256.New()
 	bar := cli.NewBar(c.people, "apply")
 	err = p.Apply(ctx, old, part, delta.ApplyOptions{OnProgress: bar.Set})
 	bar.Done()
-	if errors.Is(err, delta.ErrBase) || errors.Is(err, delta.ErrBounds) {
+	if errors.Is(err, delta.ErrBase) || errors.Is(err, delta.ErrBounds) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return cli.Inputf("%w", err)
 	}
-	if err == nil && !part.fresh {
-		err = readBack(part, fetch.Resource{Size: p.NewSize(), Digest: p.NewDigest()})
+	if err == nil {
+		if err = part.is(p.NewSize(), p.NewDigest()); wholeIsWrong(err) { // each block was right: the patch promises an image that it does not make
+			err = errors.Join(err, part.empty())
+		}
 	}
 	if err != nil {
 		return err

@@ -8,9 +8,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
 	"github.com/firmament-dev/firmament/fetch/httpsource"
-	"github.com/firmament-dev/firmament/install"
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -32,11 +32,9 @@ type fetched struct {
 	Reused   int64  `json:"bytes_reused"`
 	Requests int64  `json:"requests"`
 	Restarts int    `json:"restarts"`
-	Resumed  int64  `json:"resumed_from"`
+	Resumed  int64  `json:"resumed_from"`     // bytes of an earlier run that were right
+	SHA256   string `json:"sha256,omitempty"` // if it was compared
 }
-
-// checkpointEvery is how much a kill may cost under --root. Without it, what is in the part counts.
-const checkpointEvery = 4 << 20
 
 // fetchFlags are fetch's.
 type fetchFlags struct {
@@ -48,18 +46,22 @@ type fetchFlags struct {
 	parallel     int
 
 	network *fetch.Meter
-	built   bool // on what an earlier run left
+	pages   int64 // bytes of chunk digests
+	built   bool  // on what an earlier run left
 }
 
 func (f *fetchFlags) resource() (fetch.Resource, error) {
 	var res fetch.Resource
-	if len(f.urls) == 0 || f.size < 1 {
-		return res, cli.Usagef("--url and --size are required")
+	if len(f.urls) == 0 {
+		return res, cli.Usagef("--url is missing")
 	}
-	for _, u := range f.urls {
-		if !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") {
-			return res, cli.Usagef("--url is %.80q, want http:// or https://", u)
+	for _, s := range f.urls {
+		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(s, " ") {
+			return res, cli.Usagef("--url is %.80q, want http:// or https://, a host and a path", fetch.RedactURI(s))
 		}
+	}
+	if f.size < 1 {
+		return res, cli.Usagef("--size is %d, want the bytes of the file, 1 or more", f.size)
 	}
 	for name, n := range map[string]int64{"rate": f.rate, "max-bytes": f.most} {
 		if n < 0 {
@@ -72,15 +74,23 @@ func (f *fetchFlags) resource() (fetch.Resource, error) {
 	if f.parallel > 1 && f.root == "" {
 		return res, cli.Usagef("--parallel needs --root: without it the file is read in one stream")
 	}
-	digest, err := verify.ParseDigest("sha256:" + f.digest)
-	if err != nil {
-		return res, cli.Usagef("--sha256 is %.80q, want 64 hexadecimal digits", f.digest)
+	if f.digest == "" && f.root == "" {
+		return res, cli.Usagef("neither --sha256 nor --root is given: what shall the file be?")
 	}
-	res = fetch.Resource{URI: f.urls[0], Size: f.size, Digest: digest}
+	var err error
+	res = fetch.Resource{URI: f.urls[0], Size: f.size}
+	if f.digest != "" {
+		if res.Digest, err = hexDigest("sha256", f.digest); err != nil {
+			return res, err
+		}
+	}
 	if f.root != "" {
-		root, err := verify.ParseDigest("sha256:" + f.root)
+		root, err := hexDigest("root", f.root)
 		if err != nil {
-			return res, cli.Usagef("--root is %.80q, want 64 hexadecimal digits", f.root)
+			return res, err
+		}
+		if f.digest == "" {
+			res.Digest = root // it stands for the file, and a Resource names one: with chunk digests it is compared by nobody but here
 		}
 		if !validChunkSize(f.chunk) {
 			return res, cli.Usagef("--chunk-size is %d, want a power of two from %d to %d", f.chunk, fetch.MinChunkSize, fetch.MaxChunkSize)
@@ -93,12 +103,21 @@ func (f *fetchFlags) resource() (fetch.Resource, error) {
 	return res, nil
 }
 
+// hexDigest reads a flag that is a SHA-256.
+func hexDigest(flag, digits string) (verify.Digest, error) {
+	d, err := verify.ParseDigest("sha256:" + strings.ToLower(digits))
+	if err != nil {
+		err = cli.Usagef("--%s is %.80q, want 64 hexadecimal digits", flag, digits)
+	}
+	return d, err
+}
+
 func fetchFile(ctx context.Context, c *call) error {
 	var f fetchFlags
 	c.fs.Var(&f.urls, "url", "where the file is, http or https (required); more of them are mirrors")
-	c.fs.StringVar(&f.digest, "sha256", "", "digest of the file, 64 hexadecimal digits (required)")
+	c.fs.StringVar(&f.digest, "sha256", "", "digest of the file, 64 hexadecimal digits (required without --root; beside it, it is compared, too)")
 	c.fs.Int64Var(&f.size, "size", 0, "bytes of the file (required)")
-	c.fs.StringVar(&f.root, "root", "", "signed root of its chunk digests, which are at the URL + .chunks; without it only the whole is verified")
+	c.fs.StringVar(&f.root, "root", "", "signed root of its chunk digests, which are at the URL + .chunks; without it only the whole is verified, at the end")
 	c.fs.Int64Var(&f.chunk, "chunk-size", fetch.DefaultChunkSize, "bytes of each chunk under --root")
 	c.fs.StringVar(&f.index, "index", "", "index of the file (.caibx), at hand; it need not be trusted")
 	c.fs.Var(&f.seeds, "seed", "file that may hold the same chunks, such as the version before; may be repeated; FILE.caibx beside it is used, too")
@@ -109,20 +128,20 @@ func fetchFile(ctx context.Context, c *call) error {
 	if err := c.parse(); err != nil {
 		return err
 	}
-	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Trouble, Next: "allow more with --max-bytes, or none to have no limit, and run it again: it goes on from there"})
+	cli.AddRules(cli.Rule{Err: fetch.ErrBudget, Name: "fetch.ErrBudget", Exit: cli.Trouble, Next: "run it again with more of --max-bytes, or without it: what is there is kept"})
 	res, err := f.resource()
 	if err != nil {
 		return err
 	}
 	out := fetched{Result: "ok", Out: f.out}
-	if out.Present, err = f.present(res); err == nil && !out.Present {
-		mirrors, err2 := fetch.NewMirrors(httpsource.New(nil), f.urls...)
-		if err2 != nil {
-			return err2
-		}
-		f.network = fetch.NewMeter(fetch.Options{Source: mirrors, MaxRate: f.rate, MaxBytes: f.most})
+	mirrors, err := fetch.NewMirrors(httpsource.New(nil), f.urls...)
+	if err != nil {
+		return err
+	}
+	f.network = fetch.NewMeter(fetch.Options{Source: mirrors, MaxRate: f.rate, MaxBytes: f.most})
+	if out.Present, err = f.present(ctx, res); err == nil && !out.Present {
 		out, err = f.run(ctx, c, res)
-		for again := 1; wholeIsWrong(err) && (f.built || f.index != "" || again < len(f.urls)); again++ {
+		for again := 1; wholeIsWrong(err) && f.root == "" && (f.built || f.index != "" || again < len(f.urls)); again++ {
 			if f.index != "" {
 				fmt.Fprintf(c.people, "what the index led to is another file: now without it\n")
 				f.index = ""
@@ -130,6 +149,7 @@ func fetchFile(ctx context.Context, c *call) error {
 			out, err = f.run(ctx, c, res) // what was there was bad, or what a mirror has: now from nothing, and from the next
 		}
 	}
+	out.Fetched, out.Requests, out.Digests, out.SHA256 = f.network.Bytes(), f.network.Requests(), f.pages, strings.ToLower(f.digest)
 	if err != nil {
 		return err
 	}
@@ -137,7 +157,7 @@ func fetchFile(ctx context.Context, c *call) error {
 		return cli.PrintJSON(c.stdout, out)
 	}
 	if out.Present {
-		_, err = fmt.Fprintf(c.people, "%s: there and right already, nothing fetched\n", out.Out)
+		_, err = fmt.Fprintf(c.people, "%s: there and right already, %d bytes fetched\n", out.Out, out.Fetched)
 		return err
 	}
 	digests := ""
@@ -148,10 +168,9 @@ func fetchFile(ctx context.Context, c *call) error {
 	return err
 }
 
-// present reports whether the file is there, and right.
-func (f *fetchFlags) present(res fetch.Resource) (bool, error) {
-	st, err := os.Lstat(f.out)
-	if err != nil || !st.Mode().IsRegular() || st.Size() != res.Size {
+// present reports whether the file is there, and right by all that is known of it.
+func (f *fetchFlags) present(ctx context.Context, res fetch.Resource) (bool, error) {
+	if st, err := os.Lstat(f.out); err != nil || !st.Mode().IsRegular() || st.Size() != res.Size {
 		return false, nil // what that means for a download, openPart says
 	}
 	file, err := os.Open(f.out)
@@ -159,8 +178,20 @@ func (f *fetchFlags) present(res fetch.Resource) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	err = readBack(file, res)
-	if errors.Is(err, fetch.ErrDigest) {
+	if f.digest != "" {
+		if err := readBack(file, res); errors.Is(err, fetch.ErrDigest) {
+			return false, nil
+		} else if err != nil || f.root == "" {
+			return err == nil, err
+		}
+	}
+	fetcher, err := fetch.New(fetch.Options{Source: digestsOnly{f.network, res.URI}})
+	if err != nil {
+		return false, err
+	}
+	st, err := fetcher.Fetch(ctx, res, &standing{file, res.Size})
+	f.pages += st.Pages
+	if errors.Is(err, errNotIt) {
 		return false, nil
 	}
 	return err == nil, err
@@ -174,21 +205,17 @@ func wholeIsWrong(err error) bool {
 }
 
 func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out fetched, err error) {
-	part, err := openPart(f.out)
+	part, err := openPart(f.out, f.index) // a seed may be replaced: it is whole until the new file is
 	if err != nil {
 		return out, err
 	}
 	defer part.Close()
-	dir, err := install.OpenDir(filepath.Dir(f.out))
-	if err != nil {
-		return out, err
-	}
 	seeds, index, done, err := f.openSeeds(part, res.Size)
 	defer done()
 	if err != nil {
 		return out, err
 	}
-	o := fetch.Options{Source: f.network, Storage: dir, Checkpoint: "." + filepath.Base(f.out) + ".fetch", CheckpointEvery: checkpointEvery, Parallel: f.parallel}
+	o := fetch.Options{Source: f.network, Parallel: f.parallel} // no checkpoint: what is in the part is compared with its digests
 	var reuse *chunk.Reuse
 	if f.index != "" {
 		reuse = chunk.NewReuse(f.network, res.URI, index, seeds...)
@@ -196,6 +223,8 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	if res.Chunks == nil {
 		o.Source = &prefix{Source: o.Source, uri: res.URI, part: part, size: res.Size}
+	} else if f.digest != "" {
+		part.sum = sha256.New()
 	}
 	bar := cli.NewBar(c.people, "fetch")
 	o.OnProgress = func(p fetch.Progress) { bar.SetRate(p.Done, p.Total, p.Rate, p.Left) }
@@ -211,11 +240,14 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	}
 	st, err := fetcher.Fetch(ctx, res, part)
 	bar.Done()
-	if err == nil && !part.fresh {
-		err = readBack(part, res)
+	f.pages += st.Pages
+	if err == nil && f.digest != "" && (res.Chunks != nil || !part.fresh) { // a stream only says what passed through it
+		err = part.is(res.Size, res.Digest)
 	}
-	if wholeIsWrong(err) {
-		err = errors.Join(err, part.Truncate(0), removeCheckpoint(dir, o.Checkpoint))
+	if wholeIsWrong(err) && res.Chunks != nil {
+		err = fmt.Errorf("--root and --sha256 are of two files; the part is the one of --root: %w", err)
+	} else if wholeIsWrong(err) {
+		err = errors.Join(err, part.empty())
 	}
 	if errors.Is(err, fetch.ErrBudget) {
 		err = fmt.Errorf("%w; %d of %d bytes are there", err, part.offset, res.Size)
@@ -223,10 +255,7 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	if err != nil {
 		return out, err
 	}
-	if err := removeCheckpoint(dir, o.Checkpoint); err != nil {
-		return out, err
-	}
-	out = fetched{Result: "ok", Out: f.out, Fetched: f.network.Bytes(), Digests: st.Pages, Requests: f.network.Requests(), Restarts: st.Restarts, Resumed: st.ResumedFrom}
+	out = fetched{Result: "ok", Out: f.out, Restarts: st.Restarts, Resumed: st.Kept}
 	if res.Chunks == nil {
 		out.Resumed = min(found, part.served.Load())
 	}
@@ -236,28 +265,25 @@ func (f *fetchFlags) run(ctx context.Context, c *call, res fetch.Resource) (out 
 	return out, part.finish()
 }
 
-// removeCheckpoint removes both copies.
-func removeCheckpoint(dir fetch.Storage, name string) error {
-	for _, copy := range []string{".0", ".1"} {
-		if err := dir.Remove(name + copy); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// readBack compares the whole file with its digest: a checkpoint only claims what is in it, and a stream only what passed through it.
+// readBack compares the whole file with its digest.
 func readBack(file io.ReaderAt, res fetch.Resource) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(file, 0, res.Size)); err != nil {
 		return err
 	}
+	return compare(h, res)
+}
+
+func compare(h hash.Hash, res fetch.Resource) error {
 	got, err := verify.NewDigest(verify.SHA256, h.Sum(nil))
 	if err == nil && got != res.Digest {
 		err = &fetch.DigestError{Part: "payload", Want: res.Digest, Got: got}
 	}
 	return err
 }
+
+// seedFrom is how much of a part, behind what agrees with the index, is worth an index of its own.
+const seedFrom = 4 << 20
 
 // openSeeds indexes the seeds. What an earlier run left in the part is looked at by the index: as far as it agrees it is kept, and what follows is
 // a seed if that is much. An index beside a seed is of use if another program cut the wanted one, such as casync. A size of 0 is the index's.
@@ -284,7 +310,7 @@ func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, 
 	}
 	seeds = append(seeds, chunk.Seed{Image: part, Index: agreed})
 	part.kept.Store(agreed.Size())
-	if rest := io.NewSectionReader(part, agreed.Size(), kept-agreed.Size()); rest.Size() > checkpointEvery {
+	if rest := io.NewSectionReader(part, agreed.Size(), kept-agreed.Size()); rest.Size() > seedFrom {
 		x, err := chunk.BuildIndex(rest)
 		if err != nil {
 			return nil, nil, done, err

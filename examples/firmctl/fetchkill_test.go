@@ -114,10 +114,10 @@ func TestM2_FetchKilled(t *testing.T) {
 		args  []string
 		bound int64
 	}{
-		{"whole", nil, chunk + checkpointEvery},
-		{"index", []string{"--index", image + ".caibx"}, chunk + checkpointEvery},
-		{"chunks", []string{"--root", root}, chunk + checkpointEvery},
-		{"parallel", []string{"--root", root, "--parallel", "3"}, 3*chunk + checkpointEvery},
+		{"whole", nil, chunk + syncEvery},
+		{"index", []string{"--index", image + ".caibx"}, chunk + syncEvery},
+		{"chunks", []string{"--root", root}, chunk + syncEvery},
+		{"parallel", []string{"--root", root, "--parallel", "3"}, 3*chunk + syncEvery},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			server := &tripwire{Handler: http.FileServer(http.Dir(www))}

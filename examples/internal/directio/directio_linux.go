@@ -8,8 +8,19 @@ import (
 	"syscall"
 )
 
+// NoFollow is the flag that keeps os.OpenFile from following a symbolic link; 0 where there is none.
+const NoFollow = syscall.O_NOFOLLOW
+
+// Names returns how many names a file has; 1 where that cannot be told.
+func Names(st os.FileInfo) uint64 {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return uint64(sys.Nlink)
+	}
+	return 1
+}
+
 func openDirect(name string) *os.File {
-	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_DIRECT, 0)
+	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_DIRECT|NoFollow, 0)
 	if err != nil {
 		return nil
 	}
