@@ -44,7 +44,7 @@ const (
 	CompatUntagged Compat = 1 << iota
 
 	// CompatUncheckedDependency: process-dependency without dependency-integrity before
-	// it, as in example 1 of trust-domains-12. The processor then makes that check by itself:
+	// it, as in example 1 of trust-domains-12 and in the validate sequence of its template for encrypted manifests. The processor then makes that check by itself:
 	// nothing unauthenticated runs.
 	CompatUncheckedDependency
 

@@ -148,7 +148,7 @@ func (m *machine) is(ctx context.Context, f *frame, c int, not bool) (want match
 func (m *machine) image(ctx context.Context, c int) (want match, err error) {
 	t := m.u.targets[c]
 	_, want.envelope = m.u.m.Dependency(c)
-	want.digest, want.size = named(&m.at(c).params)
+	want.digest, want.size = m.named(c)
 	size := want.size
 	switch {
 	case want.digest.IsZero():
@@ -169,12 +169,16 @@ func (m *machine) image(ctx context.Context, c int) (want match, err error) {
 // errNoEnd: nobody says how large an image is.
 var errNoEnd = fmt.Errorf("%w: the manifest gives no image size, and the component cannot tell how much it holds", manifest.ErrComponent)
 
-// named returns the image digest and size of p: zero and -1 for none.
-func named(p *manifest.Parameters) (digest verify.Digest, size int64) {
+// named returns the image digest and size that component c is to have: zero and -1 for none. Of a dependency the digest is that of the
+// manifest, and the envelope around it may have another size than the author's: it may have been signed by others, too, or severed.
+//
+// draft-ietf-suit-trust-domains-12, section 5.2.2.
+func (m *machine) named(c int) (digest verify.Digest, size int64) {
+	p := &m.at(c).params
 	if p.ImageDigest != nil {
 		digest = *p.ImageDigest
 	}
-	if p.ImageSize == nil {
+	if _, dependency := m.u.m.Dependency(c); dependency || p.ImageSize == nil {
 		return digest, -1
 	}
 	return digest, int64(*p.ImageSize) // which decodes up to that

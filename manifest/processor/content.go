@@ -77,7 +77,7 @@ func (m *machine) copy(ctx context.Context, f *frame, c int) (replayed bool, err
 	}
 	from, p := m.of(source), &m.at(c).params
 	matched := !from.matched.digest.IsZero() && !from.matched.envelope
-	want, size := named(p)
+	want, size := m.named(c)
 	switch {
 	case want.IsZero() && !matched && !m.o.Compat.has(CompatNoDigest):
 		return false, fmt.Errorf("%w: no image digest, and the source has not been matched", ErrParameter)
@@ -174,8 +174,8 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 	_, dependency := m.u.m.Dependency(c)
 	if dependency = dependency && !want.IsZero(); dependency {
 		r.Digest = verify.Digest{}
-		if size > manifest.MaxEnvelopeSize {
-			return nil, fmt.Errorf("%w: an envelope of %d bytes, at most %d", manifest.ErrLimit, size, manifest.MaxEnvelopeSize)
+		if decrypt == nil && in.size > manifest.MaxEnvelopeSize {
+			return nil, fmt.Errorf("%w: an envelope of %d bytes, at most %d", manifest.ErrLimit, in.size, manifest.MaxEnvelopeSize)
 		}
 	}
 	unknown := in.size < 0 && size < 0
@@ -201,9 +201,11 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 		}
 		switch {
 		case dependency:
-			if r.Content, err = m.envelope(r.Content, want, size); err != nil {
+			data, err := m.envelope(r.Content, want)
+			if err != nil {
 				return err
 			}
+			r.Content, r.Size = bytes.NewReader(data), int64(len(data))
 		case !want.IsZero() && (decrypt != nil || want != in.digest || size != in.size):
 			r.Content = &exactly{r: r.Content, size: size, want: want, hash: want.Hash().New()}
 		}
@@ -214,11 +216,11 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 	}, nil
 }
 
-// envelope reads an envelope of size bytes, -1 for any, with the manifest want inside.
+// envelope reads an envelope, which must have the manifest want inside, while the platform works.
 //
 // draft-ietf-suit-trust-domains-12, section 5.2.2.
-func (m *machine) envelope(r io.Reader, want verify.Digest, size int64) (io.Reader, error) {
-	data, err := io.ReadAll(io.LimitReader(&exactly{r: r, size: size}, manifest.MaxEnvelopeSize+1)) // one more cannot be opened
+func (m *machine) envelope(r io.Reader, want verify.Digest) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, manifest.MaxEnvelopeSize+1)) // one more cannot be opened
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +229,7 @@ func (m *machine) envelope(r io.Reader, want verify.Digest, size int64) (io.Read
 	if _, err := m.opens(slices.Clone(data), want); err != nil {
 		return nil, err
 	}
-	return bytes.NewReader(data), nil
+	return data, nil
 }
 
 // spendLate is spendBytes for what is only known while the platform works.

@@ -4,6 +4,7 @@
 package processor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,4 +62,16 @@ func (m *machine) decryption(ctx context.Context, info []byte, checked bool) (fu
 		}
 		return plaintext, nil
 	}, nil
+}
+
+// opening is decrypt for a dependency: nothing comes out of it before all of the plaintext was opened as an envelope with the manifest want.
+func (m *machine) opening(decrypt func(io.Reader) (io.Reader, error), want verify.Digest) func(io.Reader) (io.Reader, error) {
+	return func(ciphertext io.Reader) (io.Reader, error) {
+		plaintext, err := decrypt(ciphertext)
+		if err != nil {
+			return nil, err
+		}
+		data, err := m.envelope(plaintext, want)
+		return bytes.NewReader(data), err
+	}
 }

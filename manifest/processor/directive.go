@@ -95,10 +95,10 @@ func (m *machine) request(c int) (FetchRequest, error) {
 		return r, fmt.Errorf("%w: no image digest", ErrParameter)
 	}
 	r.URI = *p.URI
-	r.Digest, r.Size = named(p)
+	r.Digest, r.Size = m.named(c)
 	_, tells := m.component(c).(Reader)
 	switch {
-	case r.Size == 0 || (r.Size < 0 && !m.o.Compat.has(CompatNoSize)):
+	case r.Size == 0 || (r.Size < 0 && !r.Dependency && !m.o.Compat.has(CompatNoSize)):
 		return r, fmt.Errorf("%w: no image size", ErrParameter)
 	case r.Size < 0 && !tells:
 		return r, errNoEnd
@@ -175,12 +175,12 @@ func (m *machine) fetchEncrypted(ctx context.Context, c int, r FetchRequest) (fu
 	if !ok {
 		return nil, fmt.Errorf("%w: cannot fetch what is encrypted", manifest.ErrComponent)
 	}
-	if r.Dependency {
-		return nil, fmt.Errorf("%w: encrypted dependency", manifest.ErrUnsupported)
-	}
 	decrypt, err := m.decryption(ctx, info, !r.Digest.IsZero())
 	if err != nil {
 		return nil, err
+	}
+	if r.Dependency && !r.Digest.IsZero() {
+		decrypt = m.opening(decrypt, r.Digest)
 	}
 	return func() error { return fetcher.FetchEncrypted(ctx, r, decrypt) }, nil
 }

@@ -65,6 +65,10 @@
 // that is resumed opens it again: it is refused to write over it, and a fetch of the same, which another manifest may well ask for, does nothing.
 // A failed dependency-integrity aborts, also in a try-each.
 //
+// What the image-digest of a dependency names is the manifest, in whatever envelope: one with other signatures than the author's, or with
+// severed members, is the same dependency. So its image-size says nothing, and is ignored: an envelope is at most
+// manifest.MaxEnvelopeSize. Written, copied or fetched with encryption-info, it is opened before the component gets any of it.
+//
 // # Stricter than the standard
 //
 //   - Vendor and class must have been checked by the shared sequence (the
@@ -77,7 +81,7 @@
 //     good by a later image-match of that component, or the section fails.
 //   - Invoke demands an image-match of that component, with the digest then in
 //     force, earlier in the same Run; one that only the journal remembers is made again.
-//   - Fetch demands both image-digest and image-size; copy demands the digest of its
+//   - Fetch demands both image-digest and image-size, of a dependency the digest only; copy demands the digest of its
 //     component, or an image-match of its source (not of a dependency's envelope, of which only the manifest is compared). Without
 //     image-size, image-match is of all that the component holds, as its Reader tells: no component that cannot tell has one. What
 //     is copied from a source that was matched is compared with that match as it is read, and what lies behind is left out.

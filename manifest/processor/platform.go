@@ -44,7 +44,7 @@ type Fetcher interface {
 type FetchRequest struct {
 	Component manifest.ComponentID
 	URI       string
-	Size      int64               // suit-parameter-image-size, in bytes; at least 1; -1 for any up to Limit, only under CompatNoSize
+	Size      int64               // suit-parameter-image-size, in bytes; at least 1; -1 for any up to Limit, of a Dependency or under CompatNoSize
 	Limit     int64               // bytes that there may be at most, where Size is -1
 	Digest    verify.Digest       // suit-parameter-image-digest; zero only under CompatNoDigest
 	Chunks    *manifest.ChunkInfo // from suit-parameter-fetch-arguments; nil if there are none
@@ -55,9 +55,9 @@ type FetchRequest struct {
 	// carries none. The processor has compared it with Size and Digest.
 	Integrated []byte
 
-	// Dependency says that an envelope is fetched: Size is the envelope's and Digest
-	// that of the manifest inside (trust-domains-12, section 5.2.2). It need not be verified
-	// before it is stored: the processor reads it back and opens it.
+	// Dependency says that an envelope is fetched: Digest is that of the manifest inside, and Size -1 save for an Integrated one, as the
+	// envelope may have got signatures or lost members since the author has seen it (trust-domains-12, section 5.2.2). It need not
+	// be verified before it is stored: the processor reads it back and opens it.
 	Dependency bool
 
 	// Metadata is suit-parameter-component-metadata, nil if absent.
@@ -67,9 +67,9 @@ type FetchRequest struct {
 // EncryptedFetcher is a Fetcher whose payload may be encrypted.
 type EncryptedFetcher interface {
 	// FetchEncrypted is Fetch of a ciphertext, of which the component stores the
-	// plaintext that decrypt returns. Size and Digest are the plaintext's. The plaintext
+	// plaintext that decrypt returns. Size, Limit and Digest are the plaintext's. The plaintext
 	// is authentic when its reader has returned io.EOF, not before: on any other
-	// error nothing of it may stay usable.
+	// error nothing of it may stay usable. Of a Dependency, decrypt has read and opened all of the envelope when it returns.
 	FetchEncrypted(ctx context.Context, r FetchRequest, decrypt func(ciphertext io.Reader) (io.Reader, error)) error
 }
 

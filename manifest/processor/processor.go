@@ -80,7 +80,7 @@ const (
 	CompatUnprocessedDependency
 
 	// CompatNoSize: fetch without image-size, into a component that is a Reader. What is fetched is
-	// bounded by Limits.Bytes, a dependency by manifest.MaxEnvelopeSize: see FetchRequest.Limit.
+	// bounded by Limits.Bytes: see FetchRequest.Limit. (A dependency needs none: manifest.MaxEnvelopeSize bounds it.)
 	CompatNoSize
 )
 

@@ -261,7 +261,18 @@ func (g *program) dependency() []manifest.Command {
 		g.w.contents["dd"] = string(b)
 		g.w.refs["dd"], g.w.linked["dd"] = g.next(2), g.next(4) != 0
 	}
-	return []manifest.Command{override(manifest.Parameters{ImageDigest: &d, ImageSize: new(uint64(len(b))), URI: new("dep")})}
+	p := manifest.Parameters{ImageDigest: &d, URI: new("dep")}
+	if g.next(2) == 1 { // it says nothing
+		p.ImageSize = new(uint64(1 + g.next(200)))
+	}
+	if g.next(4) == 1 {
+		info, ciphertext, err := cose.Encrypt(g.tb.Context(), cose.A128GCM, b, cose.Recipient{Wrapper: testkeys.KeyWrapper(1, 16)})
+		if err != nil {
+			g.tb.Fatal(err)
+		}
+		p.EncryptionInfo, g.w.payloads["dep"], g.w.infos[string(info)] = info, string(ciphertext), true
+	}
+	return []manifest.Command{override(p)}
 }
 
 // grow adds commands to a sequence that is in the manifest already.

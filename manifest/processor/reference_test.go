@@ -474,7 +474,7 @@ func sum(s string) string { return verify.Sum(verify.SHA256, []byte(s)).String()
 func (r *reference) image(s *scope, c int, not bool) result {
 	id := nameOf(s.of, c)
 	p, envelope := r.of(id), depends(s.of, c)
-	if p["digest"] == nil || p["size"] == uint64(0) {
+	if p["digest"] == nil || (!envelope && p["size"] == uint64(0)) {
 		return failed
 	}
 	return r.ask(s, id, question{
@@ -641,14 +641,12 @@ func (r *reference) fetch(s *scope, c int) result {
 	p := r.of(id)
 	uri, _ := p["uri"].(string)
 	size, sized := p["size"].(uint64)
+	envelope := depends(s.of, c)
 	encrypted := p["info"] != nil
-	if uri == "" || p["digest"] == nil || !sized || size == 0 || strings.Contains(uri, ":") || (encrypted && !r.infos[p["info"].(string)]) {
+	if uri == "" || p["digest"] == nil || (!envelope && (!sized || size == 0)) || strings.Contains(uri, ":") || (encrypted && !r.infos[p["info"].(string)]) {
 		return broken
 	}
-	if depends(s.of, c) && encrypted {
-		return broken
-	}
-	if depends(s.of, c) && r.kept[id] == p["digest"] {
+	if envelope && r.kept[id] == p["digest"] {
 		return fine // it is there
 	}
 	if r.refused(id) || !r.use(s, id, "target") {
@@ -657,12 +655,19 @@ func (r *reference) fetch(s *scope, c int) result {
 	data, there := r.payloads[uri]
 	if !r.exploring {
 		var ok bool
-		if data, ok = r.decrypted(p, data); !there || !ok || uint64(len(data)) != size || (!depends(s.of, c) && sum(data) != p["digest"]) {
+		if data, ok = r.decrypted(p, data); !there || !ok || (!envelope && (uint64(len(data)) != size || sum(data) != p["digest"])) {
+			return broken
+		}
+		if envelope && encrypted && r.envelopes[data].digest != p["digest"] {
 			return broken
 		}
 	}
 	r.effect(s, "fetch %s", id)
-	r.put(id, data, knowledge{digest: p["digest"].(string), size: int64(size), envelope: depends(s.of, c)})
+	k := knowledge{digest: p["digest"].(string), size: int64(size), envelope: envelope}
+	if envelope {
+		k.size = -1
+	}
+	r.put(id, data, k)
 	return fine
 }
 

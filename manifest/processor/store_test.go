@@ -142,10 +142,16 @@ func (c *cell) Fetch(_ context.Context, r processor.FetchRequest) error {
 	if r.Integrated != nil {
 		data, ok = r.Integrated, true
 	}
-	if !ok || int64(len(data)) != r.Size || (!r.Dependency && !r.Digest.IsZero() && verify.Sum(r.Digest.Hash(), data) != r.Digest) {
+	if !ok || !fits(r, data) || (!r.Dependency && !r.Digest.IsZero() && verify.Sum(r.Digest.Hash(), data) != r.Digest) {
 		return fmt.Errorf("%w: %q has %d bytes", manifest.ErrDigest, r.URI, len(data))
 	}
 	return c.s.effect(func() { c.content = bytes.Clone(data) }, "fetch %s", c.name)
+}
+
+// fits compares the size of what was fetched with the request's.
+func fits(r processor.FetchRequest, data []byte) bool {
+	n := int64(len(data))
+	return n == r.Size || r.Size < 0 && n <= r.Limit
 }
 
 func (c *cell) FetchEncrypted(ctx context.Context, r processor.FetchRequest, decrypt func(io.Reader) (io.Reader, error)) error {
@@ -157,7 +163,7 @@ func (c *cell) FetchEncrypted(ctx context.Context, r processor.FetchRequest, dec
 	if err != nil {
 		return err
 	}
-	if !r.Digest.IsZero() && (verify.Sum(r.Digest.Hash(), data) != r.Digest || int64(len(data)) != r.Size) {
+	if !fits(r, data) || (!r.Dependency && !r.Digest.IsZero() && verify.Sum(r.Digest.Hash(), data) != r.Digest) {
 		return manifest.ErrDigest
 	}
 	return c.s.effect(func() { c.content = data }, "fetch %s", c.name)
