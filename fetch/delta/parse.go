@@ -45,6 +45,8 @@ const (
 	neighbors   = 6    // suffixes looked at on either side of the longest find
 	sure        = 32   // a find this long ends the search, but for its last bytes
 	certain     = 8    // so do as many bytes that are equal on the cheapest way so far
+	ahead       = 32   // where of as many bytes no more than strayed differ on it, it is likely to go on,
+	strayed     = 6    // and the search waits
 	longestFind = 2048 // what lies behind it will be found equal anyway
 )
 
@@ -165,8 +167,12 @@ func (p *parser) search(i, to int) int {
 	if len(rest) < minFound {
 		return p.found(find{int32(i), -1, -1, int32(to)})
 	}
-	if n := p.equal(i, rest); n >= certain {
+	along := p.along(i)
+	if n := common(along, rest); n >= certain {
 		return p.found(find{int32(i), -1, -1, int32(i + n - certain/2)})
+	}
+	if alike(along, rest) {
+		return p.found(find{int32(i), -1, -1, int32(i + certain)})
 	}
 	at, n, index := p.old.longest(rest)
 	if n < minFound {
@@ -198,17 +204,28 @@ func (p *parser) search(i, to int) int {
 	return p.found(find{int32(i), int32(at), int32(nearest), int32(i + step)})
 }
 
-// equal returns how many bytes of rest are equal on the cheapest way to i.
-func (p *parser) equal(i int, rest []byte) int {
+// along returns what old has on the cheapest way to i, from there on: nothing if that way inserts.
+func (p *parser) along(i int) []byte {
 	b := &p.past[i%history]
-	if b.inserted {
-		return 0
-	}
 	pos := int64(i) + p.shiftOf(*b)
-	if pos < 0 || pos >= int64(len(p.old.data)) {
-		return 0
+	if b.inserted || pos < 0 || pos >= int64(len(p.old.data)) {
+		return nil
 	}
-	return common(p.old.data[pos:], rest)
+	return p.old.data[pos:]
+}
+
+// alike reports whether few of the first bytes of a and b differ.
+func alike(a, b []byte) bool {
+	if len(a) < ahead || len(b) < ahead {
+		return false
+	}
+	differ := 0
+	for i, c := range a[:ahead] {
+		if c != b[i] {
+			differ++
+		}
+	}
+	return differ <= strayed
 }
 
 func (p *parser) found(f find) int {
