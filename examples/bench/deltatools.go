@@ -28,7 +28,7 @@ func deltaTools() []deltaTool {
 				filled[i] = replace.Replace(a)
 			}
 			if program == "" {
-				return d.small.bench(ctx, filled[0], filled[1:]...)
+				return d.small.self(ctx, filled...)
 			}
 			return d.small.measure(ctx, program, filled...)
 		}

@@ -44,7 +44,6 @@ func suites() []suite {
 // bench starts itself with the name and the arguments.
 func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
-		"delta-make": deltaMake, "delta-apply": deltaApply, "chunk-make": chunkMake, "chunk-apply": chunkApply,
 		"tuf-make": makeTUF, "tuf-ours": ourTUF, "tuf-gotuf": goTUF,
 		"manifest-open": openMany,
 		"repo-step":     repoStep,

@@ -49,15 +49,6 @@ func (s small) measure(ctx context.Context, name string, args ...string) (cost, 
 	return c, nil
 }
 
-// bench runs one of bench's children.
-func (s small) bench(ctx context.Context, child string, args ...string) (cost, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return cost{}, err
-	}
-	return s.measure(ctx, self, append([]string{childVerb, child}, args...)...)
-}
-
 // self runs one of small's own verbs.
 func (s small) self(ctx context.Context, args ...string) (cost, error) {
 	return s.measure(ctx, string(s), args...)

@@ -52,7 +52,7 @@ func openImages(args []string) (images []*io.SectionReader, done func(), err err
 	return images, done, nil
 }
 
-// deltaMake is the child that makes a patch: OLD NEW PATCH, and "bounded" or nothing. The signed digest goes to PATCH.digest.
+// deltaMake is the verb that makes a patch: OLD NEW PATCH, and "bounded" or nothing. The signed digest goes to PATCH.digest.
 func deltaMake(ctx context.Context, args []string) error {
 	debug.SetGCPercent(5) // as firmctl does
 	images, done, err := openImages(args[:2])
@@ -71,7 +71,7 @@ func deltaMake(ctx context.Context, args []string) error {
 	return os.WriteFile(args[2]+".digest", []byte(info.Digest.String()), 0o600)
 }
 
-// deltaApply is the child that applies one: OLD PATCH OUT.
+// deltaApply is the verb that applies one: OLD PATCH OUT.
 func deltaApply(ctx context.Context, args []string) error {
 	images, done, err := openImages(args[:2])
 	if err != nil {
@@ -115,7 +115,7 @@ func writeOut(name string, fill func(*outSink) error) error {
 	return errors.Join(fill(&outSink{File: f}), f.Close())
 }
 
-// chunkMake is the child that makes what a device needs to build NEW out of OLD by chunks: OLD NEW PATCH. The index goes to PATCH, digests to
+// chunkMake is the verb that makes what a device needs to build NEW out of OLD by chunks: OLD NEW PATCH. The index goes to PATCH, digests to
 // PATCH.chunks, what is signed to PATCH.signed, and chunks that OLD lacks to the store PATCH.castr.
 func chunkMake(_ context.Context, args []string) error {
 	images, done, err := openImages(args[:2])
@@ -158,7 +158,7 @@ func chunkMake(_ context.Context, args []string) error {
 		os.WriteFile(args[2]+".signed", []byte(signed), 0o600))
 }
 
-// chunkApply is the child that builds NEW: OLD URL OUT. What chunkMake put behind the URL is all that it has, but for what is signed.
+// chunkApply is the verb that builds NEW: OLD URL OUT. What chunkMake put behind the URL is all that it has, but for what is signed.
 func chunkApply(ctx context.Context, args []string) error {
 	images, done, err := openImages(args[:1])
 	if err != nil {

@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: The Firmament Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command small is what bench measures when it measures downloads. It is a program of its own, since a program's code counts as its memory, and
-// bench has everything in it.
+// Command small is what bench measures when it measures downloads and patches. It is a program of its own, since a program's code counts as its
+// memory, and its start as its time, and bench has everything in it.
 //
 //	small fetch FLAGS                 downloads as a device does: each chunk verified before it is written, checkpoints on disk
 //	small update FLAGS                the same, with an image at hand that has some of the chunks
+//	small delta-make OLD NEW PATCH X  makes a patch, "bounded" or not; delta-apply OLD PATCH OUT applies it
+//	small chunk-make OLD NEW PATCH    makes an index and a chunk store; chunk-apply OLD URL OUT builds the image from there
 //	small receive URL                 only receives
 //	small hash SIZE                   only hashes
 //	small write|write-direct SIZE OUT only writes, and syncs at the end
@@ -32,6 +34,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	verbs := map[string]func(ctx context.Context, args []string) error{
 		"fetch": fetchPayload, "update": update, "receive": receive, "hash": hash,
+		"delta-make": deltaMake, "delta-apply": deltaApply, "chunk-make": chunkMake, "chunk-apply": chunkApply,
 		"write":        func(_ context.Context, args []string) error { return write(args, false) },
 		"write-direct": func(_ context.Context, args []string) error { return write(args, true) },
 		"run":          run,
