@@ -13,7 +13,7 @@
 // # Where the draft leaves a choice
 //
 //   - A command is recorded as its reporting policy says, and the one that ended the run always,
-//     in the result.
+//     in the result. A custom command has no policy: its failure is recorded.
 //   - The draft has no section number for the shared sequence. Its records have 4, its key in
 //     suit-common; which section it preceded follows from the order of the records.
 //   - The draft does not specify offsets of nested commands. A record of one has the offset of its

@@ -44,7 +44,7 @@ func (r *Recorder) Event(e processor.Event) {
 		return
 	}
 	r.last, r.kept = &e, false
-	if e.Policy&records != 0 {
+	if e.Policy&records != 0 || (!success && e.Command <= manifest.MaxCustom) {
 		r.keep(&e)
 	}
 	if e.Policy&sysinfo != 0 && e.Seen != nil {

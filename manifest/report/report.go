@@ -67,7 +67,7 @@ type Result struct {
 	Record *Record
 	Reason Reason
 
-	// Foreseen: the run did not end at the command of Record, but after that of the last of Records, which is a success, and without
+	// Foreseen: the run did not end at the command of Record, but after that of the last of Records, and without
 	// any, before the first. A Processor finds most of what it refuses before it changes anything.
 	Foreseen bool
 }

@@ -75,9 +75,14 @@ func (w *walker) succeeded(f *scope, cmd *manifest.Command, c int) {
 	case manifest.ConditionImageMatch:
 		delete(w.unmatched, id)
 		return
+	case manifest.DirectiveUnlink:
+		return // what was not used any more was not changed
 	case manifest.DirectiveFetch, manifest.DirectiveWrite, manifest.DirectiveCopy, manifest.DirectiveSwap:
+		if _, dependency := w.m.Dependency(c); dependency {
+			return // it may have been there, for another manifest
+		}
 		w.written[id] = true
-	case manifest.DirectiveUnlink, manifest.DirectiveInvoke:
+	case manifest.DirectiveInvoke:
 	default:
 		if cmd.Code > manifest.MaxCustom || w.condition(cmd) {
 			return

@@ -37,6 +37,7 @@ func (f *scope) batch(seq manifest.Sequence) int {
 
 // together walks jobs that have run at the same time.
 func (w *walker) together(f *scope, jobs []job) error {
+	all := w.records
 	mine, rest := w.divide(jobs)
 	more := w.more
 	w.more = more || !w.above(w.last(), rest)
@@ -44,9 +45,10 @@ func (w *walker) together(f *scope, jobs []job) error {
 	if !w.cut {
 		failing, failure = w.failing(f, jobs, mine)
 	}
-	outer, end := w.cut, failure
+	outer, end, left := w.cut, failure, 0
+	cut := outer && w.above(&Record{Manifest: w.walk}, rest) // not if something has come after them
 	for k, j := range jobs {
-		w.records, w.cut = mine[k], outer || failing >= 0 && k != failing
+		w.records, w.cut = mine[k], cut || failing >= 0 && k != failing
 		switch err := w.one(f, j); {
 		case err == nil, k == failing:
 		case w.cut && (errors.Is(err, errCut) || errors.Is(err, errFailed)):
@@ -56,11 +58,16 @@ func (w *walker) together(f *scope, jobs []job) error {
 		default:
 			return err
 		}
-		if len(w.records) > 0 {
-			return fmt.Errorf("%w: record of byte %d of %v, which is not reached", ErrMismatch, w.records[0].Offset, w.records[0].Section)
+		mine[k] = w.records
+		left += len(w.records)
+	}
+	// What is left comes after the jobs, as that an unlink uninstalls what they have processed; so it is all at the end.
+	w.records, w.cut, w.more = all[len(all)-len(rest)-left:], outer, more
+	for _, records := range mine {
+		if len(records) > 0 && !slices.Contains(w.records, records[0]) {
+			return fmt.Errorf("%w: record of byte %d of %v, which is not reached", ErrMismatch, records[0].Offset, records[0].Section)
 		}
 	}
-	w.records, w.cut, w.more = rest, outer, more
 	return end
 }
 
@@ -91,37 +98,72 @@ func rank(err error) int {
 	return 0
 }
 
-// divide gives each job the records that are its own, up to the first that is of none.
+// divide gives each job the records that are its own, up to the first that is of none. Where several jobs process the same dependency, each
+// has done the same: a record is given to one that has not had it yet, and first to one that must have run it.
 func (w *walker) divide(jobs []job) (mine [][]*Record, rest []*Record) {
 	mine, rest = make([][]*Record, len(jobs)), w.records
-	for len(rest) > 0 {
-		k := slices.IndexFunc(jobs, func(j job) bool { return w.within(rest[0], j) })
-		if k < 0 {
+	for ; len(rest) > 0; rest = rest[1:] {
+		to, best := -1, [2]int{}
+		for k, j := range jobs {
+			tries := w.within(rest[0], j)
+			if tries < 0 {
+				continue
+			}
+			had := 0
+			for _, r := range mine[k] {
+				if r.place(rest[0]) {
+					had++
+				}
+			}
+			if rank := [2]int{had, tries}; to < 0 || slices.Compare(rank[:], best[:]) < 0 {
+				to, best = k, rank
+			}
+		}
+		if to < 0 {
 			break
 		}
-		mine[k] = append(mine[k], rest[0])
-		rest = rest[1:]
+		mine[to] = append(mine[to], rest[0])
 	}
 	return mine, rest
 }
 
-// within reports whether rec is of j, or of what is in it: a sequence, or a dependency that it processes.
-func (w *walker) within(rec *Record, j job) bool {
+// place reports whether r and o are of the same command on the same component.
+func (r *Record) place(o *Record) bool {
+	return r.Section == o.Section && r.Offset == o.Offset && r.Component == o.Component && slices.Equal(r.Manifest, o.Manifest) && slices.Equal(r.Path, o.Path)
+}
+
+// within returns a negative number unless rec is of j, or of what is in it: a sequence, or a dependency that it processes, after so many
+// alternatives.
+func (w *walker) within(rec *Record, j job) (tries int) {
 	if n := len(w.walk); len(rec.Manifest) > n && slices.Equal(rec.Manifest[:n], w.walk) {
-		c := j.c
-		if len(j.cmd.Sequences) > 0 {
-			if index, ok := selected(&j.cmd.Sequences[0][0]); ok {
-				c = int(index.One)
-			}
-		}
-		return rec.Manifest[n] == c
-	}
-	if !slices.Equal(rec.Manifest, w.walk) || rec.Section != w.key() {
-		return false
+		return w.reaches(manifest.Sequence{*j.cmd}, []int{j.c}, rec.Manifest[n])
 	}
 	path := append(append([]int{rec.Offset}, rec.Path...), rec.Component)
 	prefix := append(slices.Clone(w.path), j.cmd.Offset, j.c)
-	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
+	if slices.Equal(rec.Manifest, w.walk) && rec.Section == w.key() && len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix) {
+		return 0
+	}
+	return -1
+}
+
+// reaches returns in which alternative of the commands of seq, which begins with these components selected, the dependency at c is
+// processed or unlinked; a negative number if it is in none.
+func (w *walker) reaches(seq manifest.Sequence, current []int, c int) (tries int) {
+	for i := range seq {
+		cmd := &seq[i]
+		if index, selects := selected(cmd); selects {
+			current, _ = w.m.Resolve(index)
+		}
+		if slices.Contains(current, c) && (cmd.Code == manifest.DirectiveProcessDependency || cmd.Code == manifest.DirectiveUnlink) {
+			return 0
+		}
+		for k, sub := range cmd.Sequences {
+			if n := w.reaches(sub, current, c); n >= 0 {
+				return n + k
+			}
+		}
+	}
+	return -1
 }
 
 // clone returns a tale of its own, for what may not have been.

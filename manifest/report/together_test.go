@@ -144,6 +144,40 @@ func TestReconstructCancelled(t *testing.T) {
 	}
 }
 
+// Jobs that process dependencies, several of them the same, are told each with what the dependency has done for it.
+func TestReconstructJobsOfDependencies(t *testing.T) {
+	child := manifest.Manifest{SequenceNumber: 1, Components: []manifest.ComponentID{{{9}}}}
+	child.Install.Sequence = manifest.Sequence{do(manifest.ConditionComponentSlot), with(manifest.RecordOnSuccess, manifest.ConditionComponentSlot)}
+	envelope, dependency := signed(t, child)
+	d := dependency.Digest()
+	process := with(manifest.RecordOnFailure, manifest.DirectiveProcessDependency)
+	parallel := override(manifest.Parameters{StrictOrder: new(false)})
+	for name, jobs := range map[string]manifest.Sequence{
+		"the same":          {sequence(index(1), process), sequence(index(1), process)},
+		"one each":          {sequence(index(1), process), sequence(index(2), process)},
+		"in an alternative": {sequence(index(3), try(manifest.Sequence{index(1), process}, manifest.Sequence{index(2), process})), sequence(index(2), process)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := manifest.Manifest{Components: []manifest.ComponentID{{{0}}, {{1}}, {{2}}, {{9}}}, Dependencies: []manifest.Dependency{{Index: 1}, {Index: 2}}}
+			depends := override(manifest.Parameters{ImageDigest: &d, ImageSize: new(uint64(len(envelope)))})
+			m.Install.Sequence = slices.Concat(manifest.Sequence{index(3), slot(0), index(1), depends, do(manifest.ConditionDependencyIntegrity),
+				index(2), depends, do(manifest.ConditionDependencyIntegrity), index(0), parallel}, jobs, manifest.Sequence{index(2), process, index(1), process})
+			h := house{content: map[string][]byte{"01": envelope, "02": envelope}}
+			v, events, r, err := h.run(t, m, manifest.SectionInstall)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := report.ReconstructWith(v, func([]int) *manifest.Verified { return dependency }, r, manifest.SectionInstall)
+			got := steps(list)
+			slices.Sort(events)
+			slices.Sort(got)
+			if diff := cmp.Diff(events, got); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		})
+	}
+}
+
 // waiting is a component where the fetch of "waits" is under way until it is cancelled, and that of "broken" breaks after it has begun.
 type waiting struct {
 	*device

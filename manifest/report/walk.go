@@ -41,6 +41,7 @@ type tale struct {
 	dependency   *Record // or the command for the dependency that is not at hand and in which it was
 	reason       Reason
 	count        int
+	stopped      bool // stop was a failure, and is reached
 
 	// By identifier; opened by manifest.
 	written   map[string]bool          // changed by this run
@@ -125,11 +126,10 @@ func (w *walker) below(f *scope, cmd *manifest.Command, c int) error {
 	inner.v, inner.m, inner.walk, inner.prefix, inner.section, inner.path = v, &m, walk, below(w.m, w.prefix, c), section, nil
 	err := inner.both(f, seq)
 	w.records, w.steps = inner.records, inner.steps
-	if err == nil {
-		return nil
+	if err == nil || (errors.Is(err, errEnded) && w.stop != nil) {
+		return err // at the last command that was run, what is around it is not at its end
 	}
-	if errors.Is(err, errEnded) || errors.Is(err, errFailed) {
-		w.next(c)
+	if rec := w.next(c); rec != nil || !errors.Is(err, errCut) && !errors.Is(err, ErrMismatch) {
 		w.step(cmd, c, map[bool]Outcome{true: Ended, false: Failed}[errors.Is(err, errEnded)], nil)
 	}
 	return err
@@ -146,7 +146,7 @@ func (w *walker) shows(walk []int) bool {
 
 func (w *walker) sequence(f *scope, seq manifest.Sequence) error {
 	for len(seq) > 0 {
-		if w.cut && len(w.records) == 0 {
+		if w.cut && w.over() {
 			return errCut
 		}
 		n := f.batch(seq)
@@ -224,6 +224,9 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 		if err := w.nested(&sub, cmd.Sequences[0], c, 0); !errors.Is(err, errFailed) || !sub.softens() {
 			return w.closed(c, err)
 		}
+		if w.stopped {
+			return errEnded
+		}
 		return w.closed(c, nil)
 	case cmd.Code == manifest.DirectiveProcessDependency && !dependency:
 		return nil // true selects the dependencies only
@@ -242,7 +245,7 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 			return errEnded
 		}
 		return nil
-	case rec == nil && w.cut && len(w.records) == 0:
+	case rec == nil && w.cut && w.over():
 		return errCut
 	case (rec == nil && ends) || (rec != nil && w.ends(c)):
 		if rec == nil {
@@ -254,7 +257,8 @@ func (w *walker) command(f *scope, cmd *manifest.Command, c int) error {
 		return errEnded
 	case rec != nil:
 		w.step(cmd, c, Failed, &rec.Properties)
-		if w.cut && len(w.records) == 0 {
+		w.stopped = rec == w.stop
+		if w.cut && w.over() {
 			return errCut
 		}
 		return w.failed(cmd, c)
@@ -273,6 +277,9 @@ func (w *walker) tryEach(f *scope, cmd *manifest.Command, c int) error {
 		err := w.nested(&sub, seq, c, k)
 		if !errors.Is(err, errFailed) || !sub.softens() {
 			return w.closed(c, err)
+		}
+		if w.stopped && (k+1 < len(cmd.Sequences) || cmd.Nil) {
+			return errEnded
 		}
 	}
 	if cmd.Nil {
@@ -337,6 +344,9 @@ func (w *walker) inDependency(cmd *manifest.Command, c int) bool {
 	return d != nil && (cmd.Code == manifest.DirectiveProcessDependency || cmd.Code == manifest.DirectiveUnlink) && d.Component == c &&
 		slices.Equal(d.Manifest, w.walk) && !w.more && w.above(d, w.records)
 }
+
+// over reports whether there are no more records of what is being walked, but of what has failed around it.
+func (w *walker) over() bool { return w.above(&Record{Manifest: w.walk}, w.records) }
 
 // above reports whether records are only of those commands that have failed because a dependency below them has, at rec.
 func (w *walker) above(rec *Record, records []*Record) bool {
