@@ -26,6 +26,7 @@ type shelfProgram struct {
 	letters  map[string][]byte // envelopes, by URI
 	start    map[string][]byte // what the shelf holds before
 	end      map[string][]byte // the envelopes it holds afterwards
+	policies *rand.Rand        // gives them to the commands; nil: none
 	late     manifest.Section  // dependencies are fetched in it, and have sections before that nobody runs; 0: none is late
 }
 
@@ -41,6 +42,7 @@ type volume struct {
 	twice   bool // its sections are processed more than once
 	apart   bool // and beside others: no component may be target and source there
 	again   []func()
+	encoded []byte
 	digest  verify.Digest
 	leaves  int // the dependency that it unlinks at the end, if it is not negative
 	fetched bool
@@ -381,9 +383,12 @@ func (o *volume) leave(k int) seq {
 		return nil
 	}
 	o.leaves = k
-	for range 1 + p.rnd.IntN(2) {
+	for range p.rnd.IntN(2) {
 		d.m.Uninstall = append(d.m.Uninstall, d.step()...)
 	}
+	i := d.own[0]
+	d.m.Uninstall = append(d.m.Uninstall, d.at(i), of("gone"), uri("gone"), fetch) // one that a report can tell of
+	p.holds[i], p.digested[i] = "gone", true
 	p.text = append(p.text, o.name+": unlink "+d.name)
 	return seq{o.of(k), command(manifest.DirectiveUnlink)}
 }
@@ -413,6 +418,9 @@ func (o *volume) processAll(s manifest.Section, filled map[*volume]bool) seq {
 // write encodes o, after what it depends on, and returns the envelope.
 func (o *volume) write() []byte {
 	p := o.p
+	if o.encoded != nil {
+		return o.encoded
+	}
 	m := release(0, nil, o.m.Install.Sequence, o.m.Validate)
 	m.DependencyResolution, m.PayloadFetch, m.Uninstall = o.m.DependencyResolution, o.m.PayloadFetch, o.m.Uninstall
 	for _, i := range o.own {
@@ -447,10 +455,14 @@ func (o *volume) write() []byte {
 		m.Dependencies = append(m.Dependencies, manifest.Dependency{Index: uint64(len(o.own) + k)})
 		m.Shared = append(m.Shared, o.of(k), override(manifest.Parameters{ImageDigest: &digest, ImageSize: new(uint64(len(envelope))), URI: &name}))
 	}
+	if p.policies != nil {
+		policies(p.policies, &m)
+	}
 	b, err := sign(p.tb, registry, m, payloads...)
 	if err != nil {
 		p.tb.Fatal(p.text, err)
 	}
+	o.encoded = b
 	return b
 }
 

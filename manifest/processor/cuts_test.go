@@ -25,6 +25,8 @@ type trip struct {
 	d    *shelf
 	l    *log
 	jobs int // at once
+
+	event func(processor.Event)
 }
 
 var tripSections = []manifest.Section{manifest.SectionDependencyResolution, manifest.SectionPayloadFetch, manifest.SectionInstall, manifest.SectionValidate}
@@ -32,7 +34,7 @@ var tripSections = []manifest.Section{manifest.SectionDependencyResolution, mani
 // run switches the power on, and runs the program until it is at its end, or the power lost.
 func (r *trip) run() error {
 	r.d.dead = false
-	o := processor.Options{Platform: r.d, Identity: identity, Journal: wire{r.l, r.d}, Dependencies: r.deps, Limits: processor.Limits{Parallel: r.jobs}}
+	o := processor.Options{Platform: r.d, Identity: identity, Journal: wire{r.l, r.d}, Dependencies: r.deps, OnEvent: r.event, Limits: processor.Limits{Parallel: r.jobs}}
 	return startWith(r.tb, r.v, o, tripSections...)
 }
 
@@ -74,14 +76,20 @@ type campaign struct {
 	kinds                   map[string]int
 }
 
-// random cuts programs, of n components each, with dependencies or without, so many jobs at a time.
-func random(t *testing.T, programs, n, jobs int, dependencies bool) *campaign {
+// size is how many programs there are where n are usual.
+func size(n int) int {
 	switch {
 	case testing.Short():
-		programs = programs * 2 / 5
+		return n * 2 / 5
 	case os.Getenv("FIRMAMENT_LARGE") != "":
-		programs *= 10
+		return n * 10
 	}
+	return n
+}
+
+// random cuts programs, of n components each, with dependencies or without, so many jobs at a time.
+func random(t *testing.T, programs, n, jobs int, dependencies bool) *campaign {
+	programs = size(programs)
 	c := &campaign{t: t, programs: programs, kinds: map[string]int{}}
 	for seed := range programs {
 		p := newShelfProgram(t, uint64(seed), n)
@@ -113,7 +121,7 @@ func random(t *testing.T, programs, n, jobs int, dependencies bool) *campaign {
 
 // trip starts p afresh.
 func (c *campaign) trip(t *testing.T, p *shelfProgram, v *manifest.Verified, deps *processor.Dependencies, seed, jobs int) *trip {
-	r := &trip{t, v, deps, newShelf(p.start), &log{cut: -1}, jobs}
+	r := &trip{tb: t, v: v, deps: deps, d: newShelf(p.start), l: &log{cut: -1}, jobs: jobs}
 	r.d.letters = p.letters
 	p.link(r.d.boxes, p.root, v.Digest())
 	if jobs > 1 {
@@ -188,19 +196,19 @@ func TestM7_RandomCuts(t *testing.T) {
 
 // The same with dependencies: fetched, carried, or there before; one below the other, or shared by two that depend on it.
 func TestM7_RandomCutsDependencies(t *testing.T) {
-	c := random(t, 25, 3, 1, true)
+	c := random(t, 15, 3, 1, true)
 	c.enough("writ", "fetc", "cust", "swap")
 }
 
 // The same with several jobs at once, some of which the power loss finds under way.
 func TestM7_RandomCutsParallel(t *testing.T) {
-	c := random(t, 40, 5, 3, false)
+	c := random(t, 30, 5, 3, false)
 	c.enough("writ", "fetc", "cust", "swap")
 }
 
 // The same with dependencies that are processed at the same time.
 func TestM7_RandomCutsParallelDependencies(t *testing.T) {
-	c := random(t, 25, 5, 3, true)
+	c := random(t, 6, 5, 3, true)
 	c.enough("writ", "fetc", "swap")
 }
 

@@ -20,14 +20,15 @@ import (
 // program makes manifests, and worlds for them, out of any bytes. It asks the reference after each command whether what there is
 // so far still runs, and most often takes back a command with which it does not.
 type program struct {
-	tb     testing.TB
-	in     []byte
-	w      world
-	m      manifest.Manifest
-	depth  int
-	trap   bool // the last command is one that may well be forbidden
-	doomed bool // a command was left in with which it does not run
-	shape  int  // of trapped that is to come in, whatever becomes of it; -1: none
+	tb       testing.TB
+	in       []byte
+	w        world
+	m        manifest.Manifest
+	depth    int
+	trap     bool                     // the last command is one that may well be forbidden
+	doomed   bool                     // a command was left in with which it does not run
+	policies func(*manifest.Manifest) // gives them to the commands; nil: none
+	shape    int                      // of trapped that is to come in, whatever becomes of it; -1: none
 }
 
 // registry has a custom condition and a custom directive.
@@ -246,6 +247,9 @@ func (g *program) dependency() []manifest.Command {
 	if sub.next(2) == 1 || g.shape == unlinking {
 		sub.m.Uninstall = seq{index(0), override(manifest.Parameters{Content: []byte(sub.text())}), write, command(manifest.DirectiveUnlink)}
 		sub.grow(&sub.m.Uninstall, sub.next(2))
+	}
+	if g.policies != nil {
+		g.policies(&sub.m)
 	}
 	b, err := sign(g.tb, registry, sub.m)
 	if err != nil {
