@@ -4,6 +4,8 @@
 package manifest
 
 import (
+	"strconv"
+
 	"github.com/firmament-dev/firmament/verify"
 )
 
@@ -26,9 +28,30 @@ type Text struct {
 	Components []ComponentText // no two with one ID
 }
 
-// ComponentText is what the manifest says about one component, which need not be one of
-// its own.
+// ComponentText is what the manifest says about one component. The specification has it be one of the manifest's own,
+// and package author writes no other; one that is not is read all the same, since no device acts on a text.
 type ComponentText struct {
 	ID   ComponentID
 	Text map[ComponentTextKey]string
+}
+
+// String returns the specification's name without its "suit-text-" prefix, "text(9)" for a number that has none.
+func (k TextKey) String() string { return textName(manifestTexts[:], int64(k)) }
+
+// String returns the specification's name without its "suit-text-" prefix, "text(9)" for a number that has none.
+func (k ComponentTextKey) String() string { return textName(componentTexts[:], int64(k)) }
+
+var (
+	manifestTexts = [...]string{TextManifestDescription: "manifest-description", TextUpdateDescription: "update-description",
+		TextManifestJSONSource: "manifest-json-source", TextManifestYAMLSource: "manifest-yaml-source"}
+	componentTexts = [...]string{TextVendorName: "vendor-name", TextModelName: "model-name", TextVendorDomain: "vendor-domain",
+		TextModelInfo: "model-info", TextComponentDescription: "component-description", TextComponentVersion: "component-version",
+		TextVersionRequired: "version-required", TextCurrentVersion: "current-version"}
+)
+
+func textName(names []string, key int64) string {
+	if 0 < key && key < int64(len(names)) {
+		return names[key]
+	}
+	return "text(" + strconv.FormatInt(key, 10) + ")"
 }

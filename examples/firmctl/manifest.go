@@ -29,6 +29,7 @@ import (
 func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli.AddRules(cli.Rule{Err: report.ErrMismatch, Name: "report.ErrMismatch", Exit: cli.Refused,
 		Next: "give the manifest and the sections that the device has run; if they are right, the device is not to be trusted"},
+		cli.Rule{Err: errDescription, Name: "input", Exit: cli.Usage, Next: "correct the description; firmctl manifest example prints one, and where to read about all of its names"},
 		cli.Rule{Err: report.ErrNonce, Name: "report.ErrNonce", Exit: cli.Refused, Next: "ask the device again: this may be an old report of it"},
 		cli.Rule{Err: processor.ErrSevered, Name: "manifest.ErrDigest", Exit: cli.Refused, Next: "attach the member that was severed: firmctl manifest attach --member NAME=FILE"})
 	asJSON := cli.WantsJSON(args)
@@ -49,7 +50,8 @@ func manifestMain(ctx context.Context, args []string, stdout, stderr io.Writer) 
 
 func manifestCommands() []command {
 	return []command{
-		{"manifest create", "DESCRIPTION", "make an envelope, not yet signed, from a description (YAML or JSON; its form: go doc of manifest/author.ParseDescription)", createManifest},
+		{"manifest create", "DESCRIPTION", "make an envelope, not yet signed, from a description (YAML or JSON; firmctl manifest example prints one)", createManifest},
+		{"manifest example", "", "print a description with comments, to start from", exampleDescription},
 		{"manifest sign", "ENVELOPE", "sign an envelope, or make the signature alone, or export what is to be signed", signManifest},
 		{"manifest attach", "ENVELOPE", "attach signatures and severed members, and say whose signature is missing", attachManifest},
 		{"manifest sever", "ENVELOPE", "take severable members out, for where they are not needed", severManifest},

@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,6 +68,30 @@ func (c *call) writeEnvelope(e *manifest.Envelope, name string, missing *[]missi
 	return err
 }
 
+//go:embed description.yaml
+var description string
+
+func exampleDescription(_ context.Context, c *call) error {
+	if err := c.parse(); err != nil {
+		return err
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]string{"result": "ok", "description": description})
+	}
+	_, err := fmt.Fprint(c.stdout, description)
+	return err
+}
+
+// errDescription: what is described is no manifest.
+var errDescription = errors.New("wrong description")
+
+// A descriptionError is an errDescription that says only why.
+type descriptionError struct{ error }
+
+func (e descriptionError) Unwrap() error { return e.error }
+
+func (e descriptionError) Is(target error) bool { return target == errDescription }
+
 func createManifest(_ context.Context, c *call) error {
 	var compat bool
 	out := c.fs.String("out", "", "file for the envelope (required)")
@@ -83,14 +109,14 @@ func createManifest(_ context.Context, c *call) error {
 		return err
 	}
 	if b, err = fromYAML(b); err != nil {
-		return cli.Inputf("%s: %w", name, err)
+		return descriptionError{fmt.Errorf("%s: %w", name, err)}
 	}
 	if *dir == "" {
 		*dir = filepath.Dir(name)
 	}
 	e, err := author.ParseDescription(b, os.DirFS(*dir), options(compat))
 	if err != nil {
-		return cli.Inputf("%s: %w", name, err)
+		return descriptionError{fmt.Errorf("%s: %w", name, err)}
 	}
 	return c.writeEnvelope(e, *out, nil)
 }

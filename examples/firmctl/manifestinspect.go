@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/manifest"
+	"github.com/firmament-dev/firmament/manifest/author"
 	"github.com/firmament-dev/firmament/verify"
 	"github.com/firmament-dev/firmament/verify/cose"
 )
@@ -38,6 +40,7 @@ type node struct {
 func inspectManifest(_ context.Context, c *call) error {
 	var compat bool
 	compatFlag(c.fs, &compat)
+	described := c.fs.Bool("description", false, "print the description (JSON) that create makes the same manifest of, and nothing else")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -46,6 +49,9 @@ func inspectManifest(_ context.Context, c *call) error {
 		return err
 	}
 	e := u.Envelope()
+	if *described {
+		return c.describe(e)
+	}
 	b, err := e.Encode() // the bytes that were read
 	if err != nil {
 		return err
@@ -66,6 +72,18 @@ func inspectManifest(_ context.Context, c *call) error {
 	fmt.Fprintf(c.people, "%s, %d bytes: NOT AUTHENTICATED, anyone may have written this\n\n", c.args[0], len(b))
 	printTree(c.people, tree, "")
 	_, err = fmt.Fprintf(c.people, "\ndiagnostic notation:\n\n%s\n", text)
+	return err
+}
+
+func (c *call) describe(e *manifest.Envelope) error {
+	b, err := author.Describe(e)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.args[0], err)
+	}
+	if c.json {
+		return cli.PrintJSON(c.stdout, map[string]any{"result": "ok", "authenticated": false, "description": json.RawMessage(b)})
+	}
+	_, err = c.stdout.Write(b)
 	return err
 }
 
@@ -306,35 +324,23 @@ func encryptionNodes(info []byte) (value string, out []node) {
 	return parsed.Algorithm().String(), out
 }
 
-// textNames are the names of texts about a manifest, textNamesOfComponents of those about a component.
-var (
-	textNames = map[manifest.TextKey]string{manifest.TextManifestDescription: "manifest-description",
-		manifest.TextUpdateDescription: "update-description", manifest.TextManifestJSONSource: "manifest-json-source",
-		manifest.TextManifestYAMLSource: "manifest-yaml-source"}
-	textNamesOfComponents = map[manifest.ComponentTextKey]string{manifest.TextVendorName: "vendor-name",
-		manifest.TextModelName: "model-name", manifest.TextVendorDomain: "vendor-domain", manifest.TextModelInfo: "model-info",
-		manifest.TextComponentDescription: "component-description", manifest.TextComponentVersion: "component-version",
-		manifest.TextVersionRequired: "version-required", manifest.TextCurrentVersion: "current-version"}
-)
-
 func textNodes(texts []manifest.Text) (out []node) {
 	for _, t := range texts {
-		children := namedTexts(t.Manifest, textNames)
+		children := namedTexts(t.Manifest)
 		for _, c := range t.Components {
-			children = append(children, node{"component " + c.ID.String(), "", namedTexts(c.Text, textNamesOfComponents)})
+			children = append(children, node{"component " + c.ID.String(), "", namedTexts(c.Text)})
 		}
 		out = append(out, node{"language " + t.Language, "", children})
 	}
 	return out
 }
 
-func namedTexts[K ~int64](texts map[K]string, names map[K]string) (out []node) {
+func namedTexts[K interface {
+	~int64
+	String() string
+}](texts map[K]string) (out []node) {
 	for _, k := range slices.Sorted(maps.Keys(texts)) {
-		name := names[k]
-		if name == "" {
-			name = fmt.Sprintf("text(%d)", int64(k))
-		}
-		out = append(out, node{name, strconv.Quote(texts[k]), nil})
+		out = append(out, node{k.String(), strconv.Quote(texts[k]), nil})
 	}
 	return out
 }

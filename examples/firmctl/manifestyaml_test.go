@@ -4,7 +4,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -27,6 +29,39 @@ func TestFromYAML(t *testing.T) {
 		if got, err := fromYAML([]byte(tt.yaml)); err != nil || string(got) != tt.json {
 			t.Errorf("%q is %s, %v; want %s", tt.yaml, got, err, tt.json)
 		}
+	}
+}
+
+// The example that firmctl prints is one: it makes an envelope that runs, and that is described by what makes the same.
+func TestManifestExample(t *testing.T) {
+	t.Chdir(t.TempDir())
+	people(t, "author")
+	var stdout, stderr bytes.Buffer
+	if exit := run(t.Context(), []string{"manifest", "example"}, &stdout, &stderr); exit != 0 {
+		t.Fatalf("exit %d: %s", exit, &stderr)
+	}
+	keep(t, "description.yaml", stdout.Bytes())
+	keep(t, "firmware.bin", []byte("firmware"))
+	succeed(t, nil, "create", "description.yaml", "--out", "a.suit")
+	succeed(t, nil, "sign", "a.suit", "--key", "author.pem", "--out", "signed.suit")
+	succeed(t, nil, "run", "signed.suit", "--key", "author.pub.pem", "--out", t.TempDir(), "--section", "payload-fetch", "--section", "install", "--section", "validate",
+		"--vendor-id", "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe", "--class-id", "1492af14-2569-5e48-bf42-9b2d51f2ab45")
+	stdout.Reset()
+	if exit := run(t.Context(), []string{"manifest", "inspect", "--description", "signed.suit"}, &stdout, &stderr); exit != 0 {
+		t.Fatalf("exit %d: %s", exit, &stderr)
+	}
+	keep(t, "again.json", stdout.Bytes())
+	succeed(t, nil, "create", "again.json", "--out", "b.suit")
+	a, errA := os.ReadFile("a.suit")
+	b, errB := os.ReadFile("b.suit")
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("%v, %v: described, it is another envelope", errA, errB)
+	}
+	keep(t, "wrong.yaml", []byte("sequence-number: 1\ncomponents: [10]\n"))
+	stderr.Reset()
+	if exit := run(t.Context(), []string{"manifest", "create", "wrong.yaml", "--out", "c.suit"}, &stdout, &stderr); exit != 2 ||
+		!strings.Contains(stderr.String(), "components[0]: expected a component identifier") || !strings.Contains(stderr.String(), "manifest example") {
+		t.Errorf("exit %d: %s", exit, &stderr)
 	}
 }
 

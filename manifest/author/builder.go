@@ -123,8 +123,8 @@ func (b *Builder) fail(err error) {
 // Build returns the envelope, unsigned. Equal builders return equal envelopes.
 //
 // Errors: the first of the methods called before; manifest.ErrUnsupported for a section that there is
-// not; those of manifest.Manifest.MakeSeverable and manifest.Envelope.Encode, which refuses whatever
-// Open would.
+// not; manifest.ErrComponent for a text about a component that is none of the manifest's; those of manifest.Manifest.MakeSeverable and
+// manifest.Envelope.Encode, which refuses whatever Open would.
 func (b *Builder) Build() (*manifest.Envelope, error) {
 	e, err := b.build()
 	if err != nil {
@@ -151,7 +151,7 @@ func (b *Builder) build() (*manifest.Envelope, error) {
 		Text:           manifest.SeverableText{Texts: b.Texts},
 	}}
 	for s, seq := range b.sections {
-		if err := b.place(&e.Manifest, s, b.short(seq)); err != nil {
+		if err := place(&e.Manifest, s, b.short(seq)); err != nil {
 			return nil, err
 		}
 	}
@@ -166,8 +166,11 @@ func (b *Builder) build() (*manifest.Envelope, error) {
 }
 
 // normal returns e as it is read back: independent of the caller's memory, with offsets, and
-// refused here if a device would refuse it.
+// refused here if a device would refuse it, or if no author may write it.
 func normal(e *manifest.Envelope) (*manifest.Envelope, error) {
+	if err := checkTexts(&e.Manifest); err != nil {
+		return nil, err
+	}
 	encoded, err := e.Encode()
 	if err != nil {
 		return nil, err
@@ -187,7 +190,8 @@ func (b *Builder) short(seq manifest.Sequence) manifest.Sequence {
 	return seq
 }
 
-func (b *Builder) place(m *manifest.Manifest, s manifest.Section, seq manifest.Sequence) error {
+// place puts seq into its section.
+func place(m *manifest.Manifest, s manifest.Section, seq manifest.Sequence) error {
 	switch s {
 	case manifest.SectionShared:
 		m.Shared = seq

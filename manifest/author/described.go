@@ -17,7 +17,7 @@ import (
 // The JSON form of a manifest. Field names are the specification's.
 
 type description struct {
-	SequenceNumber  uint64                      `json:"sequence-number"`
+	SequenceNumber  *uint64                     `json:"sequence-number"` // required
 	ReferenceURI    string                      `json:"reference-uri,omitempty"`
 	ComponentID     *describedID                `json:"manifest-component-id,omitempty"`
 	SetVersion      []int64                     `json:"set-version,omitempty"`
@@ -146,14 +146,14 @@ type describedActor struct {
 }
 
 type describedText struct {
-	Language   string                   `json:"language"`
-	Manifest   map[int64]string         `json:"manifest,omitempty"` // by key
-	Components []describedComponentText `json:"of-components,omitempty"`
+	Language   string                      `json:"language"`
+	Manifest   map[describedTextKey]string `json:"manifest,omitempty"`
+	Components []describedComponentText    `json:"of-components,omitempty"`
 }
 
 type describedComponentText struct {
-	ID   describedID      `json:"component"`
-	Text map[int64]string `json:"texts,omitempty"` // by key
+	ID   describedID                          `json:"component"`
+	Text map[describedComponentTextKey]string `json:"texts,omitempty"`
 }
 
 type describedPayload struct {
@@ -205,6 +205,66 @@ func (id *describedID) UnmarshalText(text []byte) error {
 		*id = append(*id, b)
 	}
 	return nil
+}
+
+// describedTextKey and describedComponentTextKey are names, or numbers for which there is no name.
+type (
+	describedTextKey          manifest.TextKey
+	describedComponentTextKey manifest.ComponentTextKey
+)
+
+func (k describedTextKey) MarshalText() ([]byte, error) { return marshalKey(manifest.TextKey(k)) }
+
+func (k *describedTextKey) UnmarshalText(text []byte) error {
+	return unmarshalKey((*manifest.TextKey)(k), text)
+}
+
+func (k describedComponentTextKey) MarshalText() ([]byte, error) {
+	return marshalKey(manifest.ComponentTextKey(k))
+}
+
+func (k *describedComponentTextKey) UnmarshalText(text []byte) error {
+	return unmarshalKey((*manifest.ComponentTextKey)(k), text)
+}
+
+type textKey interface {
+	~int64
+	String() string
+}
+
+// maxTextKey is above all keys of texts that have a name.
+const maxTextKey = 16
+
+func marshalKey[K textKey](k K) ([]byte, error) {
+	if 0 <= k && k < maxTextKey && !strings.HasPrefix(k.String(), "text(") {
+		return []byte(k.String()), nil
+	}
+	return strconv.AppendInt(nil, int64(k), 10), nil
+}
+
+func unmarshalKey[K textKey](k *K, text []byte) error {
+	for named := range K(maxTextKey) {
+		if named.String() == string(text) {
+			*k = named
+			return nil
+		}
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return fmt.Errorf("unknown text %.80q, expected one of %s, or a number", text, textNames[K]())
+	}
+	*k = K(n)
+	return nil
+}
+
+func textNames[K textKey]() string {
+	var names []string
+	for k := range K(maxTextKey) {
+		if name := k.String(); !strings.HasPrefix(name, "text(") {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // describedIndex is a number, a list of numbers, or true.

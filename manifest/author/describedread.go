@@ -21,13 +21,16 @@ func (d *description) envelope(files *describedFiles, o manifest.Options) (*mani
 	if d.DigestAlgorithm != "" {
 		var err error
 		if e.Hash, err = verify.ParseHash(d.DigestAlgorithm); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("digest-algorithm: %w", err)
 		}
 	}
 	m := &e.Manifest
-	m.SequenceNumber, m.ReferenceURI, m.SetVersion = d.SequenceNumber, d.ReferenceURI, d.SetVersion
+	if d.SequenceNumber == nil { // it is REQUIRED: manifest-37, section 8.4.2
+		return nil, fmt.Errorf("sequence-number is missing: %w", manifest.ErrMalformed)
+	}
+	m.SequenceNumber, m.ReferenceURI, m.SetVersion = *d.SequenceNumber, d.ReferenceURI, d.SetVersion
 	if err := checkSequenceNumber(m.SequenceNumber); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sequence-number: %w", err)
 	}
 	m.ComponentID = d.ComponentID.id()
 	for _, id := range d.Components {
@@ -68,13 +71,13 @@ func (id *describedID) id() manifest.ComponentID {
 
 func severableMembers(names []string) ([]manifest.Section, error) {
 	var members []manifest.Section
-	for _, name := range names {
+	for i, name := range names {
 		member := manifest.SectionShared
 		for member <= manifest.SectionUninstall && member.String() != name {
 			member++
 		}
 		if member > manifest.SectionUninstall {
-			return nil, fmt.Errorf("%w: severable %.80q", manifest.ErrUnsupported, name)
+			return nil, fmt.Errorf("severable[%d]: %.80q is no member that can be severed: %w", i, name, manifest.ErrUnsupported)
 		}
 		members = append(members, member)
 	}
@@ -84,16 +87,16 @@ func severableMembers(names []string) ([]manifest.Section, error) {
 func (d *description) texts() []manifest.Text {
 	var texts []manifest.Text
 	for _, t := range d.Text {
-		text := manifest.Text{Language: t.Language, Manifest: textMap[manifest.TextKey](t.Manifest)}
+		text := manifest.Text{Language: t.Language, Manifest: convertKeys[manifest.TextKey](t.Manifest)}
 		for _, c := range t.Components {
-			text.Components = append(text.Components, manifest.ComponentText{ID: manifest.ComponentID(c.ID), Text: textMap[manifest.ComponentTextKey](c.Text)})
+			text.Components = append(text.Components, manifest.ComponentText{ID: manifest.ComponentID(c.ID), Text: convertKeys[manifest.ComponentTextKey](c.Text)})
 		}
 		texts = append(texts, text)
 	}
 	return texts
 }
 
-func textMap[K ~int64](from map[int64]string) map[K]string {
+func convertKeys[K, From ~int64](from map[From]string) map[K]string {
 	if from == nil {
 		return nil
 	}
@@ -106,19 +109,25 @@ func textMap[K ~int64](from map[int64]string) map[K]string {
 
 // describedReader keeps the first error.
 type describedReader struct {
-	files   *describedFiles
-	current string // the section or payload
-	err     error
+	files *describedFiles
+	path  []string // of what is read
+	err   error
 }
 
 func (r *describedReader) fail(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%s: %w", r.current, err)
+		r.err = at(r.path, err)
 	}
 }
 
+// in goes one step down, until the function that it returns is called.
+func (r *describedReader) in(format string, args ...any) (out func()) {
+	r.path = append(r.path, fmt.Sprintf(format, args...))
+	return func() { r.path = r.path[:len(r.path)-1] }
+}
+
 func (r *describedReader) section(s manifest.Section, from describedSequence) manifest.Sequence {
-	r.current = s.String()
+	defer r.in("%v", s)()
 	return r.sequence(from)
 }
 
@@ -128,37 +137,84 @@ func (r *describedReader) sequence(from describedSequence) manifest.Sequence {
 	}
 	seq := make(manifest.Sequence, len(from))
 	for i, c := range from {
+		out := r.in("[%d]", i)
 		seq[i] = r.command(c)
+		out()
 	}
 	return seq
 }
 
 func (r *describedReader) command(from describedCommand) manifest.Command {
 	c := manifest.Command{Code: r.code(from.Do), Policy: from.Policy, Nil: from.Nil, Index: (*manifest.ComponentIndex)(from.Index)}
+	r.checkArgument(c.Code, from)
 	if from.Parameters != nil {
 		c.Parameters = r.parameters(from.Parameters)
 	}
-	for _, nested := range from.Sequences {
+	for i, nested := range from.Sequences {
+		out := r.in(".sequences[%d]", i)
 		c.Sequences = append(c.Sequences, r.sequence(nested))
+		out()
 	}
-	for _, o := range from.Overrides {
+	for i, o := range from.Overrides {
+		out := r.in(".overrides[%d]", i)
 		if o.Parameters == nil {
-			r.fail(fmt.Errorf("%w: override without parameters", manifest.ErrMalformed))
-			continue
+			r.fail(fmt.Errorf("no parameters: %w", manifest.ErrMalformed))
+		} else {
+			c.Overrides = append(c.Overrides, manifest.Override{Index: o.Index, Parameters: r.parameters(o.Parameters)})
 		}
-		c.Overrides = append(c.Overrides, manifest.Override{Index: o.Index, Parameters: r.parameters(o.Parameters)})
+		out()
 	}
-	for _, o := range from.Copies {
+	for i, o := range from.Copies {
+		out := r.in(".copies[%d].keys", i)
 		list := manifest.ParameterCopy{Source: o.Source}
 		for _, name := range o.Keys {
 			list.Keys = append(list.Keys, r.parameterKey(name))
 		}
 		c.Copies = append(c.Copies, list)
+		out()
 	}
 	if from.Custom != nil {
 		c.Custom = from.Custom.value()
 	}
 	return c
+}
+
+// checkArgument makes sure that a command has its own argument and no other.
+func (r *describedReader) checkArgument(code manifest.Code, from describedCommand) {
+	want, optional := "policy", true
+	switch code {
+	case manifest.DirectiveSetComponentIndex:
+		want, optional = "index", false
+	case manifest.DirectiveOverrideParameters, manifest.DirectiveSetParameters:
+		want, optional = "parameters", false
+	case manifest.DirectiveTryEach, manifest.DirectiveRunSequence:
+		want, optional = "sequences", false
+	case manifest.DirectiveOverrideMultiple:
+		want, optional = "overrides", false
+	case manifest.DirectiveCopyParams:
+		want, optional = "copies", false
+	default:
+		if code <= manifest.MaxCustom {
+			want = "custom"
+		}
+	}
+	there := false
+	for _, argument := range []struct {
+		name    string
+		present bool
+	}{
+		{"policy", from.Policy != 0}, {"index", from.Index != nil}, {"parameters", from.Parameters != nil}, {"sequences", from.Sequences != nil},
+		{"overrides", from.Overrides != nil}, {"copies", from.Copies != nil}, {"custom", from.Custom != nil},
+		{"nil", from.Nil && code != manifest.DirectiveTryEach},
+	} {
+		there = there || argument.present && argument.name == want
+		if argument.present && argument.name != want {
+			r.fail(fmt.Errorf("%s takes %s, not %s: %w", from.Do, want, argument.name, manifest.ErrCommand))
+		}
+	}
+	if !there && !optional {
+		r.fail(fmt.Errorf("%s without its %s: %w", from.Do, want, manifest.ErrCommand))
+	}
 }
 
 // maxCode is above all code points of commands and parameters.
@@ -170,7 +226,8 @@ func (r *describedReader) code(name string) manifest.Code {
 			return c
 		}
 	}
-	return manifest.Code(r.custom(name))
+	defer r.in(".do")()
+	return manifest.Code(r.custom(name, "command"))
 }
 
 func (r *describedReader) parameterKey(name string) manifest.ParameterKey {
@@ -179,14 +236,14 @@ func (r *describedReader) parameterKey(name string) manifest.ParameterKey {
 			return k
 		}
 	}
-	return manifest.ParameterKey(r.custom(name))
+	return manifest.ParameterKey(r.custom(name, "parameter"))
 }
 
 // custom reads a number for which there is no name.
-func (r *describedReader) custom(name string) int64 {
+func (r *describedReader) custom(name, kind string) int64 {
 	n, err := strconv.ParseInt(name, 10, 64)
 	if err != nil || n > manifest.MaxCustom {
-		r.fail(fmt.Errorf("%w: %.80q", manifest.ErrUnsupported, name))
+		r.fail(fmt.Errorf("%.80q is no %s's name, and no number of a custom one (%d and below): %w", name, kind, manifest.MaxCustom, manifest.ErrUnsupported))
 	}
 	return n
 }
@@ -206,6 +263,7 @@ func (v *describedValue) value() manifest.Value {
 }
 
 func (r *describedReader) parameters(from *describedParameters) *manifest.Parameters {
+	defer r.in(".parameters")()
 	p := &manifest.Parameters{
 		VendorID:        (*manifest.UUID)(from.VendorID),
 		VendorPEN:       from.VendorPEN.bytes(),
@@ -233,7 +291,7 @@ func (r *describedReader) parameters(from *describedParameters) *manifest.Parame
 		p.Version = &v
 	}
 	for name, v := range from.Custom {
-		p.Custom = append(p.Custom, manifest.CustomParameter{Key: manifest.ParameterKey(r.custom(name)), Value: v.value()})
+		p.Custom = append(p.Custom, manifest.CustomParameter{Key: r.parameterKey(name), Value: v.value()})
 	}
 	r.parameterFiles(p, from)
 	return p
@@ -272,7 +330,7 @@ func (r *describedReader) parameterFiles(p *manifest.Parameters, from *described
 func (r *describedReader) version(from describedVersion) manifest.VersionMatch {
 	comparison := slices.Index(comparisons[:], from.Comparison)
 	if comparison < int(manifest.VersionGreater) {
-		r.fail(fmt.Errorf("%w: comparison %.80q", manifest.ErrUnsupported, from.Comparison))
+		r.fail(fmt.Errorf("comparison %.80q, expected one of %q: %w", from.Comparison, comparisons[manifest.VersionGreater:], manifest.ErrUnsupported))
 	}
 	return manifest.VersionMatch{Comparison: manifest.Comparison(comparison), Version: from.Version}
 }
@@ -324,20 +382,20 @@ func (r *describedReader) actor(from describedActor) manifest.Actor {
 	case from.ID != nil:
 		return manifest.Actor{ID: *from.ID}
 	}
-	r.fail(fmt.Errorf("%w: actor without a form", manifest.ErrMalformed))
+	r.fail(fmt.Errorf("actor without id, bytes, name or uuid: %w", manifest.ErrMalformed))
 	return manifest.Actor{ID: math.MinInt64}
 }
 
 func (r *describedReader) payloads(from map[string]describedPayload) []manifest.Payload {
 	var list []manifest.Payload
 	for _, key := range slices.Sorted(maps.Keys(from)) {
-		r.current = fmt.Sprintf("payload %.80q", key)
+		out := r.in("payloads[%.80q]", key)
 		p := from[key]
 		data := p.Data.bytes()
 		var err error
 		switch {
 		case (p.File == "") == (p.Data == nil):
-			err = fmt.Errorf("%w: expected file or data", manifest.ErrMalformed)
+			err = fmt.Errorf("expected either file or data: %w", manifest.ErrMalformed)
 		case p.File != "":
 			data, err = r.files.content(p.File)
 		}
@@ -345,6 +403,7 @@ func (r *describedReader) payloads(from map[string]describedPayload) []manifest.
 			r.fail(err)
 		}
 		list = append(list, manifest.Payload{Key: key, Data: data})
+		out()
 	}
 	return list
 }

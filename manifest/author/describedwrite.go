@@ -14,7 +14,7 @@ import (
 func describe(e *manifest.Envelope) *description {
 	m := &e.Manifest
 	d := &description{
-		SequenceNumber: m.SequenceNumber,
+		SequenceNumber: &m.SequenceNumber,
 		ReferenceURI:   m.ReferenceURI,
 		ComponentID:    describeID(m.ComponentID),
 		SetVersion:     m.SetVersion,
@@ -47,9 +47,9 @@ func describe(e *manifest.Envelope) *description {
 		d.Severable = append(d.Severable, s.String())
 	}
 	for _, t := range m.Text.Texts {
-		text := describedText{Language: t.Language, Manifest: plainMap(t.Manifest)}
+		text := describedText{Language: t.Language, Manifest: convertKeys[describedTextKey](t.Manifest)}
 		for _, c := range t.Components {
-			text.Components = append(text.Components, describedComponentText{describedID(c.ID), plainMap(c.Text)})
+			text.Components = append(text.Components, describedComponentText{describedID(c.ID), convertKeys[describedComponentTextKey](c.Text)})
 		}
 		d.Text = append(d.Text, text)
 	}
@@ -60,17 +60,6 @@ func describe(e *manifest.Envelope) *description {
 		d.Payloads[p.Key] = describedPayload{Data: (*hexBytes)(&p.Data)}
 	}
 	return d
-}
-
-func plainMap[K ~int64](from map[K]string) map[int64]string {
-	if from == nil {
-		return nil
-	}
-	to := make(map[int64]string)
-	for k, v := range from {
-		to[int64(k)] = v
-	}
-	return to
 }
 
 func describeID(id manifest.ComponentID) *describedID {

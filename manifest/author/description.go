@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"reflect"
-	"strings"
 
 	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
@@ -20,7 +18,7 @@ import (
 const MaxDescription = 4 << 20
 
 // ParseDescription builds an envelope, unsigned, from a JSON description, so that an author
-// writes no Go. Everything in a description has the specification's name, without "suit-":
+// writes no Go:
 //
 //	{
 //	  "sequence-number": 3,
@@ -41,14 +39,110 @@ const MaxDescription = 4 << 20
 //	  "payloads": {"#firmware": {"file": "build/firmware.bin"}}
 //	}
 //
-// Component identifiers are as manifest.ComponentID.String writes them, byte strings
-// are hexadecimal, digests "sha256:" and hexadecimal. "image-file" stands for image-digest and image-size
-// of a file, "content-file" for content; files are read from files, which may be nil if
-// there are none. firmctl manifest create takes the same in YAML.
+// firmctl manifest create takes the same in YAML, firmctl manifest example prints one with comments, and firmctl manifest
+// inspect --description turns an envelope into one. What the specification names has its name, without "suit-", "suit-parameter-" and
+// the like. Forms of values: ID is a component identifier in hexadecimal, its parts joined by dots ("00", "757372.62696e"); HEX
+// bytes in hexadecimal; UUID the form 8-4-4-4-12; DIGEST "sha256:" (or sha384, sha512) and hexadecimal; FILE a name within files; N
+// a whole number; INDEX the number of a component, from 0, or of a dependency. All but INDEX, N, true and false is in quotes.
+//
+// # Members
+//
+//	"sequence-number": N              required; grows with every release
+//	"reference-uri": "URI"            where the whole manifest can be had
+//	"manifest-component-id": ID       where a root manifest is stored
+//	"set-version": [N, ...]           of all components together: 1.2-rc.1 is [1, 2, -1, 1]; -2 is beta, -3 alpha
+//	"digest-algorithm": "sha256"      of manifest and severable members; or sha384, sha512
+//	"components": [ID, ...]           what INDEX counts
+//	"dependencies": [{"index": INDEX, "prefix": ID}, ...]
+//	"severable": [NAME, ...]          of dependency-resolution, payload-fetch, install, coswid, text: signed by digest only
+//	"payloads": {"#uri": {"file": FILE}, ...}   in the envelope; or {"data": HEX}
+//	"coswid": HEX                     an encoded CoSWID
+//	"text": [TEXT, ...]               for people, one for each language
+//	"untagged": true                  without tag 107, which a relaxation has to allow
+//
+// The sections, each a list of commands, in the order they are run in: "shared-sequence" (before each of the others), and
+// "dependency-resolution", "payload-fetch", "candidate-verification", "install", "validate", "load", "invoke"; "uninstall".
+//
+// # Commands
+//
+// A command is {"do": NAME} with its argument, which for most is "policy", a sum of 1 (record on success), 2 (record on failure), 4
+// (system information on success) and 8 (on failure); 0 if absent. They are:
+//
+//	condition-vendor-identifier, condition-class-identifier, condition-device-identifier,
+//	condition-image-match, condition-image-not-match, condition-check-content, condition-component-slot,
+//	condition-dependency-integrity, condition-is-dependency, condition-abort, condition-use-before,
+//	condition-minimum-battery, condition-update-authorized, condition-version,
+//	directive-fetch, directive-write, directive-copy, directive-swap, directive-invoke,
+//	directive-process-dependency, directive-unlink, directive-wait
+//
+// Those with another argument:
+//
+//	{"do": "directive-set-component-index", "index": INDEX}       or [INDEX, ...], or true for all
+//	{"do": "directive-override-parameters", "parameters": {...}}
+//	{"do": "directive-set-parameters", "parameters": {...}}       those that are not set yet
+//	{"do": "directive-try-each", "sequences": [[COMMAND, ...], [COMMAND, ...]], "nil": true}
+//	                                                              two or more; with "nil" it is no failure if none succeeds
+//	{"do": "directive-run-sequence", "sequences": [[COMMAND, ...]]}
+//	{"do": "directive-override-multiple", "overrides": [{"index": INDEX, "parameters": {...}}, ...]}
+//	{"do": "directive-copy-params", "copies": [{"source": INDEX, "keys": ["uri", ...]}, ...]}
+//	{"do": "-256", "custom": VALUE}                               a custom command that Options.Registry has
+//
+// With more than one component or dependency every section begins with directive-set-component-index.
+//
+// # Parameters
+//
+//	"vendor-identifier": UUID         or "vendor-enterprise-number": HEX, a relative OID (tag 112)
+//	"class-identifier": UUID
+//	"device-identifier": UUID
+//	"image-digest": DIGEST
+//	"image-size": N                   in bytes
+//	"image-file": FILE                for both: digest (SHA-256) and size of the file
+//	"component-slot": N
+//	"strict-order": true              or false
+//	"soft-failure": true              or false; inside of try-each and run-sequence
+//	"content": HEX                    or "content-file": FILE
+//	"encryption-info": HEX            as firmctl manifest encrypt prints it
+//	"uri": "URI"                      "#..." for one of "payloads"
+//	"source-component": INDEX         of copy and swap
+//	"invoke-args": HEX
+//	"fetch-arguments": HEX
+//	"use-before": N                   seconds since 1970
+//	"minimum-battery": N              mWh
+//	"update-priority": N              smaller is more urgent
+//	"version": VERSION
+//	"wait-info": {EVENT, ...}
+//	"component-metadata": {...}
+//	"custom-parameters": {"-256": VALUE, ...}   that Options.Registry has
+//
+//	VERSION: {"comparison": ">=", "value": [1, 2]}                or ">", "=", "<=", "<"
+//	VALUE:   {"bytes": HEX}, {"text": "..."}, {"int": N} or {"bool": true}
+//	EVENT:   "authorization": N, "power": N, "network": N (priorities), "time": N (seconds since 1970),
+//	         "time-of-day": N, "time-of-day-utc": N (seconds), "day-of-week": N, "day-of-week-utc": N (0 is Sunday),
+//	         "other-device-version": {"device": HEX, "versions": [VERSION, ...]}
+//
+//	component-metadata: {"default-permissions": N, "user-permissions": [PERMISSION, ...], "group-permissions": [...],
+//	         "role-permissions": [...], "file-type": N (1 file, 2 directory, 3 symbolic link),
+//	         "modification-time": N, "creation-time": N, "creator": ACTOR}
+//	PERMISSION: {"actor": ACTOR, "permissions": N}
+//	ACTOR:   {"id": N}, {"name": "..."}, {"bytes": HEX} or {"uuid": UUID}
+//
+// # Text
+//
+//	{"language": "en",
+//	 "manifest": {"manifest-description": "...", "update-description": "...",
+//	              "manifest-json-source": "...", "manifest-yaml-source": "..."},
+//	 "of-components": [{"component": ID, "texts": {
+//	              "vendor-name": "...", "model-name": "...", "vendor-domain": "...", "model-info": "...",
+//	              "component-description": "...", "component-version": "...",
+//	              "version-required": "...", "current-version": "..."}}]}
+//
+// The components are the manifest's own. A text that has no name goes by its number, as "-1".
+//
+// # Errors
 //
 // The form is strict: an unknown or repeated name, or null, is manifest.ErrMalformed. What is
-// described wrongly is refused with the errors of manifest.Envelope.Encode. The same description
-// and files give the same bytes.
+// described wrongly is refused with the errors of manifest.Envelope.Encode. Errors say where: install[2].parameters.uri. The same description
+// and files give the same bytes. Files may be nil if there are none.
 func ParseDescription(description []byte, files fs.FS, o manifest.Options) (*manifest.Envelope, error) {
 	e, err := parseDescription(description, files, o)
 	if err != nil {
@@ -61,7 +155,7 @@ func parseDescription(b []byte, files fs.FS, o manifest.Options) (*manifest.Enve
 	if len(b) > MaxDescription {
 		return nil, fmt.Errorf("%w: %d bytes, limit %d", manifest.ErrLimit, len(b), MaxDescription)
 	}
-	if err := checkNames(b); err != nil {
+	if err := checkDescription(b); err != nil {
 		return nil, err
 	}
 	var d description
@@ -74,7 +168,11 @@ func parseDescription(b []byte, files fs.FS, o manifest.Options) (*manifest.Enve
 	if err != nil {
 		return nil, err
 	}
-	return normal(e)
+	built, err := normal(e)
+	if err != nil {
+		return nil, locate(e, err)
+	}
+	return built, nil
 }
 
 // Describe is the reverse of ParseDescription: the description that gives e, without its authentication
@@ -97,87 +195,6 @@ func Describe(e *manifest.Envelope) ([]byte, error) {
 		return nil, fmt.Errorf("describe: %w: a description does not give the same bytes", manifest.ErrUnsupported)
 	}
 	return append(out, '\n'), nil
-}
-
-// checkNames refuses repeated names, names that are not exactly a member's where encoding/json would
-// fold them into one, and null, which it would take for zero.
-func checkNames(b []byte) error {
-	in := json.NewDecoder(bytes.NewReader(b))
-	if err := checkValue(in, 0, reflect.TypeFor[description]()); err != nil {
-		return err
-	}
-	if _, err := in.Token(); err != io.EOF {
-		return fmt.Errorf("%w: more than one value", manifest.ErrMalformed)
-	}
-	return nil
-}
-
-const maxDescriptionDepth = 64
-
-// checkValue checks a value that is to be a t, nil if it cannot be right.
-func checkValue(in *json.Decoder, depth int, t reflect.Type) error {
-	token, err := in.Token()
-	if err != nil {
-		return fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
-	}
-	if token == nil {
-		return fmt.Errorf("%w: null", manifest.ErrMalformed)
-	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxDescriptionDepth {
-		return fmt.Errorf("%w: nested deeper than %d", manifest.ErrLimit, depth)
-	}
-	seen := make(map[string]bool)
-	for in.More() {
-		name := ""
-		if delim == '{' {
-			token, err := in.Token()
-			if err != nil {
-				return fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
-			}
-			name, _ = token.(string)
-			if seen[name] {
-				return fmt.Errorf("%w: %.80q is there twice", manifest.ErrMalformed, name)
-			}
-			seen[name] = true
-		}
-		inner, ok := within(t, delim == '{', name)
-		if !ok {
-			return fmt.Errorf("%w: unknown name %.80q", manifest.ErrMalformed, name)
-		}
-		if err := checkValue(in, depth+1, inner); err != nil {
-			return err
-		}
-	}
-	if _, err := in.Token(); err != nil { // the end of it
-		return fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
-	}
-	return nil
-}
-
-// within returns the type of what a t has under name, or in a list; nil if t is none such, which is refused later. False: an
-// object has no such member.
-func within(t reflect.Type, object bool, name string) (inner reflect.Type, ok bool) {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch {
-	case t == nil:
-		return nil, true
-	case object && t.Kind() == reflect.Map, !object && t.Kind() == reflect.Slice:
-		return t.Elem(), true
-	case !object || t.Kind() != reflect.Struct:
-		return nil, true
-	}
-	for i := range t.NumField() {
-		if tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); tag == name && name != "" {
-			return t.Field(i).Type, true
-		}
-	}
-	return nil, false
 }
 
 // describedFiles is where descriptions find files.

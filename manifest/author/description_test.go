@@ -6,7 +6,6 @@ package author_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -129,7 +128,7 @@ func TestParseDescriptionIsStrict(t *testing.T) {
 		"null in a list":            {command(`{"do": "directive-set-component-index", "index": [null]}`), manifest.ErrMalformed},
 		"null for a string":         {with(`"reference-uri": null`), manifest.ErrMalformed},
 		"no name":                   {with(`"": 1`), manifest.ErrMalformed},
-		"deep":                      {with(`"install": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100)), manifest.ErrLimit},
+		"deep":                      {with(`"install": ` + strings.Repeat(`[{"do": "directive-run-sequence", "sequences": [`, 100) + strings.Repeat("]}]", 100)), manifest.ErrLimit},
 		"long":                      {strings.Repeat(" ", author.MaxDescription) + good, manifest.ErrLimit},
 		"unknown command":           {command(`{"do": "directive-format"}`), manifest.ErrUnsupported},
 		"reserved command":          {command(`{"do": "-255"}`), manifest.ErrUnsupported},
@@ -143,6 +142,10 @@ func TestParseDescriptionIsStrict(t *testing.T) {
 		"payload without data":      {with(`"payloads": {"#a": {}}`), manifest.ErrMalformed},
 		"last number":               {`{"sequence-number": 18446744073709551615, "components": ["00"]}`, manifest.ErrSequence},
 		"no components":             {`{"sequence-number": 1}`, manifest.ErrComponent},
+		"no sequence number":        {`{"components": ["00"]}`, manifest.ErrMalformed}, // REQUIRED: manifest-37, section 8.4.2
+		"text of another component": {with(`"text": [{"language": "en", "of-components": [{"component": "ff", "texts": {"vendor-name": "x"}}]}]`), manifest.ErrComponent},
+		"text with two keys of one": {with(`"text": [{"language": "en", "manifest": {"1": "x", "manifest-description": "y"}}]`), manifest.ErrMalformed},
+		"unknown text":              {with(`"text": [{"language": "en", "manifest": {"vendor-name": "x"}}]`), manifest.ErrMalformed},
 	} {
 		if _, err := author.ParseDescription([]byte(test.in), nil, manifest.Options{}); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", name, err, test.want)
@@ -150,16 +153,37 @@ func TestParseDescriptionIsStrict(t *testing.T) {
 	}
 }
 
-// An error says where in the description the fault is.
+// An error says where in the description the fault is, and what it is, without a word of Go.
 func TestParseDescriptionSaysWhere(t *testing.T) {
-	const good = `{"sequence-number": 4, "components": ["00"], "install": [%s], "payloads": {"#a": %s}}`
+	const other = `{"do": "directive-set-component-index", "index": 0}, {"do": "condition-abort"}`
+	nested := func(command string) string {
+		return `{"do": "directive-try-each", "sequences": [[` + other + `], [` + other + `, ` + command + `]]}`
+	}
 	for where, in := range map[string]string{
-		"install:":      fmt.Sprintf(good, `{"do": "directive-override-parameters", "parameters": {"content-file": "none"}}`, `{"data": "00"}`),
-		`payload "#a":`: fmt.Sprintf(good, `{"do": "condition-image-match"}`, `{"file": "none"}`),
-		"severable":     strings.Replace(fmt.Sprintf(good, `{"do": "condition-image-match"}`, `{"data": "00"}`), "{", `{"severable": ["common"],`, 1),
+		`install[0].parameters: open none: `:                 `"install": [{"do": "directive-override-parameters", "parameters": {"content-file": "none"}}]`,
+		`payloads["#a"]: open none: `:                        `"payloads": {"#a": {"file": "none"}}`,
+		`severable[0]: "common" is `:                         `"severable": ["common"]`,
+		`text[0]: unknown name "components", expected one`:   `"text": [{"language": "en", "components": []}]`,
+		`text[0].manifest: unknown text "vendor-name"`:       `"text": [{"language": "en", "manifest": {"vendor-name": "x"}}]`,
+		`manifest-component-id: expected a component ident`:  `"manifest-component-id": 10`,
+		`validate[0].policy: expected a whole number from 0`: `"validate": [{"do": "condition-image-match", "policy": "all"}]`,
+		`install[0].sequences[1][2].parameters.uri: expecte`: `"install": [` + nested(`{"do": "directive-override-parameters", "parameters": {"uri": 5}}`) + `]`,
+		`install[0].sequences[1][2]: directive-fetch takes `: `"install": [` + nested(`{"do": "directive-fetch", "parameters": {"uri": "#a"}}`) + `]`,
+		`install[1].do: "directive-format" is no command's `: `"install": [{"do": "condition-abort"}, {"do": "directive-format"}]`,
+		// What is refused when it is encoded.
+		`validate[1].index: `:                                        `"validate": [{"do": "condition-abort"}, {"do": "directive-set-component-index", "index": "x"}]`,
+		`validate[1]: index: component not usable`:                   `"validate": [{"do": "condition-abort"}, {"do": "directive-set-component-index", "index": 7}]`,
+		`install[0].sequences[1][2].parameters.uri: byte 0xc3 at 1`:  `"install": [` + nested(`{"do": "directive-override-parameters", "parameters": {"image-size": 1, "uri": "#\u00e9"}}`) + `]`,
+		`load[0].parameters.soft-failure: soft-failure outside`:      `"load": [{"do": "directive-override-parameters", "parameters": {"image-size": 1, "soft-failure": true}}]`,
+		`shared-sequence[0]: directive-fetch in the shared sequence`: `"shared-sequence": [{"do": "directive-fetch"}]`,
+		`invoke[0]: several components, but the section does`:        `"dependencies": [{"index": 1, "prefix": "01"}], "invoke": [{"do": "directive-invoke"}]`,
+		`reference-uri: `: `"reference-uri": 5`,
+		`text[0].of-components[0].component: the manifest has no comp`: `"text": [{"language": "en", "of-components": [{"component": "ff", "texts": {"vendor-name": "x"}}]}]`,
 	} {
-		if _, err := author.ParseDescription([]byte(in), fstest.MapFS{}, manifest.Options{}); err == nil || !strings.Contains(err.Error(), where) {
-			t.Errorf("got %v, want it at %s", err, where)
+		in := `{"sequence-number": 4, "components": ["00"], ` + in + `}`
+		if _, err := author.ParseDescription([]byte(in), fstest.MapFS{}, manifest.Options{}); err == nil || !strings.HasPrefix(err.Error(), "description: "+where) ||
+			strings.Contains(err.Error(), "Go ") {
+			t.Errorf("got %v,\nwant it at %s", err, where)
 		}
 	}
 	for s, want := range map[manifest.Section]string{manifest.MemberText: "text", manifest.MemberCoSWID: "coswid", manifest.SectionInstall: "install"} {
