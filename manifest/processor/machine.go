@@ -140,6 +140,9 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 // at returns the state of component c of the current manifest.
 func (m *machine) at(c int) *componentState { return m.of(m.u.targets[c]) }
 
+// of is called in so many places that its copies would take 16 KB of a small agent.
+//
+//go:noinline
 func (s *strands) of(t *target) *componentState {
 	for len(s.state) <= t.n {
 		s.state = append(s.state, new(componentState))
