@@ -19,9 +19,13 @@ import (
 type body struct {
 	*Stream
 	o      *Options
+	uri    string
 	ctx    context.Context // of the request
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
+
+	size    int64 // of the file; 0: not known
+	at, end int64 // in the file: what was read, and up to where it has to come
 
 	gate *gate // nil: no limit
 
@@ -46,22 +50,13 @@ type body struct {
 func open(ctx context.Context, o *Options, uri string, offset, length int64, validator string) (*body, error) {
 	start := time.Now()
 	rctx, cancel := context.WithCancelCause(ctx)
-	b := &body{o: o, cancel: cancel}
+	b := &body{o: o, uri: uri, cancel: cancel}
 	b.ctx = context.WithValue(rctx, bodyKey{}, b)
 	rctx = b.ctx
 	timer := time.AfterFunc(o.ResponseTimeout, func() { cancel(&StallError{Step: "answer", Over: o.ResponseTimeout}) })
-	var stream *Stream
-	var err error
-	if r, ok := o.Source.(RangeSource); ok && length != 0 {
-		stream, err = r.OpenRange(rctx, uri, offset, length, validator)
-	} else {
-		stream, err = o.Source.Open(rctx, uri, offset, validator)
-	}
+	stream, err := openRange(rctx, o.Source, uri, offset, length, validator)
 	timer.Stop()
 	b.Stream, b.answered = stream, time.Since(start)
-	if err == nil && (stream == nil || stream.Body == nil) {
-		b.Stream, err = nil, errors.New("source returned no stream")
-	}
 	if err == nil && rctx.Err() != nil {
 		err = context.Cause(rctx)
 	}
@@ -70,12 +65,16 @@ func open(ctx context.Context, o *Options, uri string, offset, length int64, val
 		b.close()
 		return nil, err
 	}
+	b.at = b.Offset
+	if length == 0 {
+		b.end = b.Size
+	}
 	b.timer = time.AfterFunc(o.IdleTimeout, func() { cancel(&StallError{Step: "idle", Over: o.IdleTimeout}) })
 	b.timer.Stop()
 	return b, nil
 }
 
-// Read reads what is there. Its errors are io.EOF, those that Source allows, and the cause of a cancelled context.
+// Read reads what is there. Its errors are io.EOF where the body has to end, those that Source allows, and the cause of a cancelled context.
 func (b *body) Read(p []byte) (int, error) {
 	p, err := b.gate.admit(p)
 	if err != nil {
@@ -99,11 +98,16 @@ func (b *body) read(p []byte) (int, error) {
 	b.reading = false
 	b.timer.Stop()
 	b.account(max(int64(n)-b.told, 0), n > 0)
-	if err != nil {
-		if err == io.EOF {
+	if b.at += int64(n); err != nil {
+		switch {
+		case err == io.EOF && b.at >= b.end:
 			return n, err
+		case err == io.EOF:
+			err = endedEarly(b.Stream, b.uri, b.at, b.size)
 		}
-		return n, b.classify(err)
+		err = b.classify(err)
+		b.cancel(err) // so that the source knows, too
+		return n, err
 	}
 	if slow := b.judge(); slow != nil {
 		return n, slow
@@ -215,6 +219,17 @@ func (b *body) close() {
 		b.Body.Close() // what it could still say does not matter: the bytes are judged by their digests
 	}
 }
+
+// endedEarly is the error of a body that ended at a byte before its end. size is that of the whole file, 0 if it is not known.
+func endedEarly(s *Stream, uri string, at, size int64) error {
+	if s.Whole && size > 0 {
+		return fmt.Errorf("body ended early: %w: %w", ErrTransport, &SizeError{URI: RedactURI(uri), Want: size, Seen: at})
+	}
+	return fmt.Errorf("body ended early: %w", ErrTransport)
+}
+
+// otherFile reports whether err says that a file ended, whole, before the signed size.
+func otherFile(err error) bool { return errors.Is(err, ErrSize) && errors.Is(err, ErrTransport) }
 
 // classify puts err in one of the classes that Source names.
 func (b *body) classify(err error) error {

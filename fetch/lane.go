@@ -309,6 +309,9 @@ func (l *lane) receive(ctx context.Context) error {
 			}
 		}
 		l.drop()
+		if otherFile(err) {
+			l.void()
+		}
 		if err != errAlone {
 			l.hand()
 			if l.slow {
@@ -420,6 +423,25 @@ func (l *lane) open(ctx context.Context) error {
 	l.fill, l.got, l.skip = 0, l.held, l.off
 	l.sum.Reset()
 	return nil
+}
+
+// void throws away what nobody has verified, for it turned out to be of another file.
+func (l *lane) void() {
+	if l.j.whole {
+		l.rewind()
+		return
+	}
+	l.j.count.discarded.Add(int64(l.fill))
+	l.fill, l.got = 0, l.held
+	l.sum.Reset()
+}
+
+// early is err, unless that says that a body has ended where more of it was wanted: a range that is not read on.
+func early(err error) error {
+	if err == io.EOF {
+		return fmt.Errorf("body ended early: %w", ErrTransport)
+	}
+	return err
 }
 
 // rewind goes back to the first byte, in whole mode.

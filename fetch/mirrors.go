@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
 // Mirrors is a Source that takes files from several places that should have the same ones. It prefers the place that
-// worked best of late: each failure counts against a place, bytes that were not the signed ones count most, and what counts
+// worked best of late: each failure counts against a place, as does each body that ends too early, however cleanly; bytes that were not the signed ones count most, and what counts
 // against it halves with every recovery interval. A request that a place refuses is made to the next one at once;
 // a connection that breaks is the Fetcher's to take up again, and then goes to the best place of that moment.
 //
@@ -27,8 +28,18 @@ type Mirrors struct {
 	mu     sync.Mutex
 	blame  []float64
 	since  []time.Time
-	served map[string]int // the place that served a URI last
+	served []*serving // the last of them at the end
 }
+
+// A serving is what one body brought of a file.
+type serving struct {
+	uri string
+	n   int // the place
+	span
+}
+
+// maxServed is of how many bodies is known whose they were: more than one chunk is put together from, or ranges are in flight.
+const maxServed = 64
 
 // recovery is how long it takes for half of the blame to go.
 const recovery = 5 * time.Minute
@@ -47,7 +58,7 @@ func NewMirrors(source Source, bases ...string) (*Mirrors, error) {
 	if source == nil || len(bases) == 0 || bases[0] == "" {
 		return nil, fmt.Errorf("mirrors without a source or base: %w", ErrResource)
 	}
-	return &Mirrors{source: source, bases: bases, blame: make([]float64, len(bases)), since: make([]time.Time, len(bases)), served: map[string]int{}}, nil
+	return &Mirrors{source: source, bases: bases, blame: make([]float64, len(bases)), since: make([]time.Time, len(bases))}, nil
 }
 
 // Open implements Source.
@@ -63,13 +74,10 @@ func (m *Mirrors) OpenRange(ctx context.Context, uri string, offset, length int6
 	}
 	var failed []error
 	for _, n := range m.order() {
-		s, err := m.open(ctx, m.bases[n]+rest, offset, length)
+		s, err := openRange(ctx, m.source, m.bases[n]+rest, offset, length, "")
 		if err == nil {
-			m.mu.Lock()
-			m.served[uri] = n
-			m.mu.Unlock()
 			s.Validator = ""
-			s.Body = &mirrorBody{ReadCloser: s.Body, m: m, n: n, ctx: ctx}
+			s.Body = &mirrorBody{ReadCloser: s.Body, m: m, serving: m.serves(uri, n, s.Offset, offset), at: s.Offset, ctx: ctx}
 			return s, nil
 		}
 		if ctx.Err() != nil {
@@ -88,20 +96,6 @@ func (m *Mirrors) OpenRange(ctx context.Context, uri string, offset, length int6
 	return nil, worth(failed)
 }
 
-func (m *Mirrors) open(ctx context.Context, uri string, offset, length int64) (*Stream, error) {
-	var s *Stream
-	var err error
-	if r, ok := m.source.(RangeSource); ok && length != 0 {
-		s, err = r.OpenRange(ctx, uri, offset, length, "")
-	} else {
-		s, err = m.source.Open(ctx, uri, offset, "")
-	}
-	if err == nil && (s == nil || s.Body == nil) {
-		err = fmt.Errorf("source returned no stream: %w", ErrTransport)
-	}
-	return s, err
-}
-
 // worth returns the error that leaves most hope: one that may pass, if there is one.
 func worth(failed []error) error {
 	for _, err := range failed {
@@ -112,13 +106,34 @@ func worth(failed []error) error {
 	return failed[0]
 }
 
-// Reject implements Rejecter.
-func (m *Mirrors) Reject(uri string, _, _ int64) {
+// serves notes that a place serves uri from one byte on, though it may have been asked for a later one.
+func (m *Mirrors) serves(uri string, n int, from, asked int64) *serving {
 	m.mu.Lock()
-	n, ok := m.served[uri]
-	m.mu.Unlock()
-	if ok {
-		m.charge(n, blameDigest)
+	defer m.mu.Unlock()
+	if len(m.served) == maxServed {
+		m.served = slices.Delete(m.served, 0, 1)
+	}
+	s := &serving{uri, n, span{from, asked + 1}}
+	m.served = append(m.served, s)
+	return s
+}
+
+// Reject implements Rejecter. Whoever served a part of it last is charged: if they are several, the next attempt is by one of them, and tells who it was.
+func (m *Mirrors) Reject(uri string, offset, length int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wrong := spans{{offset, offset + max(length, 1)}}
+	charged := make([]bool, len(m.bases))
+	for _, s := range slices.Backward(m.served) {
+		if s.uri != uri {
+			continue
+		}
+		rest := wrong.without(s.span)
+		if rest.bytes() < wrong.bytes() && !charged[s.n] {
+			charged[s.n] = true
+			m.add(s.n, blameDigest)
+		}
+		wrong = rest
 	}
 }
 
@@ -154,31 +169,43 @@ func (m *Mirrors) now(n int) float64 {
 func (m *Mirrors) charge(n int, blame float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.blame[n], m.since[n] = m.now(n)+blame, time.Now()
+	m.add(n, blame)
 }
 
-// A mirrorBody notes that its connection broke, or was given up because it was too slow.
+// add is charge. The caller holds mu.
+func (m *Mirrors) add(n int, blame float64) { m.blame[n], m.since[n] = m.now(n)+blame, time.Now() }
+
+// A mirrorBody notes what it brought, that its connection broke, and, from the cause of its context, what its reader says of it: that it ended too
+// early, was too slow, or is another file.
 type mirrorBody struct {
 	io.ReadCloser
-	m    *Mirrors
-	n    int
-	ctx  context.Context
-	once sync.Once
+	m       *Mirrors
+	serving *serving
+	at      int64
+	ctx     context.Context
+	once    sync.Once
 }
 
 func (b *mirrorBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.at += int64(n)
+	b.m.mu.Lock()
+	b.serving.end = max(b.serving.end, b.at)
+	b.m.mu.Unlock()
 	if err != nil && err != io.EOF {
-		b.failed()
+		b.failed(blameFailure)
 	}
 	return n, err
 }
 
 func (b *mirrorBody) Close() error {
-	if errors.Is(context.Cause(b.ctx), ErrStalled) {
-		b.failed()
+	switch cause := context.Cause(b.ctx); {
+	case errors.Is(cause, ErrSize):
+		b.failed(blameDigest)
+	case errors.Is(cause, ErrTransport), errors.Is(cause, ErrRange):
+		b.failed(blameFailure)
 	}
 	return b.ReadCloser.Close()
 }
 
-func (b *mirrorBody) failed() { b.once.Do(func() { b.m.charge(b.n, blameFailure) }) }
+func (b *mirrorBody) failed(blame float64) { b.once.Do(func() { b.m.charge(b.serving.n, blame) }) }

@@ -153,6 +153,57 @@ func TestMirrorsRecover(t *testing.T) {
 	})
 }
 
+// Of wrong bytes those are blamed that served them, whoever served something else since.
+func TestNET_13_WrongBytesAreTheirServers(t *testing.T) {
+	r := newRelease(t, noise(1, 4*step))
+	s, m := places(t, r)
+	serve := func(by string, offset, length int64) {
+		t.Helper()
+		s.open = func(_ int, q request) error {
+			if strings.HasPrefix(q.uri, by) {
+				return nil
+			}
+			return errCut
+		}
+		st, err := m.OpenRange(t.Context(), uri, offset, length, "")
+		if err == nil {
+			_, err = io.ReadAll(st.Body)
+			st.Body.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.open = nil
+	}
+	asked := func() string {
+		st, err := m.Open(t.Context(), uri, 0, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Body.Close()
+		return s.requests[len(s.requests)-1].uri
+	}
+	serve(first, 0, 2*step)
+	serve(second, 2*step, step) // costs the first place one failure
+	if m.Reject(uri, step, step); !strings.HasPrefix(asked(), second) {
+		t.Error("the first place served the wrong chunk, and is asked")
+	}
+	serve(first, step, step/2)
+	serve(second, step+step/2, step/2)
+	m.Reject(uri, step, step) // by both
+	serve(first, step, step)
+	if m.Reject(uri, step, step); !strings.HasPrefix(asked(), second) {
+		t.Error("the first place served the wrong chunk again, and is asked")
+	}
+	serve(second, step, step)
+	for range 4 { // more than the first has against it
+		m.Reject(uri, step, step)
+	}
+	if !strings.HasPrefix(asked(), first) {
+		t.Error("the second place served the wrong chunk last, and is asked")
+	}
+}
+
 func TestMirrorsAllRefuse(t *testing.T) {
 	r := newRelease(t, noise(1, step))
 	s, m := places(t, r)

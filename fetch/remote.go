@@ -99,9 +99,6 @@ func get(ctx context.Context, o *Options, uri string, limit int64) (data []byte,
 	if err != nil {
 		return nil, "", err
 	}
-	if b.Size >= 0 && int64(len(data)) < b.Size {
-		return nil, "", fmt.Errorf("%d of %d bytes: %w", len(data), b.Size, early(io.ErrUnexpectedEOF))
-	}
 	if int64(len(data)) == limit {
 		// A limit reached is not yet a limit exceeded: only another byte is.
 		if n, err := io.ReadFull(b, make([]byte, 1)); n > 0 {

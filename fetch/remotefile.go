@@ -29,15 +29,12 @@ type remoteFile struct {
 
 // open asks for the file from offset on, or for length bytes if length is not zero. The body begins at offset or,
 // if the server would not or must not resume, at 0. A file of another size is rejected like wrong bytes, for another place may have the right one.
-func (f *remoteFile) open(ctx context.Context, offset, length int64) (*body, error) {
-	for try := 0; ; try++ {
-		b, err := f.try(ctx, offset, length)
-		r, ok := f.o.Source.(Rejecter)
-		if !ok || try == repairs || !errors.Is(err, ErrSize) {
-			return b, err
-		}
-		r.Reject(f.uri, offset, length)
-	}
+func (f *remoteFile) open(ctx context.Context, offset, length int64) (b *body, err error) {
+	err = elsewhere(f.o.Source, f.uri, offset, length, func() error {
+		b, err = f.try(ctx, offset, length)
+		return err
+	})
+	return b, err
 }
 
 func (f *remoteFile) try(ctx context.Context, offset, length int64) (*body, error) {
@@ -54,7 +51,10 @@ func (f *remoteFile) try(ctx context.Context, offset, length int64) (*body, erro
 		f.noRanges = errors.Is(err, ErrRange)
 		return nil, err
 	}
-	b.gate, b.lanes = f.gate, f.lanes
+	b.gate, b.lanes, b.size, b.end = f.gate, f.lanes, f.size, f.size
+	if length > 0 && b.Offset == offset {
+		b.end = offset + length
+	}
 	if b.Size >= 0 && b.Size != f.size {
 		b.close()
 		return nil, &SizeError{URI: RedactURI(f.uri), Want: f.size, Seen: b.Size}
@@ -90,25 +90,17 @@ func (f *remoteFile) readAt(ctx context.Context, p []byte, offset int64) (int64,
 		n, err := b.Read(p[:min(skip, int64(len(p)))])
 		got, skip = got+int64(n), skip-int64(n)
 		if err != nil {
-			return got, early(err)
+			return got, err
 		}
 	}
 	n, err := io.ReadFull(b, p)
 	got += int64(n)
 	if err != nil || b.Offset == offset {
-		return got, early(err)
+		return got, err
 	}
 	f.keptAt = offset + int64(n)
 	f.kept = make([]byte, max(min(f.ahead, f.size-f.keptAt), 0))
 	n, _ = io.ReadFull(b, f.kept) // what did not come is asked for when it is needed
 	f.kept = f.kept[:n]
 	return got + int64(n), nil
-}
-
-// early turns the end of a body that came before the end of the file into a failure of the transport.
-func early(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("body ended early: %w", ErrTransport)
-	}
-	return err
 }

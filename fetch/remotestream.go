@@ -103,14 +103,11 @@ func (s *remoteStream) Read(p []byte) (int, error) {
 		if n > 0 && (err == nil || errors.Is(err, io.EOF)) {
 			return n, nil // the end comes again
 		}
-		if errors.Is(err, io.EOF) && (s.b.Size < 0 || s.at >= s.b.Size) {
+		if errors.Is(err, io.EOF) {
 			return 0, io.EOF
 		}
 		if err == nil {
 			continue
-		}
-		if errors.Is(err, io.EOF) {
-			err = early(io.ErrUnexpectedEOF)
 		}
 		s.b.close()
 		s.b = nil

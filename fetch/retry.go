@@ -16,7 +16,7 @@ type budget struct {
 	o        *Options
 	uri      string
 	failures int
-	bad      int         // of them, those of a source that found wrong bytes itself
+	bad      int         // of them, those of a source that found wrong bytes, or a file of another size, itself
 	notify   func(Retry) // nil: Options.OnRetry
 	wasted   func() bool // nil: never
 }
@@ -57,7 +57,7 @@ func (b *budget) passing(err error) bool {
 	switch {
 	case errors.Is(err, ErrRefused):
 		return false
-	case errors.Is(err, ErrDigest):
+	case errors.Is(err, ErrDigest), otherFile(err):
 		b.bad++
 		return b.bad <= repairs
 	}

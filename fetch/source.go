@@ -15,7 +15,8 @@ import (
 // file is no longer that version, the source must serve the file as it is now from its first byte (HTTP's If-Range does
 // just that). A source that cannot start at offset serves from the first byte too and says so in Stream.Offset.
 //
-// Open and every Read of the body must return soon after ctx is done; ctx stays in force until the body is closed.
+// Open and every Read of the body must return soon after ctx is done; ctx stays in force until the body is closed. Then its cause is
+// how the body failed, if it did: ErrTransport for what ended too early or was too slow, ErrSize for another file.
 // Errors that may pass are ErrTransport; ErrRefused (for a file that is absent also fs.ErrNotExist), ErrRedirect,
 // ErrSize and ErrEncoding end the download, and so does ErrDigest, of a source that found wrong bytes itself, the third time in a row; an
 // error of no known class counts as ErrTransport. A *StatusError's
@@ -52,4 +53,7 @@ type Stream struct {
 	Offset    int64  // where Body really begins: the offset asked for, or 0
 	Size      int64  // of the whole file, -1 if the source does not know
 	Validator string // strong validator of this version, "" if there is none
+	// Whole says that Body ends where the file does, and not where a connection does: one that ends too early is another file. A source
+	// sets it for a file of unknown Size, if it knows.
+	Whole bool
 }

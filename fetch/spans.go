@@ -34,6 +34,18 @@ func (s spans) add(n span) spans {
 	return s
 }
 
+// without returns s without n, of which any part may be in s.
+func (s spans) without(n span) (rest spans) {
+	for _, x := range s {
+		for _, part := range []span{{x.start, min(x.end, n.start)}, {max(x.start, n.end), x.end}} {
+			if part.start < part.end {
+				rest = append(rest, part)
+			}
+		}
+	}
+	return rest
+}
+
 // bytes returns how many there are.
 func (s spans) bytes() (n int64) {
 	for _, x := range s {

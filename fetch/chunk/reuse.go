@@ -29,15 +29,16 @@ type Seed struct {
 //
 // A fetch.Fetcher over it compares what arrives with the author's chunk digests as always. A chunk that is wrong all
 // the same, because the index lied, is asked for again by range, and ranges come from the origin alone: a bad index costs
-// what it is wrong about. An origin that turns out to serve no ranges is read as a whole from then on, and seeds no more: each run of missing
-// chunks would cost the payload up to there. It is a fetch.OrderedSource. Safe for concurrent use.
+// what it is wrong about. An origin that turns out to serve no ranges, or wrong ones twice in a row, is read as a whole from then on, and seeds no more: each run of missing
+// chunks would cost the payload up to there. One that has a file of another size is rejected, as a Fetcher does (fetch.OpenPart). It is a fetch.OrderedSource. Safe for concurrent use.
 type Reuse struct {
 	origin fetch.Source
 	uri    string
 	index  *Index
 	seeds  []Seed
-	where  []place     // by the number of the wanted chunk
-	whole  atomic.Bool // the origin serves no ranges
+	where  []place      // by the number of the wanted chunk
+	wrong  atomic.Int32 // ranges in a row that were not what was asked for
+	whole  atomic.Bool  // the origin serves no ranges
 
 	reused, fetched atomic.Int64
 	requests        atomic.Int64

@@ -6,6 +6,7 @@ package chunk
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -21,6 +22,7 @@ type reuseBody struct {
 
 	seed seedChunk
 	run  io.ReadCloser // of the origin
+	err  error         // why there is no more
 	end  int64         // of run
 	bad  int64         // a seed has not here what it had before
 }
@@ -29,15 +31,15 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 	if err := context.Cause(b.ctx); err != nil {
 		return 0, err
 	}
-	if len(p) == 0 {
-		return 0, nil
+	if len(p) == 0 || b.err != nil {
+		return 0, b.err
 	}
 	if len(b.seed.rest) == 0 && b.run == nil {
 		if b.at == b.r.index.Size() {
 			return 0, io.EOF
 		}
-		if err := b.next(); err != nil {
-			return 0, err
+		if b.err = b.next(); b.err != nil {
+			return 0, b.err
 		}
 	}
 	if len(b.seed.rest) > 0 {
@@ -51,8 +53,6 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 	if b.at == b.end {
 		err = nil // an error behind the range concerns nobody
 		b.drop()
-	} else if err == io.EOF {
-		err = fmt.Errorf("range ended at %d of %d: %w", b.at, b.end, fetch.ErrTransport)
 	}
 	return n, err
 }
@@ -81,19 +81,23 @@ func (b *reuseBody) next() error {
 		_, length, _ := b.r.index.Chunk(n)
 		b.end += length
 	}
-	s, err := b.r.OpenRange(b.ctx, b.r.uri, b.at, b.end-b.at, "")
-	if err != nil {
-		return err
-	}
-	if s.Offset != b.at || s.Size >= 0 && s.Size != b.r.index.Size() {
-		s.Body.Close()
-		if s.Offset == 0 && b.at > 0 {
-			b.r.whole.Store(true) // whoever opens the payload next is told where it begins, and counts what is skipped
+	s, err := b.r.counting(fetch.OpenPart(b.ctx, b.r.origin, b.r.uri, b.r.index.Size(), b.at, b.end-b.at, ""))
+	if err == nil {
+		b.run = s.Body // if it is the wrong one, too: the error with which reading ends is told to the origin
+		if s.Offset == b.at {
+			if b.at > 0 { // else it may be the whole
+				b.r.wrong.Store(0)
+			}
+			return nil
 		}
-		return fmt.Errorf("range at %d of %d, asked for %d of %d: %w", s.Offset, s.Size, b.at, b.r.index.Size(), fetch.ErrRange)
+		err = fmt.Errorf("range at %d, asked for %d: %w", s.Offset, b.at, fetch.ErrRange)
 	}
-	b.run = s.Body
-	return nil
+	// An origin that has the file, and begins it anew, serves no ranges. Anything else may be one bad place of several. Whoever opens the payload next
+	// is told where it begins, and counts what is skipped.
+	if errors.Is(err, fetch.ErrRange) && (b.r.wrong.Add(1) > 1 || s != nil && s.Size >= 0) {
+		b.r.whole.Store(true)
+	}
+	return err
 }
 
 func (b *reuseBody) drop() {

@@ -42,7 +42,7 @@ type Request struct {
 	Proto  int         // 1 or 2: the major version of HTTP
 	Status int         // of the answer; 0 if none was given
 	Bytes  int64       // of the answer's body that left the handler
-	Answer http.Header // of the answer
+	Answer http.Header // of the answer; nil for a Raw one
 }
 
 // NewServer returns a Server without files.
@@ -118,7 +118,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		trick(a)
 	}
 	s.mu.Lock()
-	seen.Answer = a.Header.Clone()
+	if a.Raw == nil {
+		seen.Answer = a.Header.Clone()
+	}
 	s.mu.Unlock()
 	a.send(w, func(status, n int) {
 		s.mu.Lock()

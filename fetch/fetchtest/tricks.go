@@ -47,6 +47,16 @@ func Shorten(n int) Trick {
 	}
 }
 
+// End ends the body after n bytes, properly, without having said how long it is: an answer that is complete, and another file.
+func End(n int) Trick { return All(NoLength, Truncate(n)) }
+
+// Old answers as HTTP/1.0 does, with the file from its first byte, without a length; after n bytes it closes the connection: an answer that may be complete. HTTP/1 only.
+func Old(n int) Trick {
+	return func(a *Answer) {
+		a.Raw = append([]byte("HTTP/1.0 200 OK\r\n\r\n"), a.File.Data[:min(n, len(a.File.Data))]...)
+	}
+}
+
 // NoLength does not say how long the body is.
 func NoLength(a *Answer) { a.Header.Del("Content-Length") }
 

@@ -146,6 +146,8 @@ func (r request) stream(resp *http.Response) (*fetch.Stream, error) {
 		return nil, fmt.Errorf("%s: %w", fetch.RedactURI(r.uri), err)
 	}
 	s := &fetch.Stream{Body: resp.Body, Size: resp.ContentLength, Validator: validator(resp.Header)}
+	// Without a length, chunks and HTTP/2 say where a body ends; in HTTP/1.0 it ends with the connection, for whatever reason.
+	s.Whole = resp.StatusCode == http.StatusOK && resp.ContentLength < 0 && (resp.ProtoMajor > 1 || len(resp.TransferEncoding) > 0)
 	if resp.StatusCode == http.StatusPartialContent {
 		if err := r.partial(s, resp); err != nil {
 			return nil, fmt.Errorf("%s: %w", fetch.RedactURI(r.uri), err)

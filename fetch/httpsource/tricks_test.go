@@ -164,6 +164,14 @@ func tricks() []row {
 			}
 			return passes(fetch.ErrSize)(c) // a range of another length is not believed; then the whole is asked for
 		}, false, 0, false},
+		{"NET-03", "ends before a byte, no length", fetchtest.End(0), passes(fetch.ErrTransport), true, 0, false},
+		{"NET-03", "ends midway, no length", fetchtest.End(3*step + 7), func(c cell) error {
+			if c.index || c.ranged() {
+				return nil // a range that ends too early is only broken
+			}
+			return passes(fetch.ErrSize)(c)
+		}, false, 0, false},
+		{"NET-03", "HTTP/1.0, closed midway", fetchtest.Old(3*step + 7), passes(fetch.ErrTransport), false, 0, true},
 		{"NET-03", "no length", fetchtest.NoLength, right, false, 0, false},
 		{"NET-03", "negative length", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), passes(fetch.ErrTransport), false, 0, true},
 		{"NET-03", "length of 2^63", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n"), passes(fetch.ErrTransport), false, 0, true},

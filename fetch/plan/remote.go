@@ -85,17 +85,12 @@ func (f *remoteFile) seek(at int64) error {
 
 // open asks for the file from at on; what the server sends before is skipped.
 func (f *remoteFile) open(at, length int64) (io.ReadCloser, error) {
-	s, err := f.net.OpenRange(f.ctx, f.uri, at, length, f.validator)
+	s, err := fetch.OpenPart(f.ctx, f.net, f.uri, f.size, at, length, f.validator)
 	if err != nil {
 		return nil, f.classify(err)
 	}
-	if s == nil || s.Body == nil {
-		return nil, fmt.Errorf("source returned no stream: %w", fetch.ErrTransport)
-	}
 	f.validator = s.Validator
 	switch {
-	case s.Size >= 0 && s.Size != f.size:
-		err = &fetch.SizeError{URI: fetch.RedactURI(f.uri), Want: f.size, Seen: s.Size}
 	case s.Offset != at && s.Offset != 0:
 		err = fmt.Errorf("%s begins at %d, asked for %d: %w", fetch.RedactURI(f.uri), s.Offset, at, fetch.ErrRange)
 	case f.most > 0 && f.skipped+at-s.Offset > f.most: // it breaks off again and again, and each time all that was before comes, too
