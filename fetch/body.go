@@ -223,10 +223,12 @@ func (b *body) close() {
 // endedEarly is the error of a body that ended at a byte before its end. size is that of the whole file, 0 if it is not known.
 func endedEarly(s *Stream, uri string, at, size int64) error {
 	if s.Whole && size > 0 {
-		return fmt.Errorf("body ended early: %w: %w", ErrTransport, &SizeError{URI: RedactURI(uri), Want: size, Seen: at})
+		return &SizeError{URI: RedactURI(uri), Want: size, Seen: at, ended: true}
 	}
-	return fmt.Errorf("body ended early: %w", ErrTransport)
+	return errEarly
 }
+
+var errEarly = fmt.Errorf("body ended early: %w", ErrTransport)
 
 // otherFile reports whether err says that a file ended, whole, before the signed size.
 func otherFile(err error) bool { return errors.Is(err, ErrSize) && errors.Is(err, ErrTransport) }

@@ -94,6 +94,8 @@ type SizeError struct {
 	Want int64  // 0 if only bounded
 	Max  int64  // 0 if Want is set
 	Seen int64  // what the server announced or sent; with Max, possibly only the first byte too many
+
+	ended bool // it was not announced: the body ended there
 }
 
 // Error tells what was expected and seen.
@@ -106,6 +108,9 @@ func (e *SizeError) Error() string {
 
 // Unwrap returns ErrSize.
 func (e *SizeError) Unwrap() error { return ErrSize }
+
+// Is makes a body that ended before the signed size an ErrTransport, too: it may have been cut short on the way.
+func (e *SizeError) Is(target error) bool { return e.ended && target == ErrTransport }
 
 // TooLong reports whether a limit was exceeded, so that a caller can tell without importing this package.
 func (e *SizeError) TooLong() bool { return e.Max > 0 }

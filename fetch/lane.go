@@ -439,7 +439,7 @@ func (l *lane) void() {
 // early is err, unless that says that a body has ended where more of it was wanted: a range that is not read on.
 func early(err error) error {
 	if err == io.EOF {
-		return fmt.Errorf("body ended early: %w", ErrTransport)
+		return errEarly
 	}
 	return err
 }

@@ -15,24 +15,23 @@ import (
 // right one, and in the end is *SizeError; a body that ends too early is ErrTransport, and the source that served it is told, as it is when ctx ends with an error as its cause.
 //
 // Where the Stream begins, the caller has to look, as ever: at offset, or at 0.
-func OpenPart(ctx context.Context, source Source, uri string, size, offset, length int64, validator string) (s *Stream, err error) {
-	err = elsewhere(source, uri, offset, length, func() error {
-		s, err = openPart(ctx, source, uri, size, offset, length, validator)
-		return err
-	})
-	return s, err
+func OpenPart(ctx context.Context, source Source, uri string, size, offset, length int64, validator string) (*Stream, error) {
+	for n := 0; ; n++ {
+		s, err := openPart(ctx, source, uri, size, offset, length, validator)
+		if !elsewhere(source, n, uri, offset, length, err) {
+			return s, err
+		}
+	}
 }
 
-// elsewhere is try, again as long as the file has another size and the source may have it from another place.
-func elsewhere(source Source, uri string, offset, length int64, try func() error) error {
-	for n := 0; ; n++ {
-		err := try()
-		r, ok := source.(Rejecter)
-		if !ok || n == repairs || !errors.Is(err, ErrSize) {
-			return err
-		}
-		r.Reject(uri, offset, length)
+// elsewhere rejects a file of another size, and reports whether it is to be asked for again: n times it was.
+func elsewhere(source Source, n int, uri string, offset, length int64, err error) bool {
+	r, ok := source.(Rejecter)
+	if !ok || n == repairs || !errors.Is(err, ErrSize) {
+		return false
 	}
+	r.Reject(uri, offset, length)
+	return true
 }
 
 func openPart(ctx context.Context, source Source, uri string, size, offset, length int64, validator string) (*Stream, error) {

@@ -29,12 +29,13 @@ type remoteFile struct {
 
 // open asks for the file from offset on, or for length bytes if length is not zero. The body begins at offset or,
 // if the server would not or must not resume, at 0. A file of another size is rejected like wrong bytes, for another place may have the right one.
-func (f *remoteFile) open(ctx context.Context, offset, length int64) (b *body, err error) {
-	err = elsewhere(f.o.Source, f.uri, offset, length, func() error {
-		b, err = f.try(ctx, offset, length)
-		return err
-	})
-	return b, err
+func (f *remoteFile) open(ctx context.Context, offset, length int64) (*body, error) {
+	for n := 0; ; n++ {
+		b, err := f.try(ctx, offset, length)
+		if !elsewhere(f.o.Source, n, f.uri, offset, length, err) {
+			return b, err
+		}
+	}
 }
 
 func (f *remoteFile) try(ctx context.Context, offset, length int64) (*body, error) {

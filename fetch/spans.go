@@ -16,20 +16,23 @@ type spans []span
 
 // add returns s with n, which must not overlap any of s.
 func (s spans) add(n span) spans {
-	i, _ := slices.BinarySearchFunc(s, n.start, func(x span, start int64) int {
-		if x.start < start {
-			return -1
-		}
-		return 1
-	})
-	s = slices.Insert(s, i, n)
-	if i+1 < len(s) && s[i].end == s[i+1].start {
-		s[i].end = s[i+1].end
-		s = slices.Delete(s, i+1, i+2)
+	i := len(s) // they are few, and most come at the end
+	for i > 0 && s[i-1].start > n.start {
+		i--
 	}
-	if i > 0 && s[i-1].end == s[i].start {
+	before, behind := i > 0 && s[i-1].end == n.start, i < len(s) && s[i].start == n.end
+	switch {
+	case before && behind:
 		s[i-1].end = s[i].end
-		s = slices.Delete(s, i, i+1)
+		return append(s[:i], s[i+1:]...)
+	case before:
+		s[i-1].end = n.end
+	case behind:
+		s[i].start = n.start
+	default:
+		s = append(s, n)
+		copy(s[i+1:], s[i:])
+		s[i] = n
 	}
 	return s
 }
