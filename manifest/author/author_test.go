@@ -4,6 +4,7 @@
 package author_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"io/fs"
@@ -245,5 +246,63 @@ func TestDigestToSign(t *testing.T) {
 				t.Errorf("%x: got %v", b, err)
 			}
 		}
+	}
+}
+
+// Several blocks are by different keys or algorithms (manifest-37, section 8.3): who signs again adds nothing, and gets the same bytes.
+func TestSignAgain(t *testing.T) {
+	b := author.Builder{SequenceNumber: 1}
+	b.Validate(b.Component(manifest.ComponentID{{0}}))
+	e, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, other, macer := testkeys.P256(1), testkeys.Ed25519(1), testkeys.Macer(1)
+	sign := func(e *manifest.Envelope, want int, signatures ...author.Signature) *manifest.Envelope {
+		t.Helper()
+		signed, err := author.SignAs(t.Context(), e, signatures...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := manifest.InspectBytes(signed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := u.Envelope(); len(again.Authentication) == want {
+			return again
+		}
+		t.Fatalf("got %d blocks, want %d", len(u.Envelope().Authentication), want)
+		return nil
+	}
+	e = sign(e, 1, author.Signature{Signer: one})
+	first := e.Authentication[0]
+	e = sign(e, 1, author.Signature{Signer: one}, author.Signature{Signer: one, Algorithm: cose.ESP256})
+	if !bytes.Equal(first, e.Authentication[0]) {
+		t.Error("another block by the same key")
+	}
+	e = sign(e, 2, author.Signature{Signer: one, Algorithm: cose.ES256})
+	e = sign(e, 4, author.Signature{Signer: other, KID: []byte("other")}, author.Signature{Macer: macer})
+	e = sign(e, 4, author.Signature{Signer: one}, author.Signature{Signer: other}, author.Signature{Signer: other, KID: []byte("other")}, author.Signature{Macer: macer})
+	if _, err := author.SignAs(t.Context(), e, author.Signature{Signer: one, KID: []byte("one")}); !errors.Is(err, verify.ErrPolicy) {
+		t.Errorf("the same key under a name: got %v, want ErrPolicy", err)
+	}
+	toSign, err := author.ToSign(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := author.Block(t.Context(), toSign, author.Signature{Signer: one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := verify.NewKeySet(verify.Entry{Key: one.Public()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := author.Attach(e, keys, block); err != nil || len(e.Authentication) != 4 {
+		t.Errorf("attached: %d blocks, %v", len(e.Authentication), err)
+	}
+	e.Authentication = nil
+	if err := author.Attach(e, keys, block, block); err != nil || len(e.Authentication) != 1 {
+		t.Errorf("attached to none: %d blocks, %v", len(e.Authentication), err)
 	}
 }

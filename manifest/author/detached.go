@@ -66,7 +66,7 @@ func Block(ctx context.Context, toSign []byte, s Signature) ([]byte, error) {
 }
 
 // Attach adds authentication blocks to e, if each of them is over e and by keys. A block that e has
-// already is not added again. On an error e is as it was.
+// already, or whose every signer has a good one by the same algorithm there, is not added. On an error e is as it was.
 //
 // Errors: those of the block that is not good (verify.ErrSignature, verify.ErrKeyUnknown…), and those of
 // manifest.Envelope.Encode.
@@ -83,7 +83,10 @@ func Attach(e *manifest.Envelope, keys *verify.KeySet, blocks ...[]byte) error {
 				return fmt.Errorf("attach block %d: %w", i, s.Err)
 			}
 		}
-		if !slices.ContainsFunc(after.Authentication, func(b []byte) bool { return string(b) == string(block) }) {
+		there := authorities(after.Authentication, toSign, keys)
+		if slices.ContainsFunc(authorities([][]byte{block}, toSign, keys), func(new authority) bool {
+			return !slices.ContainsFunc(there, func(a authority) bool { return a.key == new.key && a.algorithm == new.algorithm })
+		}) {
 			after.Authentication = append(after.Authentication, slices.Clone(block))
 		}
 	}
