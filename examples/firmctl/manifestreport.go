@@ -63,7 +63,7 @@ func readReport(_ context.Context, c *call) error {
 	c.fs.Var(&envelopes, "dependency", "INDEX=ENVELOPE of a manifest that the other depends on, below it INDEX.INDEX=ENVELOPE; may be given several times")
 	nonce := c.fs.String("nonce", "", "what the device was asked with, in hexadecimal; the answer to anything else is refused, as a report that is replayed")
 	unsealed := c.fs.Bool("unsealed", false, "read a report that nothing protects, as one from an attestation token")
-	c.fs.Var(&names, "section", "section that was run; may be given several times (default: those present, as in run)")
+	c.fs.Var(&names, "section", "section that was run; may be given several times (default: those present of payload-fetch, install, validate, load and invoke)")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -118,7 +118,38 @@ func readReport(_ context.Context, c *call) error {
 	if c.json {
 		return cli.PrintJSON(c.stdout, reportedOf(r, by, steps, !*unsealed))
 	}
-	return c.printReport(r, by, steps, *unsealed)
+	if err := c.printReport(r, by, steps, *unsealed); err != nil {
+		return err
+	}
+	for _, walk := range passedOver(r, dependencies) {
+		fmt.Fprintf(c.people, "not told: what dependency %s has done; it is with --dependency %s=ENVELOPE\n", strings.ReplaceAll(walk, ".", " "), walk)
+	}
+	return nil
+}
+
+// passedOver are the dependencies that r has records of, and that are not at hand.
+func passedOver(r *report.Report, dependencies report.Dependencies) (walks []string) {
+	records := []*report.Record{r.Result.Record}
+	for _, e := range r.Records {
+		records = append(records, e.Record)
+	}
+	for _, rec := range records {
+		for n := 1; rec != nil && n <= len(rec.Manifest); n++ {
+			if dependencies(rec.Manifest[:n]) != nil {
+				continue
+			}
+			if walk := walkText(rec.Manifest[:n]); !slices.Contains(walks, walk) {
+				walks = append(walks, walk)
+			}
+			break
+		}
+	}
+	return walks
+}
+
+// walkText is how --dependency names a manifest.
+func walkText(walk []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(walk), "[]"), " ", ".")
 }
 
 // reportReader returns what reads reports: sealed by one of devices, or not sealed if there are none.
@@ -168,7 +199,7 @@ func readDependencies(given []string, open func([]byte) (*manifest.Verified, err
 		}
 	}
 	return func(walk []int) *manifest.Verified {
-		return known[strings.ReplaceAll(strings.Trim(fmt.Sprint(walk), "[]"), " ", ".")]
+		return known[walkText(walk)]
 	}, nil
 }
 

@@ -60,7 +60,7 @@ func runManifest(ctx context.Context, c *call) error {
 	fs.StringVar(&f.vendor, "vendor-id", "", "the device's vendor UUID; without it vendor conditions fail")
 	fs.StringVar(&f.class, "class-id", "", "the device's class UUID")
 	fs.StringVar(&f.device, "device-id", "", "the device's own UUID")
-	fs.Var(&f.sections, "section", "section to run; may be given several times (default: those present, in order)")
+	fs.Var(&f.sections, "section", "section to run; may be given several times (default: those present of payload-fetch, install, validate, load and invoke)")
 	fs.Var(&f.payloads, "payload", "URI=FILE, what a fetch finds; may be given several times")
 	fs.Var(&f.content, "component", "ID=FILE, what a component holds at first; may be given several times")
 	fs.StringVar(&f.report, "report", "", "file for the device's report")
@@ -119,10 +119,27 @@ func runManifest(ctx context.Context, c *call) error {
 	} else {
 		_, err = fmt.Fprintf(c.people, "%s: %s written to %s\n", out.Result, cli.Count(int64(len(out.Writes)), "component"), f.out)
 	}
+	if rest := unasked(v); err == nil && sections == nil && len(rest) > 0 {
+		_, err = fmt.Fprintf(c.people, "not run, as no --section names it: %v\n", strings.Join(rest, ", "))
+	}
 	if err != nil || failure == nil {
 		return err
 	}
 	return told{failure}
+}
+
+// unasked are the sections of an update that v has, and that do not run by default.
+func unasked(v *manifest.Verified) (names []string) {
+	if v == nil {
+		return nil
+	}
+	m := v.Manifest()
+	for _, s := range []manifest.Section{manifest.SectionDependencyResolution, manifest.SectionCandidateVerification} {
+		if _, ok := m.Section(s); ok || m.Severed(s) {
+			names = append(names, s.String())
+		}
+	}
+	return names
 }
 
 // told is an error that standard output already has.

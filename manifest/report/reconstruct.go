@@ -133,15 +133,12 @@ func Print(w io.Writer, r *Report, steps []Step) error {
 	if len(steps) == 1 && steps[0].Outcome == Foreseen {
 		b.WriteString("nothing was run\n")
 	}
+	width := 24
 	for _, s := range steps {
-		where := s.Section.String()
-		if s.Shared {
-			where = "before " + where
-		}
-		if len(s.Manifest) > 0 {
-			where = fmt.Sprintf("dependency %v, %s", strings.Trim(fmt.Sprint(s.Manifest), "[]"), where)
-		}
-		fmt.Fprintf(&b, "%-24s ", where)
+		width = max(width, len(s.where()))
+	}
+	for _, s := range steps {
+		fmt.Fprintf(&b, "%-*s ", width, s.where())
 		if len(s.Path) > 0 {
 			fmt.Fprintf(&b, "byte %-5d %s", s.Path[len(s.Path)-1], strings.Repeat("  ", len(s.Path)/3))
 		}
@@ -170,4 +167,16 @@ func Print(w io.Writer, r *Report, steps []Step) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// where says in which sequence of which manifest s is.
+func (s *Step) where() string {
+	where := s.Section.String()
+	if s.Shared {
+		where = "before " + where
+	}
+	if len(s.Manifest) > 0 {
+		where = fmt.Sprintf("dependency %v, %s", strings.Trim(fmt.Sprint(s.Manifest), "[]"), where)
+	}
+	return where
 }

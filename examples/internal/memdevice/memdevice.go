@@ -20,8 +20,8 @@ import (
 )
 
 // Device is a processor.Platform. Fill the maps before a run. Its slot is always 0, its clock the one of Now, and
-// invocation does nothing. It has no battery, nobody to ask for permission, and waits for nothing: manifests
-// that need one are refused.
+// invocation does nothing. It has power and a network, so a wait for these is over at once, and no battery and nobody to ask for
+// permission; nor does it wait for anything else, but a time that has come: manifests that need that are refused.
 type Device struct {
 	Payloads map[string][]byte // what fetch finds, by URI
 	Contents map[string][]byte // of components, by identifier
@@ -73,6 +73,23 @@ func (d *Device) Now(context.Context) (time.Time, error) {
 		return time.Time{}, verify.ErrClock
 	}
 	return d.Time(), nil
+}
+
+// CanWait implements [processor.Waiter].
+func (d *Device) CanWait(info manifest.WaitInfo) error {
+	if info.Time != nil && d.Time != nil && uint64(d.Time().Unix()) >= *info.Time {
+		info.Time = nil
+	}
+	info.Power, info.Network = nil, nil
+	if info != (manifest.WaitInfo{}) {
+		return fmt.Errorf("%w: a device in memory has power and a network, and waits for nothing else", manifest.ErrUnsupported)
+	}
+	return nil
+}
+
+// Wait implements [processor.Waiter].
+func (d *Device) Wait(_ context.Context, _ manifest.ComponentID, info manifest.WaitInfo) error {
+	return d.CanWait(info)
 }
 
 // maxName is the longest name of a file on common file systems.
