@@ -10,6 +10,7 @@
 package mutant
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,8 +35,9 @@ type Mutant struct {
 	TestRun   string // the -run pattern of the test, anchored: "^TestX$"
 	Invariant string // that the test must find violated: "S2"; "S2|S3" for either
 
-	// Timeout is how long the test may take, two minutes by default. It is
-	// passed to the test; a test that runs into it did not find the fault.
+	// Timeout is how long the test may take; by default as long as the test that runs the mutant itself has left, as on a busy
+	// machine nothing less tells one that hangs from one that is slow. It is passed to the test; a test that runs into it has
+	// neither found the fault nor passed.
 	Timeout time.Duration
 }
 
@@ -52,6 +54,7 @@ var (
 	errEdit     = errors.New("cannot be applied")
 	errBuild    = errors.New("does not compile")
 	errSurvived = errors.New("survived: the test passed")
+	errTimeout  = errors.New("neither found nor passed in the time that there was")
 	errCrashed  = errors.New("crashed the test instead of violating an invariant")
 	errOther    = errors.New("failed, but not by the invariant")
 	errNoTest   = errors.New("no test ran")
@@ -62,11 +65,27 @@ var (
 // violated", as simfs.Violation does.
 func Run(tb TB, m Mutant) {
 	tb.Helper()
+	if m.Timeout <= 0 {
+		m.Timeout = left(tb)
+	}
 	line, err := m.run(tb.Context(), tb.TempDir())
 	if err != nil {
 		tb.Fatalf("mutant %s (%s): %v", m.Name, m.File, err)
 	}
 	tb.Logf("mutant %s: killed: %s", m.Name, line)
+}
+
+// grace is what a test keeps of its own time to say what came of a mutant.
+const grace = 5 * time.Second
+
+// left is how long tb may still take: for ever without a deadline.
+func left(tb TB) time.Duration {
+	if t, ok := tb.(interface{ Deadline() (time.Time, bool) }); ok {
+		if deadline, ok := t.Deadline(); ok {
+			return max(time.Until(deadline)-grace, 1)
+		}
+	}
+	return 0
 }
 
 // run returns the line that reports the violation.
@@ -83,12 +102,8 @@ func (m Mutant) run(ctx context.Context, dir string) (string, error) {
 	if out, err := command(ctx, root, "go", "test", "-c", "-overlay", overlay, "-o", binary, m.Package); err != nil {
 		return "", fmt.Errorf("%w: %v\n%s", errBuild, err, out)
 	}
-	limit := m.Timeout
-	if limit <= 0 {
-		limit = 2 * time.Minute
-	}
 	out, err := command(ctx, filepath.Join(root, filepath.FromSlash(m.Package)),
-		binary, "-test.run", m.TestRun, "-test.timeout", limit.String())
+		binary, "-test.run", m.TestRun, "-test.timeout", m.Timeout.String())
 	return m.judge(out, err)
 }
 
@@ -124,6 +139,9 @@ func (m Mutant) judge(out []byte, err error) (string, error) {
 	}
 	if err == nil {
 		return "", errSurvived
+	}
+	if bytes.Contains(out, []byte("panic: test timed out after")) {
+		return "", fmt.Errorf("%w: %v", errTimeout, m.Timeout)
 	}
 	if crash.Match(out) {
 		return "", fmt.Errorf("%w:\n%s", errCrashed, out)

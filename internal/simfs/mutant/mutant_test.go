@@ -15,16 +15,17 @@ func TestJudge(t *testing.T) {
 		err  error
 		want error
 	}{
-		"killed":         {"--- FAIL: TestX\n    x.go:1: S2 violated: read \"\"\n", failed, nil},
-		"survived":       {"PASS\n", nil, errSurvived},
-		"no test":        {"testing: warning: no tests to run\nPASS\n", nil, errNoTest},
-		"other":          {"--- FAIL: TestX\n    x.go:1: S4 violated: went down\n", failed, errOther},
-		"no invariant":   {"--- FAIL: TestX\n    x.go:1: got 1, want 2\n", failed, errOther},
-		"panic":          {"S2 violated: x\npanic: boom\n\ngoroutine 1 [running]:\n", failed, errCrashed},
-		"caught panic":   {"    x.go:1: panic: S2 violated: boom\n        goroutine 7 [running]:\n", failed, errCrashed},
-		"timeout":        {"panic: test timed out after 1s\n", failed, errCrashed},
-		"longer number":  {"S22 violated: x\n", failed, errOther},
-		"in other words": {"XS2 violated: x\n", failed, errOther},
+		"killed":          {"--- FAIL: TestX\n    x.go:1: S2 violated: read \"\"\n", failed, nil},
+		"survived":        {"PASS\n", nil, errSurvived},
+		"no test":         {"testing: warning: no tests to run\nPASS\n", nil, errNoTest},
+		"other":           {"--- FAIL: TestX\n    x.go:1: S4 violated: went down\n", failed, errOther},
+		"no invariant":    {"--- FAIL: TestX\n    x.go:1: got 1, want 2\n", failed, errOther},
+		"panic":           {"S2 violated: x\npanic: boom\n\ngoroutine 1 [running]:\n", failed, errCrashed},
+		"caught panic":    {"    x.go:1: panic: S2 violated: boom\n        goroutine 7 [running]:\n", failed, errCrashed},
+		"timeout":         {"panic: test timed out after 1s\n", failed, errTimeout},
+		"found, but late": {"S2 violated: x\npanic: test timed out after 1s\n", failed, errTimeout},
+		"longer number":   {"S22 violated: x\n", failed, errOther},
+		"in other words":  {"XS2 violated: x\n", failed, errOther},
 	} {
 		m := Mutant{TestRun: "^TestX$", Invariant: "S2|S3"}
 		if _, err := m.judge([]byte(c.out), c.err); !errors.Is(err, c.want) {
@@ -47,8 +48,12 @@ func TestMutantThatCannotBeJudged(t *testing.T) {
 		"nothing changes":     {"ErrBusy = errors", "ErrBusy = errors", errEdit},
 		"does not compile":    {"ErrBusy = errors", "ErrBusy := errors", errBuild},
 		"test passes":         {"fs.ValidPath(name)", "!fs.ValidPath(name)", errSurvived},
+		"no time":             {"fs.ValidPath(name)", "!fs.ValidPath(name)", errTimeout},
 	} {
-		m.Old, m.New = c.old, c.new
+		m.Old, m.New, m.Timeout = c.old, c.new, 0
+		if c.want == errTimeout {
+			m.Timeout = 1
+		}
 		if _, err := m.run(t.Context(), t.TempDir()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
