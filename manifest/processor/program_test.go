@@ -153,7 +153,11 @@ func (g *program) common(dependency []manifest.Command) {
 		UpdatePriority: new(int64(1)), Version: &manifest.VersionMatch{Comparison: manifest.VersionGreaterEqual, Version: []int64{0}},
 		WaitInfo: &manifest.WaitInfo{Network: new(int64(1))}}))
 	for i := range uint64(3) {
-		g.m.Shared = append(g.m.Shared, index(i), g.image(), override(manifest.Parameters{SourceComponent: new((i + 1) % 3), Content: []byte(g.text())}))
+		image := g.image()
+		if g.next(4) == 1 {
+			image.Parameters.ImageSize = nil
+		}
+		g.m.Shared = append(g.m.Shared, index(i), image, override(manifest.Parameters{SourceComponent: new((i + 1) % 3), Content: []byte(g.text())}))
 	}
 	for range g.next(4) {
 		if p := g.parameters(); p.Code == manifest.DirectiveOverrideParameters {
@@ -171,7 +175,7 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 	var shaped manifest.Section
 	early := 0 // commands before the shape
 	if g.shape >= 0 {
-		shaped = []manifest.Section{manifest.SectionInstall, manifest.SectionInstall, manifest.SectionValidate}[g.next(3)]
+		shaped = []manifest.Section{manifest.SectionInstall, manifest.SectionInstall, manifest.SectionValidate, manifest.SectionLoad}[g.next(4)]
 		early = g.next(3)
 		if g.shape == madeGood {
 			shaped = manifest.SectionValidate
@@ -205,7 +209,7 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 				*to = seq{[]manifest.Command{index(3), all()}[g.next(2)], process}
 			}
 		}
-		if s == manifest.SectionPayloadFetch || s == manifest.SectionInstall || s == manifest.SectionValidate || g.next(2) == 1 {
+		if s == manifest.SectionPayloadFetch || s == manifest.SectionInstall || s == manifest.SectionValidate || s == shaped || g.next(2) == 1 {
 			*to = append(*to, g.index())
 			if g.shape >= 0 && s == shaped {
 				g.grow(to, early)
@@ -446,7 +450,8 @@ const (
 	unlinking     = 14 // of the dependency
 	madeGood      = 15 // a match that did not hold before
 	writtenOver   = 16 // the dependency
-	shapes        = 17
+	hardInside    = 17 // a match that ends the run, in an alternative of an alternative
+	shapes        = 18
 )
 
 // trapped are commands of one of the shapes that the rules have an eye on.
@@ -504,14 +509,22 @@ func (g *program) trapped(shape int) seq {
 		return append(append(seq{index(0), lax(false)}, jobs...), lax(true))
 	case unprocessed:
 		return nil
-	case madeGood:
+	case madeGood, hardInside:
 		now := newReference(g.w)
 		now.run(&g.m)
-		for c := range uint64(min(len(g.m.Components), 3)) {
+		n := uint64(min(len(g.m.Components), 3))
+		for c := range n {
 			id := fmt.Sprintf("%02x", c)
-			if held := now.contents[id]; held != "" && !now.changed[id] {
-				other := seq{is(held + "?"), imageMatch}
+			held := now.contents[id]
+			other := seq{is(held + "?"), imageMatch}
+			switch {
+			case held == "" || now.changed[id]:
+			case shape == madeGood:
 				return seq{index(c), tryOrNil(other, other), is(held), imageMatch}
+			default:
+				other = append(seq{hardly}, other...)
+				inner := seq{tryOrNil(other, other)}
+				return append(append(seq{index((c + 1) % n)}, effect...), index(c), tryOrNil(inner, inner))
 			}
 		}
 		return nil

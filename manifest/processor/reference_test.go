@@ -486,8 +486,13 @@ func (r *reference) image(s *scope, c int, not bool) result {
 			return (there && is) != not
 		},
 		told: func(k knowledge) (bool, bool) {
-			is := k.digest == p["digest"] && (envelope || p["size"] == nil || uint64(k.size) == p["size"])
-			return is != not, k.envelope == envelope
+			switch anySize := envelope || p["size"] == nil; {
+			case k.envelope != envelope, k.digest == p["digest"] && k.size < 0 && !anySize:
+				return false, false
+			case k.digest == p["digest"] && (anySize || uint64(k.size) == p["size"]):
+				return !not, true
+			}
+			return not, true
 		}})
 }
 
