@@ -210,6 +210,10 @@ func TestM4_Mutants(t *testing.T) {
 		{Name: "any number of indices in a job", File: "control.go", Old: "\t\tf.indices--\n", New: ""},
 		{Name: "override-multiple is none of them", File: "parameters.go", Old: "i > 0); err", New: "true); err"},
 		{Name: "a swap is no use of the source", File: "content.go", Old: "use{target: true, source: true}", New: "use{target: true}"},
+		{Name: "an effect hardens the innermost sequence only", File: "directive.go", Old: "for ; f != nil; f = f.parent {\n\t\tf.effects = true", New: "for n := 0; f != nil; f = f.parent {\n\t\tf.effects = f.effects || n == 0\n\t\tn++"},
+		{Name: "load does not decide about booting", File: "machine.go", Old: "case manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke:", New: "case manifest.SectionValidate, manifest.SectionInvoke:"},
+		{Name: "what ends an alternative for good is soft further out", File: "condition.go", Old: "\t\tif f.try != nil {\n\t\t\treturn false\n\t\t}\n", New: ""},
+		{Name: "two answers that are no are not rehearsed", File: "foresee.go", Old: "\t\t\tturns = append(turns, turn{m.denied, key})", New: "\t\t\tif m == first {\n\t\t\t\tturns = append(turns, turn{m.denied, key})\n\t\t\t}"},
 		{Name: "what was used before strict-order true counts", File: "parallel.go", Old: "\t\tf.uses = nil\n", New: "\t\t_ = f.uses\n"},
 	} {
 		m.File, m.Package, m.TestRun, m.Invariant = "manifest/processor/"+m.File, "./manifest/processor", "^TestM4_(AgainstReference|Shapes)$", "M4"

@@ -177,8 +177,8 @@ func (g *program) sections(from []manifest.Section, dependency bool) {
 	if g.shape >= 0 {
 		shaped = []manifest.Section{manifest.SectionInstall, manifest.SectionInstall, manifest.SectionValidate, manifest.SectionLoad}[g.next(4)]
 		early = g.next(3)
-		if g.shape == madeGood {
-			shaped = manifest.SectionValidate
+		if g.shape == madeGood || g.shape == leftBad {
+			shaped = []manifest.Section{manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke}[g.next(3)]
 		}
 	}
 	for _, s := range everySection {
@@ -451,7 +451,9 @@ const (
 	madeGood      = 15 // a match that did not hold before
 	writtenOver   = 16 // the dependency
 	hardInside    = 17 // a match that ends the run, in an alternative of an alternative
-	shapes        = 18
+	leftBad       = 18 // a match that does not hold, and is not made good
+	bothNo        = 19 // two answers that nobody knows; if both are no, it cannot be run
+	shapes        = 20
 )
 
 // trapped are commands of one of the shapes that the rules have an eye on.
@@ -509,7 +511,7 @@ func (g *program) trapped(shape int) seq {
 		return append(append(seq{index(0), lax(false)}, jobs...), lax(true))
 	case unprocessed:
 		return nil
-	case madeGood, hardInside:
+	case madeGood, leftBad, hardInside:
 		now := newReference(g.w)
 		now.run(&g.m)
 		n := uint64(min(len(g.m.Components), 3))
@@ -519,6 +521,8 @@ func (g *program) trapped(shape int) seq {
 			other := seq{is(held + "?"), imageMatch}
 			switch {
 			case held == "" || now.changed[id]:
+			case shape == leftBad:
+				return seq{index(c), tryOrNil(other, other)}
 			case shape == madeGood:
 				return seq{index(c), tryOrNil(other, other), is(held), imageMatch}
 			default:
@@ -528,6 +532,9 @@ func (g *program) trapped(shape int) seq {
 			}
 		}
 		return nil
+	case bothNo:
+		authorized := run(softly, override(manifest.Parameters{UpdatePriority: new(int64(1))}), command(manifest.ConditionUpdateAuthorized), override(manifest.Parameters{URI: new("u2")}))
+		return seq{index(a), override(manifest.Parameters{URI: new("file:/u2")}), authorized, authorized, is(texts()[2]), fetch}
 	case writtenOver:
 		return seq{index(3), effect[0], write, index(a)}
 	case unlinking:
