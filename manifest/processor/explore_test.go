@@ -15,6 +15,8 @@ type knowledge struct {
 	digest   string // what the manifest says it will have; "" nothing
 	size     int64  // -1: nothing is said
 	envelope bool   // the digest is that of the manifest inside
+	written  bool   // the manifest itself has it, which is text
+	text     string
 }
 
 func (r *reference) knows(id string) knowledge {
@@ -96,6 +98,8 @@ func (r *reference) envelope(id string) (e letter, known bool) {
 	switch k := r.stores(id); {
 	case k.from != "":
 		return r.envelopes[r.before[k.from]], true
+	case k.written:
+		return r.envelopes[k.text], true
 	case k.envelope && !r.blind:
 		for _, e := range r.envelopes {
 			if e.digest == k.digest {

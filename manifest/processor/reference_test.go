@@ -694,7 +694,7 @@ func (r *reference) write(s *scope, id string) result {
 	}
 	k := knowledge{}
 	if !encrypted {
-		k = knowledge{digest: sum(content), size: int64(len(content))}
+		k = knowledge{digest: sum(content), size: int64(len(content)), written: true, text: content}
 	}
 	if !r.exploring {
 		if content, ok = r.decrypted(p, content); !ok {
