@@ -53,7 +53,7 @@ func TestManifestRun(t *testing.T) {
 	}{
 		{"decrypts", []string{"--mac-key", mac, "--kek", kek, "encryption/suit-manifest-aes-kw-content.cbor"}, 0,
 			ran{Result: "ok", Offset: -1, Writes: map[string]written{
-				"706c61696e746578742d6669726d77617265": {30, "36921488fe6680712f734e11f58d87eeb66d4b21a8a1ad3441060814da16d50f"}}}},
+				"706c61696e746578742d6669726d77617265": {Size: 30, SHA256: "36921488fe6680712f734e11f58d87eeb66d4b21a8a1ad3441060814da16d50f"}}}},
 		{"no key to decrypt with", []string{"--mac-key", mac, "encryption/suit-manifest-aes-kw-content.cbor"}, 1,
 			ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 5, Section: "install", Offset: 117, Component: "706c61696e746578742d6669726d77617265"}},
 		{"another key to decrypt with", []string{"--mac-key", mac, "--kek", strings.Repeat("00", 16), "encryption/suit-manifest-aes-kw-content.cbor"}, 1,
@@ -70,9 +70,9 @@ func TestManifestRun(t *testing.T) {
 			ran{Result: "aborted", Error: "manifest.ErrCondition", Reason: 10, Section: "validate", Offset: 1, Component: "00"}},
 		{"dependency", []string{"--key", "suit-p256-public.pem", "--compat", "--section", "dependency-resolution", "--section", "install", "trust-domains/example2_integrated.cbor"}, 0,
 			ran{Result: "ok", Offset: -1, Writes: map[string]written{
-				"3030":                         {11, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
-				"3130":                         {26, ""},
-				"646570656e64656e742e73756974": {190, ""}}}},
+				"3030":                         {Size: 11, SHA256: "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
+				"3130":                         {Size: 26},
+				"646570656e64656e742e73756974": {Size: 190}}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := t.TempDir()

@@ -34,8 +34,9 @@ type ran struct {
 }
 
 type written struct {
-	Size   int    `json:"size"`
-	SHA256 string `json:"sha256"`
+	Size    int    `json:"size"`
+	SHA256  string `json:"sha256"`
+	Removed bool   `json:"removed,omitempty"` // it was unlinked: it holds nothing, not an empty content
 }
 
 // runFlags are the flags of run.
@@ -358,7 +359,7 @@ func writeOut(dir string, d *memdevice.Device) (map[string]written, error) {
 			return nil, err
 		}
 		sum := sha256.Sum256(content)
-		out[id] = written{len(content), hex.EncodeToString(sum[:])}
+		out[id] = written{len(content), hex.EncodeToString(sum[:]), content == nil}
 	}
 	return out, nil
 }

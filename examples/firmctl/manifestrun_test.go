@@ -65,6 +65,12 @@ func TestRunSentinels(t *testing.T) {
 			[]string{"--key", "author.pub.pem", "--payload", "u=foo"}, ran{Result: "ok", Offset: -1}},
 		{"a vendor", `"validate": [{"do": "condition-vendor-identifier"}]`, nil, ran{Result: "refused", Error: "manifest.ErrNotApplicable", Reason: 10, Section: "validate", Offset: 1, Component: "00"}},
 		{"no battery", `"validate": [{"do": "condition-minimum-battery"}]`, nil, ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 5, Section: "validate", Offset: 1, Component: "00"}},
+		{"no version", `"validate": [{"do": "condition-version"}]`, nil, ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 5, Section: "validate", Offset: 1, Component: "00"}},
+		{"a link", `"install": [{"do": "directive-override-parameters", "parameters": {"content": "2e2e", "component-metadata": {"file-type": 3}}}, {"do": "directive-write"}]`, nil,
+			ran{Result: "refused", Error: "manifest.ErrUnsupported", Reason: 8, Section: "install", Offset: 13, Component: "00"}},
+		{"a plain file", `"install": [{"do": "directive-override-parameters", "parameters": {"content": "2e2e", "component-metadata": {"file-type": 1}}}, {"do": "directive-write"}]`, nil,
+			ran{Result: "ok", Offset: -1}},
+		{"nothing to invoke", `"invoke": [{"do": "directive-invoke"}]`, nil, ran{Result: "refused", Error: "manifest.ErrComponent", Reason: 6, Section: "invoke", Offset: 1, Component: "00"}},
 		{"no content", `"install": [{"do": "directive-write"}]`, nil, ran{Result: "refused", Error: "manifest.ErrCommand", Reason: 8, Section: "install", Offset: 1, Component: "00"}},
 		{"a file", `"install": [{"do": "directive-override-parameters", "parameters": {"image-file": "foo", "uri": "file:///x"}}, {"do": "directive-fetch"}]`, nil,
 			ran{Result: "refused", Error: "verify.ErrPolicy", Reason: 7, Section: "install", Offset: 55, Component: "00"}},
@@ -83,6 +89,38 @@ func TestRunSentinels(t *testing.T) {
 			got.Writes = nil
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("%s%s", diff, &stderr)
+			}
+		})
+	}
+}
+
+// What was unlinked holds nothing, and the line says so.
+func TestRunRemoved(t *testing.T) {
+	t.Chdir(t.TempDir())
+	people(t, "author")
+	keep(t, "foo", []byte("foo"))
+	const none = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	const write = `{"do": "directive-override-parameters", "parameters": {"content": ""}}, {"do": "directive-write"}`
+	const unlink = `{"do": "directive-unlink"}`
+	for _, tt := range []struct {
+		name, install string
+		flags         []string
+		want          map[string]written
+	}{
+		{"an empty content", write, nil, map[string]written{"00": {SHA256: none}}},
+		{"written, unlinked", write + "," + unlink, nil, map[string]written{"00": {SHA256: none, Removed: true}}},
+		{"unlinked", unlink, []string{"--component", "00=foo"}, map[string]written{"00": {SHA256: none, Removed: true}}},
+		{"unlinked, written", unlink + "," + write, []string{"--component", "00=foo"}, map[string]written{"00": {SHA256: none}}},
+		{"nothing there", unlink, nil, map[string]written{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			signed(t, "r", `{"sequence-number": 3, "components": ["00"], "install": [`+tt.install+`]}`)
+			out := filepath.Join(t.TempDir(), "out")
+			var stdout, stderr bytes.Buffer
+			exit := run(t.Context(), append([]string{"manifest", "run", "--json", "--key", "author.pub.pem", "--out", out, "r.suit"}, tt.flags...), &stdout, &stderr)
+			got := checkRun(t, "r.suit", exit, stdout.Bytes(), out)
+			if diff := cmp.Diff(tt.want, got.Writes); diff != "" || got.Result != "ok" {
+				t.Errorf("%s%s%s", diff, &stdout, &stderr)
 			}
 		})
 	}

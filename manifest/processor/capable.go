@@ -118,14 +118,18 @@ func (in *inspector) refuse(cmd *manifest.Command, c int, err error) error {
 	return e
 }
 
-// lacks is the refusal of a command that is not able: no component is to blame for what the device as a whole does not have.
+// lacks is the refusal of a command that is not able: it is the command that is unsupported. No component is to blame for what the
+// device as a whole does not have.
 func lacks(code manifest.Code) error {
 	switch code {
 	case manifest.ConditionUseBefore, manifest.ConditionMinimumBattery, manifest.ConditionUpdateAuthorized, manifest.DirectiveWait:
 		return fmt.Errorf("%w: the device cannot do it", manifest.ErrUnsupported)
 	}
-	return fmt.Errorf("%w: cannot do it", manifest.ErrComponent)
+	return fmt.Errorf("%w: cannot do it", errLacks)
 }
+
+// errLacks: the command is unsupported, because the component cannot do what it asks.
+var errLacks = fmt.Errorf("%w: %w", manifest.ErrUnsupported, manifest.ErrComponent)
 
 // able reports whether the device, or component index of it, has the capability that a command
 // needs.

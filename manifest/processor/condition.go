@@ -50,7 +50,9 @@ func (m *machine) identity(code manifest.Code, c int) error {
 	switch {
 	case want == nil:
 		return fmt.Errorf("%w: %w: the manifest gives no identifier", manifest.ErrCondition, manifest.ErrNotApplicable)
-	case *want != have || have == manifest.UUID{}:
+	case have == manifest.UUID{}:
+		return notApplicable(manifest.Parameters{}, "expected %v, the device has no such identifier", *want)
+	case *want != have:
 		return notApplicable(found, "expected %v, device is %v", *want, have)
 	}
 	*held = true
@@ -167,7 +169,7 @@ func (m *machine) image(ctx context.Context, c int) (want match, err error) {
 }
 
 // errNoEnd: nobody says how large an image is.
-var errNoEnd = fmt.Errorf("%w: the manifest gives no image size, and the component cannot tell how much it holds", manifest.ErrComponent)
+var errNoEnd = fmt.Errorf("%w: the manifest gives no image size, and the component cannot tell how much it holds", errLacks)
 
 // named returns the image digest and size that component c is to have: zero and -1 for none. Of a dependency the digest is that of the
 // manifest, and the envelope around it may have another size than the author's: it may have been signed by others, too, or severed.

@@ -123,7 +123,7 @@ func (m *machine) source(c int, code manifest.Code) (*target, error) {
 		return nil, fmt.Errorf("%w: component %v is its own source", manifest.ErrCommand, source.id)
 	}
 	if _, ok := source.c.(Reader); !ok {
-		return nil, fmt.Errorf("%w: source %v cannot be read", manifest.ErrComponent, source.id)
+		return nil, fmt.Errorf("%w: source %v cannot be read", errLacks, source.id)
 	}
 	for _, u := range []*unit{m.u, s.source} {
 		if err := u.allowTarget(source, code, nil, code == manifest.DirectiveCopy); err != nil {
@@ -163,10 +163,14 @@ func (m *machine) stored(ctx context.Context, c int, in content, trusted bool, w
 	p, t := &m.at(c).params, m.u.targets[c]
 	writer, ok := t.c.(Writer)
 	if !ok {
-		return nil, fmt.Errorf("%w: cannot be written", manifest.ErrComponent)
+		return nil, fmt.Errorf("%w: cannot be written", errLacks)
+	}
+	md, err := m.metadata(c)
+	if err != nil {
+		return nil, err
 	}
 	r := WriteRequest{Component: m.id(c), Size: size, Digest: want, Sequence: m.u.m.SequenceNumber,
-		Manifest: m.u.v.Digest(), Metadata: p.Metadata}
+		Manifest: m.u.v.Digest(), Metadata: md}
 	decrypt, err := m.decryption(ctx, p.EncryptionInfo, trusted || !want.IsZero())
 	if err != nil {
 		return nil, err

@@ -86,9 +86,12 @@ func (r *FetchRequest) stored(decrypted bool) *foreseen {
 // request makes the request out of the parameters of component c.
 func (m *machine) request(c int) (FetchRequest, error) {
 	p := &m.at(c).params
-	r := FetchRequest{Component: m.id(c), Sequence: m.u.m.SequenceNumber, Manifest: m.u.v.Digest(), Metadata: p.Metadata}
+	md, err := m.metadata(c)
+	r := FetchRequest{Component: m.id(c), Sequence: m.u.m.SequenceNumber, Manifest: m.u.v.Digest(), Metadata: md}
 	_, r.Dependency = m.u.m.Dependency(c)
 	switch {
+	case err != nil:
+		return r, err
 	case p.URI == nil || *p.URI == "":
 		return r, fmt.Errorf("%w: no uri", ErrParameter)
 	case p.ImageDigest == nil && !m.o.Compat.has(CompatNoDigest):
@@ -173,7 +176,7 @@ func (m *machine) fetchEncrypted(ctx context.Context, c int, r FetchRequest) (fu
 	t, info := m.u.targets[c], m.at(c).params.EncryptionInfo
 	fetcher, ok := t.c.(EncryptedFetcher)
 	if !ok {
-		return nil, fmt.Errorf("%w: cannot fetch what is encrypted", manifest.ErrComponent)
+		return nil, fmt.Errorf("%w: cannot fetch what is encrypted", errLacks)
 	}
 	decrypt, err := m.decryption(ctx, info, !r.Digest.IsZero())
 	if err != nil {
@@ -198,6 +201,11 @@ func (m *machine) invoke(ctx context.Context, f *frame, c int) (replayed bool, e
 			return false, err
 		}
 		s.matched.recalled = false
+	}
+	if s.matched.digest.IsZero() && (m.mode == performance || !m.acted) {
+		if _, err := m.length(ctx, m.foresee(m.u.targets[c])); err != nil {
+			return false, platformError("invoke", err) // section 6.3: an error, or an invoked image
+		}
 	}
 	m.acted = true
 	component, args := m.component(c).(Invoker), slices.Clone(s.params.InvokeArgs)

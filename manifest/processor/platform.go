@@ -22,9 +22,9 @@ type Platform interface {
 }
 
 // Component is one component of a Platform. What it can do is found by type
-// assertion: Fetcher, EncryptedFetcher, Reader, Writer, Swapper, Linker, Matcher,
-// Versioner, Slotter, Invoker, Commander. A manifest that needs more is refused with
-// manifest.ErrComponent before the first effect.
+// assertion: Fetcher, EncryptedFetcher, Reader, Writer, MetadataApplier, Swapper, Linker, Matcher,
+// Versioner, Slotter, Invoker, Commander. A manifest with a command that it cannot do is refused with
+// manifest.ErrUnsupported, which is manifest.ErrComponent here, too, before the first effect.
 //
 // Under strict-order false a processor calls the methods of different
 // components from several goroutines; those of one component it calls from one at a time.
@@ -60,7 +60,7 @@ type FetchRequest struct {
 	// be verified before it is stored: the processor reads it back and opens it.
 	Dependency bool
 
-	// Metadata is suit-parameter-component-metadata, nil if absent.
+	// Metadata is suit-parameter-component-metadata, nil if absent; only for a MetadataApplier.
 	Metadata *manifest.ComponentMetadata
 }
 

@@ -145,9 +145,9 @@ type Processor struct {
 //
 // Errors: manifest.ErrSequence below the floor, or if no later number exists, with verify.ErrPolicy
 // too far above it;
-// manifest.ErrUnsupported for dependencies without Options for them, and for conditions on what the device as a whole does not have;
-// manifest.ErrComponent for a component that is unknown or cannot do what the shared
-// sequence asks; manifest.ErrNotApplicable if vendor, class or device are not this
+// manifest.ErrUnsupported for dependencies without Options for them, and for conditions that the device or its component cannot tell, in the
+// latter case with manifest.ErrComponent;
+// manifest.ErrComponent for a component that is unknown; manifest.ErrNotApplicable if vendor, class or device are not this
 // device's, or if the shared sequence does not check vendor and class;
 // verify.ErrPolicy if Access refuses; manifest.ErrCommand, ErrParameter and
 // manifest.ErrBudget if it cannot be run. All but ErrOptions, ErrSequence and

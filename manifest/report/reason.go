@@ -90,8 +90,8 @@ var otherReasons = reasons{
 	{verify.ErrThreshold, ReasonUnauthorised},
 	{verify.ErrPolicy, ReasonUnauthorised},
 	{verify.ErrAlgorithm, ReasonAlgUnsupported},
+	{manifest.ErrUnsupported, ReasonCommandUnsupported}, // also where it is a component that cannot do it
 	{manifest.ErrComponent, ReasonComponentUnsupported},
-	{manifest.ErrUnsupported, ReasonCommandUnsupported},
 	{manifest.ErrCommand, ReasonCommandUnsupported},
 	{manifest.ErrMalformed, ReasonCBORParse},
 	{manifest.ErrLimit, ReasonCBORParse},

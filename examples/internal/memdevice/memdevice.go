@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -20,8 +21,9 @@ import (
 )
 
 // Device is a processor.Platform. Fill the maps before a run. Its slot is always 0, its clock the one of Now, and
-// invocation does nothing. It has power and a network, so a wait for these is over at once, and no battery and nobody to ask for
-// permission; nor does it wait for anything else, but a time that has come: manifests that need that are refused.
+// invocation does nothing. It has power and a network, so a wait for these is over at once, but no battery, no versions and nobody to ask for
+// permission; nor does it wait for anything else, but a time that has come. Manifests that need that are refused, and so are those that want more of a
+// component than that it is a plain file.
 type Device struct {
 	Payloads map[string][]byte // what fetch finds, by URI
 	Contents map[string][]byte // of components, by identifier
@@ -32,7 +34,7 @@ type Device struct {
 	swapped map[string]bool
 }
 
-// Changed returns the identifiers of the components that were written, sorted.
+// Changed returns the identifiers of the components that were written or have lost what they held, sorted.
 func (d *Device) Changed() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -227,7 +229,17 @@ func (c *component) References(context.Context, verify.Digest) (others uint64, u
 func (c *component) Unlink(context.Context, verify.Digest) error {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
-	delete(c.d.Contents, c.id)
+	if c.d.Contents[c.id] != nil {
+		c.d.set(c.id, nil)
+	}
+	return nil
+}
+
+// CanApply implements [processor.MetadataApplier]: a component is a plain file, of which nothing more is known.
+func (c *component) CanApply(md manifest.ComponentMetadata) error {
+	if !reflect.DeepEqual(md, manifest.ComponentMetadata{FileType: manifest.FileRegular}) {
+		return fmt.Errorf("%w: a component here is a plain file", manifest.ErrUnsupported)
+	}
 	return nil
 }
 
