@@ -328,13 +328,9 @@ func (f *fetchFlags) openSeeds(part *partFile, size int64) (seeds []chunk.Seed, 
 			return nil, nil, done, err
 		}
 		seeds = append(seeds, chunk.Seed{Image: s, Index: x})
-		if _, err := os.Stat(name + ".caibx"); err != nil {
-			continue
+		if x, err := readIndex(name + ".caibx"); err == nil { // it is a help, and none if it is damaged
+			seeds = append(seeds, chunk.Seed{Image: s, Index: x})
 		}
-		if x, err = readIndex(name + ".caibx"); err != nil {
-			return nil, nil, done, err
-		}
-		seeds = append(seeds, chunk.Seed{Image: s, Index: x})
 	}
 	seeds = append(seeds, chunk.Seed{Image: part}) // for what comes again
 	return seeds, index, done, nil

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,6 +136,41 @@ func TestRootBuildsOnAnyPart(t *testing.T) {
 			}
 		}
 	}
+}
+
+// With an index a byte that went bad on the way costs its chunk, also if only the whole is signed. What lies beside a seed is a help at most. NET-06
+func TestIndexFindsBadByte(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	image := noise(1, 4<<20)
+	put(t, in("new"), image)
+	firmctl(t, 0, "chunk", "make", in("new"))
+	put(t, in("seed"), image[1<<20:2<<20])
+	put(t, in("seed.caibx"), []byte("junk"))
+	flips, files := 1, http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { files.ServeHTTP(&flipping{w, &flips}, r) }))
+	defer server.Close()
+	out := firmctl(t, 0, "fetch", "--url", server.URL+"/new", "--size", fmt.Sprint(len(image)), "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--index", in("new.caibx"),
+		"--seed", in("seed"), "--out", in("out"))
+	wantFile(t, in("out"), image)
+	if n := out["bytes_fetched"].(float64); flips != 0 || n < 3<<20 || n > 3<<20+512<<10 {
+		t.Errorf("%v", out)
+	}
+}
+
+// flipping flips the last byte of the first large write.
+type flipping struct {
+	http.ResponseWriter
+	left *int
+}
+
+func (w *flipping) Write(p []byte) (int, error) {
+	if *w.left > 0 && len(p) >= 4096 {
+		*w.left--
+		p = bytes.Clone(p)
+		p[len(p)-1] ^= 1
+	}
+	return w.ResponseWriter.Write(p)
 }
 
 // A part with another name is one that somebody else can change after it was verified; whatever is there under its name is left alone.

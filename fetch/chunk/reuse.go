@@ -27,6 +27,9 @@ type Seed struct {
 // Reuse is a fetch.Source that serves one payload from seeds as far as they go, and the rest from the origin, a range for
 // each run of missing chunks. Everything else it passes to the origin.
 //
+// What the origin sends is compared with the index, too, before a byte of a chunk is given out: a bad byte costs its chunk also if only the whole is signed. If the
+// origin says the same when asked again, it is the index that is wrong, and nothing is compared with it any more.
+//
 // A fetch.Fetcher over it compares what arrives with the author's chunk digests as always. A chunk that is wrong all
 // the same, because the index lied, is asked for again by range, and ranges come from the origin alone: a bad index costs
 // what it is wrong about. An origin that turns out to serve no ranges, or wrong ones twice in a row, is read as a whole from then on, and seeds no more: each run of missing
@@ -39,6 +42,7 @@ type Reuse struct {
 	where  []place      // by the number of the wanted chunk
 	wrong  atomic.Int32 // ranges in a row that were not what was asked for
 	whole  atomic.Bool  // the origin serves no ranges
+	doubt  doubt
 
 	reused, fetched atomic.Int64
 	requests        atomic.Int64

@@ -6,12 +6,8 @@ package chunk
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"hash"
 	"io"
-
-	"github.com/firmament-dev/firmament/fetch"
 )
 
 // A reuseBody is the payload from at on.
@@ -21,10 +17,15 @@ type reuseBody struct {
 	at  int64
 
 	seed seedChunk
-	run  io.ReadCloser // of the origin
-	err  error         // why there is no more
-	end  int64         // of run
-	bad  int64         // a seed has not here what it had before
+	err  error // why there is no more
+	bad  int64 // a seed has not here what it had before
+
+	run    io.ReadCloser // of the origin
+	end    int64         // of run
+	buf    []byte        // the chunk at at, of which got bytes came
+	got    int
+	rest   []byte // of buf, compared with its name and not given out yet
+	misses int    // chunks in a row that seeds claimed and had not
 }
 
 func (b *reuseBody) Read(p []byte) (int, error) {
@@ -34,34 +35,48 @@ func (b *reuseBody) Read(p []byte) (int, error) {
 	if len(p) == 0 || b.err != nil {
 		return 0, b.err
 	}
-	if len(b.seed.rest) == 0 && b.run == nil {
-		if b.at == b.r.index.Size() {
+	for b.err == nil {
+		switch {
+		case len(b.seed.rest) > 0:
+			n := copy(p, b.seed.rest)
+			b.seed.rest, b.at = b.seed.rest[n:], b.at+int64(n)
+			b.r.reused.Add(int64(n))
+			return n, nil
+		case len(b.rest) > 0:
+			n := copy(p, b.rest)
+			b.rest = b.rest[n:]
+			b.gave(n)
+			return n, nil
+		case b.run == nil && b.at == b.r.index.Size():
 			return 0, io.EOF
-		}
-		if b.err = b.next(); b.err != nil {
-			return 0, b.err
+		case b.run == nil:
+			b.err = b.next()
+		case b.unnamed():
+			n, err := b.run.Read(p[:min(int64(len(p)), b.end-b.at)])
+			if b.gave(n); b.run == nil {
+				err = nil // an error behind the range concerns nobody
+			}
+			return n, err
+		default:
+			b.err = b.receive()
 		}
 	}
-	if len(b.seed.rest) > 0 {
-		n := copy(p, b.seed.rest)
-		b.seed.rest, b.at = b.seed.rest[n:], b.at+int64(n)
-		b.r.reused.Add(int64(n))
-		return n, nil
-	}
-	n, err := b.run.Read(p[:min(int64(len(p)), b.end-b.at)])
-	b.at += int64(n)
-	if b.at == b.end {
-		err = nil // an error behind the range concerns nobody
+	return 0, b.err
+}
+
+// gave counts n bytes of the run that were given out.
+func (b *reuseBody) gave(n int) {
+	if b.at += int64(n); b.at == b.end {
 		b.drop()
 	}
-	return n, err
 }
 
 // next finds the byte at b.at in a seed, or opens the range up to the next chunk that a seed claims.
 func (b *reuseBody) next() error {
 	n := b.r.index.at(b.at)
 	offset, length, id := b.r.index.Chunk(n)
-	switch at := b.r.where[n]; {
+	at, beyond := b.r.where[n], 0
+	switch {
 	case b.seed.more():
 		if b.seed.load() {
 			return nil
@@ -69,48 +84,27 @@ func (b *reuseBody) next() error {
 		b.bad = b.at
 	case at.seed != nil && b.bad != b.at:
 		if b.seed.open(at.seed.Image, at.offset, length, b.r.index.hash(), id) && b.seed.skip(b.at-offset) {
+			b.misses = 0
 			return nil
 		}
+		// A seed that is not what its index says has each of its chunks asked for alone. The longer it goes on like that, the more of them go together, unasked:
+		// never more than were wrong before them.
+		b.misses = min(b.misses+1, 30)
+		beyond = 1<<(b.misses-1) - 1
 	}
 	b.seed.end()
 	b.end = offset + length
 	for n++; n < b.r.index.Chunks(); n++ {
 		if b.r.claimed(n) {
-			break
+			if beyond == 0 || b.r.where[n].seed != at.seed {
+				break
+			}
+			beyond--
 		}
 		_, length, _ := b.r.index.Chunk(n)
 		b.end += length
 	}
-	s, err := b.r.counting(fetch.OpenPart(b.ctx, b.r.origin, b.r.uri, b.r.index.Size(), b.at, b.end-b.at, ""))
-	if err == nil {
-		b.run = s.Body // if it is the wrong one, too: the error with which reading ends is told to the origin
-		if s.Offset == b.at {
-			if b.at > 0 { // else it may be the whole
-				b.r.wrong.Store(0)
-			}
-			return nil
-		}
-		err = fmt.Errorf("range at %d, asked for %d: %w", s.Offset, b.at, fetch.ErrRange)
-	}
-	// An origin that has the file, and begins it anew, serves no ranges. Anything else may be one bad place of several. Whoever opens the payload next
-	// is told where it begins, and counts what is skipped.
-	if errors.Is(err, fetch.ErrRange) && (b.r.wrong.Add(1) > 1 || s != nil && s.Size >= 0) {
-		b.r.whole.Store(true)
-	}
-	return err
-}
-
-func (b *reuseBody) drop() {
-	if b.run != nil {
-		b.run.Close()
-		b.run = nil
-	}
-}
-
-// Close ends what is under way at the origin.
-func (b *reuseBody) Close() error {
-	b.drop()
-	return nil
+	return b.open()
 }
 
 // seedPiece is how many bytes of a seed are held.
