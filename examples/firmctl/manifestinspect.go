@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,7 @@ type node struct {
 	Name     string `json:"name"`
 	Value    string `json:"value,omitempty"`
 	Children []node `json:"children,omitempty"`
+	Offset   int    `json:"offset,omitempty"` // of a command, in bytes into its sequence
 }
 
 func inspectManifest(_ context.Context, c *call) error {
@@ -61,10 +63,10 @@ func inspectManifest(_ context.Context, c *call) error {
 		return fmt.Errorf("%s: %w", c.args[0], err)
 	}
 	tree := []node{
-		{"manifest digest", u.Digest().String(), nil},
-		{"authentication", "not verified here", blockNodes(e.Authentication)},
-		{"manifest", "", manifestNodes(&e.Manifest)},
-		{"integrated payloads", strconv.Itoa(len(e.Payloads)), payloadNodes(e.Payloads)},
+		{Name: "manifest digest", Value: u.Digest().String()},
+		{Name: "authentication", Value: "not verified here", Children: blockNodes(e.Authentication)},
+		{Name: "manifest", Children: manifestNodes(&e.Manifest)},
+		{Name: "integrated payloads", Value: strconv.Itoa(len(e.Payloads)), Children: payloadNodes(e.Payloads)},
 	}
 	if c.json {
 		return cli.PrintJSON(c.stdout, inspected{"ok", false, u.Digest().String(), e.Manifest.SequenceNumber, tree, text})
@@ -90,12 +92,32 @@ func (c *call) describe(e *manifest.Envelope) error {
 func printTree(w io.Writer, nodes []node, indent string) {
 	for _, n := range nodes {
 		line := indent + n.Name
+		if n.Offset > 0 {
+			line += fmt.Sprintf(" (byte %d)", n.Offset)
+		}
 		if n.Value != "" {
 			line += ": " + n.Value
 		}
 		fmt.Fprintln(w, line)
 		printTree(w, n.Children, indent+"  ")
 	}
+}
+
+// idText is how an identifier is written, and what it spells, if it spells something.
+func idText(id manifest.ComponentID) string {
+	text, letters := id.String(), 0
+	for _, part := range id {
+		for _, b := range part {
+			if b < ' ' || b > '~' {
+				return text
+			}
+			letters++
+		}
+	}
+	if letters < 3 {
+		return text
+	}
+	return fmt.Sprintf("%s %q", text, bytes.Join(id, []byte(".")))
 }
 
 // blockNames are the COSE objects that authentication blocks can be.
@@ -108,21 +130,23 @@ func blockNodes(blocks [][]byte) (out []node) {
 		if major, _, tag, err := d.head(); err == nil && major == majorTag && blockNames[tag] != "" {
 			name = blockNames[tag]
 		}
-		out = append(out, node{fmt.Sprintf("block %d", i), fmt.Sprintf("%s, %d bytes", name, len(b)), nil})
+		out = append(out, node{Name: fmt.Sprintf("block %d", i), Value: fmt.Sprintf("%s, %d bytes", name, len(b))})
 	}
 	return out
 }
 
 func payloadNodes(payloads []manifest.Payload) (out []node) {
 	for _, p := range payloads {
-		out = append(out, node{p.Key, fmt.Sprintf("%d bytes, %v", len(p.Data), verify.Sum(verify.SHA256, p.Data)), nil})
+		out = append(out, node{Name: p.Key, Value: fmt.Sprintf("%d bytes, %v", len(p.Data), verify.Sum(verify.SHA256, p.Data))})
 	}
 	return out
 }
 
 func manifestNodes(m *manifest.Manifest) []node {
-	out := []node{{"sequence number", strconv.FormatUint(m.SequenceNumber, 10), nil}}
-	add := func(name, value string, children ...node) { out = append(out, node{name, value, children}) }
+	out := []node{{Name: "sequence number", Value: strconv.FormatUint(m.SequenceNumber, 10)}}
+	add := func(name, value string, children ...node) {
+		out = append(out, node{Name: name, Value: value, Children: children})
+	}
 	if m.ReferenceURI != "" {
 		add("reference-uri", strconv.Quote(m.ReferenceURI))
 	}
@@ -134,10 +158,10 @@ func manifestNodes(m *manifest.Manifest) []node {
 	}
 	var components, dependencies []node
 	for i, id := range m.Components {
-		components = append(components, node{strconv.Itoa(i), id.String(), nil})
+		components = append(components, node{Name: strconv.Itoa(i), Value: idText(id)})
 	}
 	for _, d := range m.Dependencies {
-		dependencies = append(dependencies, node{strconv.FormatUint(d.Index, 10), "prefix " + d.Prefix.String(), nil})
+		dependencies = append(dependencies, node{Name: strconv.FormatUint(d.Index, 10), Value: "prefix " + d.Prefix.String()})
 	}
 	add("components", strconv.Itoa(len(components)), components...)
 	if dependencies != nil {
@@ -177,7 +201,7 @@ func commandNodes(seq manifest.Sequence) (out []node) {
 }
 
 func commandNode(c *manifest.Command) node {
-	n := node{Name: c.Code.String()}
+	n := node{Name: c.Code.String(), Offset: c.Offset}
 	switch c.Code {
 	case manifest.DirectiveSetComponentIndex:
 		n.Value = indexText(c.Index)
@@ -185,7 +209,7 @@ func commandNode(c *manifest.Command) node {
 		n.Children = parameterNodes(c.Parameters)
 	case manifest.DirectiveTryEach:
 		for i, seq := range c.Sequences {
-			n.Children = append(n.Children, node{"alternative " + strconv.Itoa(i), "", commandNodes(seq)})
+			n.Children = append(n.Children, node{Name: "alternative " + strconv.Itoa(i), Children: commandNodes(seq)})
 		}
 		if c.Nil {
 			n.Children = append(n.Children, node{Name: "or nothing"})
@@ -194,7 +218,7 @@ func commandNode(c *manifest.Command) node {
 		n.Children = commandNodes(c.Sequences[0])
 	case manifest.DirectiveOverrideMultiple:
 		for _, o := range c.Overrides {
-			n.Children = append(n.Children, node{"component " + strconv.FormatUint(o.Index, 10), "", parameterNodes(o.Parameters)})
+			n.Children = append(n.Children, node{Name: "component " + strconv.FormatUint(o.Index, 10), Children: parameterNodes(o.Parameters)})
 		}
 	case manifest.DirectiveCopyParams:
 		for _, from := range c.Copies {
@@ -202,7 +226,7 @@ func commandNode(c *manifest.Command) node {
 			for _, k := range from.Keys {
 				names = append(names, k.String())
 			}
-			n.Children = append(n.Children, node{"from component " + strconv.FormatUint(from.Source, 10), strings.Join(names, ", "), nil})
+			n.Children = append(n.Children, node{Name: "from component " + strconv.FormatUint(from.Source, 10), Value: strings.Join(names, ", ")})
 		}
 	default:
 		n.Value = policyText(c.Policy)
@@ -260,7 +284,7 @@ func parameterNodes(p *manifest.Parameters) (out []node) {
 		out = append(out, parameterNode(p, key, value))
 	}
 	if err != nil {
-		out = append(out, node{"not shown", err.Error(), nil})
+		out = append(out, node{Name: "not shown", Value: err.Error()})
 	}
 	return out
 }
@@ -319,7 +343,7 @@ func encryptionNodes(info []byte) (value string, out []node) {
 		if r.Err != nil {
 			text += fmt.Sprintf(", not usable: %v", r.Err)
 		}
-		out = append(out, node{"recipient " + strconv.Itoa(i), text, nil})
+		out = append(out, node{Name: "recipient " + strconv.Itoa(i), Value: text})
 	}
 	return parsed.Algorithm().String(), out
 }
@@ -328,9 +352,9 @@ func textNodes(texts []manifest.Text) (out []node) {
 	for _, t := range texts {
 		children := namedTexts(t.Manifest)
 		for _, c := range t.Components {
-			children = append(children, node{"component " + c.ID.String(), "", namedTexts(c.Text)})
+			children = append(children, node{Name: "component " + c.ID.String(), Children: namedTexts(c.Text)})
 		}
-		out = append(out, node{"language " + t.Language, "", children})
+		out = append(out, node{Name: "language " + t.Language, Children: children})
 	}
 	return out
 }
@@ -340,7 +364,7 @@ func namedTexts[K interface {
 	String() string
 }](texts map[K]string) (out []node) {
 	for _, k := range slices.Sorted(maps.Keys(texts)) {
-		out = append(out, node{k.String(), strconv.Quote(texts[k]), nil})
+		out = append(out, node{Name: k.String(), Value: strconv.Quote(texts[k])})
 	}
 	return out
 }
