@@ -23,6 +23,7 @@ type decoder struct {
 	components     int // that there are
 	dependencies   []Dependency
 	commands       int // seen so far
+	at             int // of the command of a section that is being read: its offset plus 1, 0 for none
 	textCount      int // likewise
 }
 
@@ -140,7 +141,7 @@ func (d *decoder) readManifest(p *cborstream.Parser) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("manifest member %d: %w", key, err)
+			return d.inMember(key, err)
 		}
 	}
 	if next <= manifestCommon {
@@ -172,10 +173,21 @@ func (d *decoder) readMembers(p *cborstream.Parser) error {
 			err = p.Done()
 		}
 		if err != nil {
-			return fmt.Errorf("manifest member %d: %w", key, err)
+			return d.inMember(key, err)
 		}
 	}
 	return nil
+}
+
+// inMember says where err is.
+func (d *decoder) inMember(key int64, err error) error {
+	if d.at == 0 {
+		return fmt.Errorf("manifest member %d: %w", key, err)
+	}
+	if key == manifestCommon {
+		key = int64(SectionShared)
+	}
+	return &PlaceError{Section(key), d.at - 1, err}
 }
 
 // common reads SUIT_Common. It comes before every section (key order), so the

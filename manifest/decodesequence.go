@@ -88,6 +88,9 @@ func (d *decoder) wholeSequence(p *cborstream.Parser, into *Sequence, where plac
 			}
 			code = Code(v)
 		}
+		if where&top != 0 {
+			d.at = at + 1
+		}
 		// Section 6.2: with several components every section says which it means.
 		if i == 0 && where&top != 0 && code != DirectiveSetComponentIndex && d.several() {
 			return p.Refuse(0, ErrCommand, "several components, but the section does not begin with %v", DirectiveSetComponentIndex)
@@ -116,6 +119,9 @@ func (d *decoder) wholeSequence(p *cborstream.Parser, into *Sequence, where plac
 		if c != nil {
 			c.Policy = ReportingPolicy(policy)
 		}
+	}
+	if where&top != 0 {
+		d.at = 0
 	}
 	p.End()
 	return nil

@@ -5,6 +5,7 @@ package manifest
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/firmament-dev/firmament/internal/cborstream"
 	"github.com/firmament-dev/firmament/verify"
@@ -42,6 +43,21 @@ var (
 	// specification forbids.
 	ErrCommand = errors.New("command not allowed")
 )
+
+// PlaceError is an error in a command sequence, with its place.
+type PlaceError struct {
+	Section Section
+	Offset  int // of the outermost command, in bytes from the start of the byte string that holds the sequence
+	Err     error
+}
+
+// Error returns the place and the cause.
+func (e *PlaceError) Error() string {
+	return fmt.Sprintf("%v, command at byte %d: %v", e.Section, e.Offset, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *PlaceError) Unwrap() error { return e.Err }
 
 // Errors of running a manifest, returned by package manifest/processor.
 var (

@@ -53,6 +53,8 @@ type flow struct {
 	checked []int // indices that dependency-integrity has been asked of
 	unknown bool  // a severed section came before: it may have asked
 	section Section
+	at      int // of the command in it
+	depth   int // of the sequence, 0 for the section's own
 	err     error
 }
 
@@ -93,6 +95,9 @@ func (f *flow) first() []int {
 func (f *flow) sequence(seq Sequence, current []int, allowed Compat) {
 	for i := range seq {
 		c := &seq[i]
+		if f.depth == 0 {
+			f.at = c.Offset
+		}
 		switch c.Code {
 		case DirectiveSetComponentIndex:
 			current, _ = f.m.Resolve(*c.Index) // decoding has checked it
@@ -114,9 +119,11 @@ func (f *flow) sequence(seq Sequence, current []int, allowed Compat) {
 		case DirectiveProcessDependency:
 			f.process(c, current, allowed)
 		}
+		f.depth++
 		for _, nested := range c.Sequences {
 			f.sequence(nested, current, allowed)
 		}
+		f.depth--
 	}
 }
 
@@ -126,8 +133,8 @@ func (f *flow) process(c *Command, current []int, allowed Compat) {
 	}
 	for _, index := range current {
 		if _, ok := f.m.Dependency(index); ok && !slices.Contains(f.checked, index) {
-			f.err = fmt.Errorf("%v, byte %d: %w: %v of index %d without %v before it",
-				f.section, c.Offset, ErrCommand, c.Code, index, ConditionDependencyIntegrity)
+			f.err = &PlaceError{f.section, f.at, fmt.Errorf("%w: %v of index %d without %v before it",
+				ErrCommand, c.Code, index, ConditionDependencyIntegrity)}
 		}
 	}
 }

@@ -31,6 +31,9 @@ type ran struct {
 	Offset    int                `json:"offset"` // -1 if no command has failed
 	Component string             `json:"component"`
 	Writes    map[string]written `json:"writes"`
+
+	// Dependency is the component that the manifest is kept in whose section, offset and component these are; absent for the root.
+	Dependency string `json:"dependency,omitempty"`
 }
 
 type written struct {
@@ -338,6 +341,11 @@ func summary(err error, executed bool) ran {
 		if e.Component >= 0 {
 			out.Component = e.ID.String()
 		}
+		if e.Kept != nil {
+			out.Dependency = e.Kept.String()
+		}
+	} else if e, ok := errors.AsType[*manifest.PlaceError](err); ok {
+		out.Section, out.Offset = e.Section.String(), e.Offset
 	}
 	return out
 }

@@ -5,13 +5,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/firmament-dev/firmament/manifest"
 	"github.com/firmament-dev/firmament/verify"
+	"github.com/firmament-dev/firmament/verify/cose"
 )
 
 // people makes key pairs NAME.pem and NAME.pub.pem in the working directory.
@@ -92,6 +95,78 @@ func TestRunSentinels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever is wrong with a command, the line says where that is, and in whose manifest: also what is found when the envelope is read.
+func TestRunPlaces(t *testing.T) {
+	t.Chdir(t.TempDir())
+	people(t, "author")
+	slot := func(n uint64) manifest.Command {
+		return manifest.Command{Code: manifest.DirectiveOverrideParameters, Parameters: &manifest.Parameters{Slot: &n}}
+	}
+	do := func(code manifest.Code) manifest.Command { return manifest.Command{Code: code} }
+	child := manifest.Manifest{SequenceNumber: 1, Components: []manifest.ComponentID{{{0}}}}
+	child.Install.Sequence = manifest.Sequence{slot(0), do(manifest.ConditionComponentSlot), slot(1), do(manifest.ConditionComponentSlot)}
+	envelope := authored(t, child)
+	u, err := manifest.InspectBytes(envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := u.Digest()
+	root := func(more ...manifest.Command) []byte {
+		m := manifest.Manifest{SequenceNumber: 1, Components: []manifest.ComponentID{{{1}}, {{'D'}}}, Dependencies: []manifest.Dependency{{Index: 1}}}
+		m.Shared = manifest.Sequence{{Code: manifest.DirectiveSetComponentIndex, Index: &manifest.ComponentIndex{One: 1}},
+			{Code: manifest.DirectiveOverrideParameters, Parameters: &manifest.Parameters{ImageDigest: &digest, URI: new("#d")}}}
+		m.Install.Sequence = append(manifest.Sequence{m.Shared[0], do(manifest.DirectiveFetch)}, more...)
+		return authored(t, m, manifest.Payload{Key: "#d", Data: envelope})
+	}
+	for name, tt := range map[string]struct {
+		envelope []byte
+		want     ran
+	}{
+		"in the dependency": {root(do(manifest.ConditionDependencyIntegrity), do(manifest.DirectiveProcessDependency)),
+			ran{Result: "refused", Error: "manifest.ErrCondition", Reason: 10, Section: "install", Offset: 11, Component: "00", Dependency: "44"}},
+		"while it is read": {root(do(manifest.DirectiveProcessDependency)), ran{Result: "refused", Error: "manifest.ErrCommand", Reason: 5, Section: "install", Offset: 5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keep(t, "r.suit", tt.envelope)
+			out := filepath.Join(t.TempDir(), "out")
+			var stdout, stderr bytes.Buffer
+			exit := run(t.Context(), []string{"manifest", "run", "--json", "--key", "author.pub.pem", "--out", out, "r.suit"}, &stdout, &stderr)
+			var got ran
+			if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || exit != 1 {
+				t.Fatalf("exit %d, %v: %s%s", exit, err, &stdout, &stderr)
+			}
+			got.Writes = nil
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%s%s", diff, &stderr)
+			}
+		})
+	}
+}
+
+// authored signs m with author.pem, also if a dependency is processed in it unchecked.
+func authored(t *testing.T, m manifest.Manifest, payloads ...manifest.Payload) []byte {
+	t.Helper()
+	signer, err := readPrivate("author.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := manifest.Envelope{Manifest: m, Payloads: payloads, Options: manifest.Options{Compat: manifest.CompatUncheckedDependency}}
+	signed, err := e.SignedBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := cose.SignSign1(t.Context(), signer, cose.ESP256, signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Authentication = [][]byte{block}
+	b, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // What was unlinked holds nothing, and the line says so.

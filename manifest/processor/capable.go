@@ -110,7 +110,7 @@ func (in *inspector) command(cmd *manifest.Command, c int) error {
 }
 
 func (in *inspector) refuse(cmd *manifest.Command, c int, err error) error {
-	e := &Error{Section: in.section, Shared: in.section == manifest.SectionShared, Manifest: in.u.walk,
+	e := &Error{Section: in.section, Shared: in.section == manifest.SectionShared, Manifest: in.u.walk, Kept: in.u.kept(),
 		Path: append(in.path[:len(in.path):len(in.path)], cmd.Offset), Component: c, Command: cmd.Code, Err: err}
 	if c >= 0 {
 		e.Path, e.ID = append(e.Path, c), cloneID(in.u.targets[c].id)

@@ -258,7 +258,7 @@ func (m *machine) lockstep(ctx context.Context, s manifest.Section) error {
 			continue
 		}
 		if d, has := m.there(ctx, i); has[s] && !m.done[d][s] {
-			return &Error{Section: s, Manifest: m.u.walk, Component: i, ID: m.id(i),
+			return &Error{Section: s, Manifest: m.u.walk, Kept: m.u.kept(), Component: i, ID: m.id(i),
 				Err: fmt.Errorf("%w: the section ends without %v of this dependency, which has it", manifest.ErrCommand, manifest.DirectiveProcessDependency)}
 		}
 	}

@@ -48,6 +48,7 @@ type Error struct {
 	Section   manifest.Section     // the section that was run or checked
 	Shared    bool                 // in the shared sequence, run ahead of Section
 	Manifest  []int                // from the root to the dependency, by component index; nil: the root
+	Kept      manifest.ComponentID // where the dependency's envelope is; nil: the root
 	Path      []int                // in the sequence of that manifest; see Step
 	Component int                  // its index, -1 if the command has no component yet
 	ID        manifest.ComponentID // nil if Component is -1

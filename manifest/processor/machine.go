@@ -362,7 +362,7 @@ func (m *machine) fail(cmd *manifest.Command, c int, err error) error {
 	if placed, ok := errors.AsType[*Error](err); ok && placed == err {
 		return placed
 	}
-	e := &Error{Section: m.section, Shared: m.shared, Manifest: m.u.walk, Path: slices.Clone(m.path[m.base:]), Component: c, Command: cmd.Code, Err: err}
+	e := &Error{Section: m.section, Shared: m.shared, Manifest: m.u.walk, Kept: m.u.kept(), Path: slices.Clone(m.path[m.base:]), Component: c, Command: cmd.Code, Err: err}
 	if c >= 0 {
 		e.ID = m.id(c)
 	}

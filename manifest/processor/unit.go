@@ -53,7 +53,7 @@ func (u *unit) findTargets() error {
 		id = slices.Concat(u.prefix, cloneID(id))
 		t, err := u.p.target(id)
 		if err != nil {
-			return &Error{Section: manifest.SectionShared, Manifest: u.walk, Component: i, ID: id, Err: err}
+			return &Error{Section: manifest.SectionShared, Manifest: u.walk, Kept: u.kept(), Component: i, ID: id, Err: err}
 		}
 		u.targets[i] = t
 	}
@@ -77,6 +77,14 @@ func (p *Processor) target(id manifest.ComponentID) (*target, error) {
 	t := &target{n: len(p.targets), id: id, c: c}
 	p.targets = append(p.targets, t)
 	return t, nil
+}
+
+// kept returns the identifier of the component that the envelope of u is in, nil for the root.
+func (u *unit) kept() manifest.ComponentID {
+	if u.store == nil {
+		return nil
+	}
+	return cloneID(u.store.id)
 }
 
 // ancestor reports whether u or a unit above it is kept in t: the root where its manifest-component-id says, if it has one.
