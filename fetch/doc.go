@@ -27,7 +27,8 @@
 // restarts a checkpoint names the verified offset; it is written after the sink was synced, so after a power cut at
 // any point it names bytes that are on the medium. A cut costs at most one chunk per range in flight and one checkpoint
 // interval a second time. The checkpoint is an optimisation: a damaged, missing or foreign one means beginning at
-// zero, and a forged one is found by whoever reads the medium back against Resource.Digest (install.Writer.Finish).
+// zero, and a forged one is found by whoever reads the medium back against Resource.Digest (install.Writer.Finish). A sink that is a [Holder]
+// needs none: what it holds is compared with the chunk digests, so that a bad byte of it costs a chunk.
 //
 // A resumed request carries If-Range whenever the server ever gave a strong validator. A server that answers
 // with the whole file instead (200) is read from its first byte again, and what is already verified is dropped, never

@@ -15,7 +15,6 @@ import (
 	"github.com/firmament-dev/firmament/examples/internal/cli"
 	"github.com/firmament-dev/firmament/fetch"
 	"github.com/firmament-dev/firmament/fetch/chunk"
-	"github.com/firmament-dev/firmament/verify"
 )
 
 func readIndex(name string) (*chunk.Index, error) {
@@ -50,6 +49,9 @@ func makeChunks(_ context.Context, c *call) error {
 		return err
 	}
 	defer f.Close()
+	if length == 0 {
+		return cli.Inputf("%s is empty, want an image", c.args[0])
+	}
 	if *out == "" {
 		*out = c.args[0] + ".chunks"
 	}
@@ -161,9 +163,9 @@ func verifyChunks(_ context.Context, c *call) error {
 	if err := c.parse(); err != nil {
 		return err
 	}
-	root, err := verify.ParseDigest("sha256:" + *rootHex)
+	root, err := hexDigest("root", *rootHex)
 	if err != nil {
-		return cli.Usagef("--root is %.80q, want 64 hexadecimal digits", *rootHex)
+		return err
 	}
 	if *pages == "" {
 		*pages = c.args[0] + ".chunks"

@@ -64,7 +64,7 @@ func makeDelta(ctx context.Context, c *call) error {
 	}
 	defer done()
 	if image.Size() == 0 {
-		return cli.Inputf("%s is empty: there is nothing to make", *newName)
+		return cli.Inputf("%s is empty, want the image to make", *newName)
 	}
 	part, err := openPart(*out, *oldName, *newName)
 	if err != nil {
@@ -176,8 +176,8 @@ func openDelta(patch *os.File, digest string, memory int64) (*delta.Patch, error
 	var want verify.Digest
 	if digest != "" {
 		var err error
-		if want, err = verify.ParseDigest("sha256:" + digest); err != nil {
-			return nil, cli.Usagef("--digest is %.80q, want 64 hexadecimal digits", digest)
+		if want, err = hexDigest("digest", digest); err != nil {
+			return nil, err
 		}
 	} else {
 		header := make([]byte, 128)

@@ -115,7 +115,7 @@ func hexDigest(flag, digits string) (verify.Digest, error) {
 func fetchFile(ctx context.Context, c *call) error {
 	var f fetchFlags
 	c.fs.Var(&f.urls, "url", "where the file is, http or https (required); more of them are mirrors")
-	c.fs.StringVar(&f.digest, "sha256", "", "digest of the file, 64 hexadecimal digits (required without --root; beside it, it is compared, too)")
+	c.fs.StringVar(&f.digest, "sha256", "", "digest of the file, 64 hexadecimal digits (required without --root; beside it, it is compared, too, at the cost of hashing everything twice)")
 	c.fs.Int64Var(&f.size, "size", 0, "bytes of the file (required)")
 	c.fs.StringVar(&f.root, "root", "", "signed root of its chunk digests, which are at the URL + .chunks; without it only the whole is verified, at the end")
 	c.fs.Int64Var(&f.chunk, "chunk-size", fetch.DefaultChunkSize, "bytes of each chunk under --root")

@@ -194,6 +194,9 @@ func newChunkDecoder() (*zstd.Decoder, error) {
 func unpackChunk(z *zstd.Decoder, dst, packed []byte, length int64) ([]byte, error) {
 	dst, err := z.DecodeAll(packed, grow(dst, length)[:0])
 	if err != nil {
+		if magic := []byte{0x28, 0xb5, 0x2f, 0xfd}; !bytes.HasPrefix(packed, magic) {
+			err = fmt.Errorf("it begins with %x: packed otherwise than with zstd", packed[:min(len(magic), len(packed))])
+		}
 		return nil, fmt.Errorf("%w: %v", ErrChunk, err)
 	}
 	if int64(len(dst)) != length {
