@@ -51,7 +51,7 @@ func (m *machine) identity(code manifest.Code, c int) error {
 	case want == nil:
 		return fmt.Errorf("%w: %w: the manifest gives no identifier", manifest.ErrCondition, manifest.ErrNotApplicable)
 	case have == manifest.UUID{}:
-		return notApplicable(manifest.Parameters{}, "expected %v, the device has no such identifier", *want)
+		return fmt.Errorf("%w: expected %v, the device has no such identifier: %w", manifest.ErrCondition, *want, manifest.ErrNotApplicable)
 	case *want != have:
 		return notApplicable(found, "expected %v, device is %v", *want, have)
 	}
