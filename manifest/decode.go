@@ -168,8 +168,10 @@ func (d *decoder) readMembers(p *cborstream.Parser) error {
 			return fmt.Errorf("envelope member %d: %w: the manifest has none for it", key, ErrDigest)
 		}
 		p.Resume(m.content)
-		err := d.content(p, key)
-		if err == nil {
+		var err error
+		if key == manifestCoSWID {
+			err = d.coswid(p, 0, p.Content())
+		} else if err = d.content(p, key); err == nil {
 			err = p.Done()
 		}
 		if err != nil {
@@ -375,6 +377,13 @@ func (d *decoder) componentID(p *cborstream.Parser, needed bool) (ComponentID, e
 func (d *decoder) severable(p *cborstream.Parser, key int64) error {
 	at := p.Offset()
 	if !p.Is(cborstream.Array) {
+		if key == manifestCoSWID {
+			raw, err := p.Bytes()
+			if err != nil {
+				return err
+			}
+			return d.coswid(p, at, raw)
+		}
 		outer, err := p.Enter()
 		if err != nil {
 			return err
@@ -402,14 +411,24 @@ func (d *decoder) severable(p *cborstream.Parser, key int64) error {
 	return nil
 }
 
-// content reads the content of a severable member.
+// coswid takes suit-coswid, about which SUIT says no more than that it be well-formed: a map, or one with a tag (RFC 9393, section 8).
+func (d *decoder) coswid(p *cborstream.Parser, at int, raw []byte) error {
+	err := wellFormed(raw, true)
+	if err == nil && raw[0]>>5 != majorMap && raw[0]>>5 != majorTag {
+		err = ErrMalformed
+	}
+	if err != nil {
+		return p.Refuse(at, err, "coswid: not a well-formed map, or tag on one")
+	}
+	if d.m != nil {
+		d.m.CoSWID.Raw = slices.Clone(raw)
+	}
+	return nil
+}
+
+// content reads the content of another severable member.
 func (d *decoder) content(p *cborstream.Parser, key int64) (err error) {
 	switch key {
-	case manifestCoSWID:
-		var raw []byte
-		if raw, err = p.Foreign(); d.m != nil {
-			d.m.CoSWID.Raw = slices.Clone(raw)
-		}
 	case manifestText:
 		var texts []Text
 		if texts, err = d.texts(p); d.m != nil {

@@ -42,7 +42,7 @@
 //	    ? 6 => bstr .cbor [ + int ],                ; version of the set
 //	    ? 7 => bstr .cbor SUIT_Command_Sequence,    ; validate; likewise 8 load, 9 invoke, 24 uninstall,
 //	                                                ; 18 candidate-verification
-//	    ? 14 => SUIT_Digest / bstr .cbor any,       ; CoSWID
+//	    ? 14 => SUIT_Digest / bstr .cbor concise-swid-tag, ; RFC 9393
 //	    ? 16 => SUIT_Digest / bstr .cbor SUIT_Command_Sequence, ; payload-fetch; likewise
 //	                                                ; 15 dependency-resolution, 20 install
 //	    ? 23 => SUIT_Digest / bstr .cbor { + tstr => SUIT_Text_LMap },
@@ -65,8 +65,9 @@
 // There is one encoding of each value, the deterministic one of RFC 8949,
 // section 4.2.1, also inside the byte strings that wrap CBOR; COSE headers, which
 // package verify/cose reads, need not be sorted. Encoding what was read gives the same bytes.
-// CoSWID and encryption info are by other specifications: their
-// maps need no order, but repeat no key. A member, command or parameter that is not in this
+// Encryption info is by another specification: its
+// maps need no order, but repeat no key. CoSWID is any well-formed map or tag, likewise. An authentication block is a well-formed item with one
+// of the four tags. A member, command or parameter that is not in this
 // package's tables makes the whole manifest ErrUnsupported before anything is run; custom ones,
 // MaxCustom and below, must be in Options.Registry. Untagged envelopes and envelopes of older
 // drafts are refused. Each relaxation of these rules has a name: see Compat. The limits are the

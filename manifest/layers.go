@@ -188,7 +188,12 @@ func (l *layers) takeAuthentication(p *cborstream.Parser) error {
 		return fmt.Errorf("authentication wrapper: %w", err)
 	}
 	for range n - 1 {
-		if _, err := p.Bytes(); err != nil {
+		at := p.Offset()
+		block, err := p.Bytes()
+		if err == nil && !l.authentic && !isBlock(block) {
+			err = p.Refuse(at, ErrMalformed, "not a tagged COSE signature or MAC")
+		}
+		if err != nil {
 			return fmt.Errorf("authentication wrapper: %w", err)
 		}
 	}
@@ -197,6 +202,27 @@ func (l *layers) takeAuthentication(p *cborstream.Parser) error {
 		return fmt.Errorf("authentication wrapper: %w", err)
 	}
 	return nil
+}
+
+// isBlock reports whether b can be a SUIT_Authentication_Block: one CBOR item with the tag of COSE_Mac0, COSE_Sign1, COSE_Mac or COSE_Sign. What
+// is in it is for package verify/cose.
+func isBlock(b []byte) bool {
+	if isUsualBlock(b) {
+		return true
+	}
+	known := len(b) > 1 && (b[0] == 0xd1 || b[0] == 0xd2 || b[0] == 0xd8 && (b[1] == 0x61 || b[1] == 0x62))
+	return known && wellFormed(b, false) == nil
+}
+
+// isUsualBlock is isBlock for what most of them are, at once: d2 84, a short protected header, a0 f6, 58 and the length of a signature,
+// with nothing behind it.
+func isUsualBlock(b []byte) bool {
+	if len(b) < 3 || b[0] != 0xd2 || b[1] != 0x84 || b[2]-0x40 >= firstLongArg {
+		return false
+	}
+	rest := b[3:]
+	n := int(b[2] - 0x40)
+	return len(rest) >= n+4 && rest[n] == 0xa0 && rest[n+1] == 0xf6 && rest[n+2] == 0x58 && int(rest[n+3]) == len(rest)-n-4
 }
 
 func (l *layers) takePayload(p *cborstream.Parser) error {

@@ -96,8 +96,8 @@ type SeverableSequence struct {
 func (s SeverableSequence) Severed() bool { return s.Sequence == nil && s.Digest != nil }
 
 // SeverableCoSWID is suit-coswid: a Concise Software Identification Tag (RFC 9393) as
-// the bytes of one CBOR item. They are checked to be well-formed, without repeated map keys
-// or indefinite lengths, in any order; Digest is as in SeverableSequence.
+// the bytes of one CBOR item, a map or a tag. They are checked to be well-formed, in any encoding, without repeated map keys,
+// and nested at most 32 deep; Digest is as in SeverableSequence.
 //
 // draft-ietf-suit-update-management-14, section 3.2.
 type SeverableCoSWID struct {

@@ -122,7 +122,7 @@ func TestCBR_06_Tags(t *testing.T) {
 }
 
 // The tag of an authentication block decides what it is: the same bytes under another
-// tag do not count.
+// tag do not count. What is no item with one of the four tags is no block (CBR-05), and spoils the wrapper.
 func TestCBR_06_AuthenticationTags(t *testing.T) {
 	m := goodParts().manifest()
 	digest := sum(bstr(m))
@@ -132,15 +132,18 @@ func TestCBR_06_AuthenticationTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	sign1 := u.Envelope().Authentication[0][1:] // without its tag
+	for name, block := range map[string][]byte{"untagged": sign1, "empty": nil, "encrypt0": tag(16, sign1), "trailing": append(tag(18, sign1), 0), "no CBOR": {0xff},
+		"cut": tag(18, sign1[:len(sign1)-1]), "a longer tag": append([]byte{0xd8}, tag(18, sign1)[0]&0x1f)} {
+		checkInputs(t, map[string]inputTest{
+			name:              {envelope(arr(bstr(digest), bstr(block)), m), manifest.ErrMalformed},
+			name + ", beside": {envelope(arr(bstr(digest), bstr(block), bstr(tag(18, sign1))), m), manifest.ErrMalformed},
+		})
+	}
 	tests := map[string]inputTest{
-		"untagged": {sign1, manifest.ErrMalformed},
-		"empty":    {nil, manifest.ErrMalformed},
-		"mac0":     {tag(17, sign1), verify.ErrAlgorithm},
-		"mac":      {tag(97, sign1), manifest.ErrMalformed},
-		"sign":     {tag(98, sign1), manifest.ErrMalformed},
-		"encrypt0": {tag(16, sign1), manifest.ErrMalformed},
-		"nested":   {tag(18, tag(18, sign1)), verify.ErrMalformed},
-		"trailing": {append(tag(18, sign1), 0), verify.ErrMalformed},
+		"mac0":   {tag(17, sign1), verify.ErrAlgorithm},
+		"mac":    {tag(97, sign1), manifest.ErrMalformed},
+		"sign":   {tag(98, sign1), manifest.ErrMalformed},
+		"nested": {tag(18, tag(18, sign1)), verify.ErrMalformed},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -68,6 +68,15 @@ func TestCMD_10_CoSWID(t *testing.T) {
 	} else if m := v.Manifest(); !bytes.Equal(m.CoSWID.Raw, unsorted) {
 		t.Errorf("got %x", m.CoSWID.Raw)
 	}
+	// Whatever encoding it has (update-management-14, section 3.2: none may be refused that is well-formed).
+	for _, content := range [][]byte{{0xbf, 0, 0x61, 'a', 0xff}, {0xa1, 0, 0xfb, 0x3f, 0xf1, 0, 0, 0, 0, 0, 0}, {0xa1, 0x18, 0, 0xf7}, {0xda, 0x53, 0x57, 0x49, 0x44, 0xa0}} {
+		v, err := openOwn(t, seal(t, goodParts().with(14, bstr(content)).manifest()))
+		if err != nil {
+			t.Errorf("%x: %v", content, err)
+		} else if m := v.Manifest(); !bytes.Equal(m.CoSWID.Raw, content) {
+			t.Errorf("%x: got %x", content, m.CoSWID.Raw)
+		}
+	}
 	inline := func(content ...[]byte) []byte { return seal(t, goodParts().with(14, bstr(content...)).manifest()) }
 	checkInputs(t, map[string]inputTest{
 		"other bytes":         {seal(t, goodParts().with(14, sum(bstr(unsorted))).manifest(), num(14), bstr(dict())), manifest.ErrDigest},
@@ -76,7 +85,8 @@ func TestCMD_10_CoSWID(t *testing.T) {
 		"two items":           {inline(unsorted, unsorted), manifest.ErrMalformed},
 		"key twice":           {inline(dict(num(1), num(0), num(0), num(0), num(1), num(0))), manifest.ErrMalformed},
 		"inner key twice":     {inline(dict(num(1), dict(num(2), num(0), num(2), num(0)))), manifest.ErrMalformed},
-		"indefinite":          {inline([]byte{0xbf, 0xff}), manifest.ErrNotCanonical},
+		"no map":              {inline(num(5)), manifest.ErrMalformed},
+		"cut":                 {inline([]byte{0xbf, 0}), manifest.ErrMalformed},
 		"deep":                {inline(bytes.Repeat([]byte{0x81}, 1000), num(0)), manifest.ErrLimit},
 		"items":               {inline(arr(bytes.Split(make([]byte, 70_000), nil)...)), manifest.ErrLimit},
 	})
