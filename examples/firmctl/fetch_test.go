@@ -59,6 +59,13 @@ func firmctl(t *testing.T, code int, args ...string) map[string]any {
 	return out
 }
 
+// bent returns a copy of p with a bit flipped.
+func bent(p []byte, at int) []byte {
+	p = bytes.Clone(p)
+	p[at] ^= 1
+	return p
+}
+
 func wantFile(t *testing.T, name string, want []byte) {
 	t.Helper()
 	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
@@ -171,20 +178,15 @@ func TestPartIsASeed(t *testing.T) {
 	put(t, in("new"), image)
 	root := firmctl(t, 0, "chunk", "make", in("new"))["root"].(string)
 	url, sent := site(t, dir)
-	bent := func(n, at int) []byte {
-		b := bytes.Clone(image[:n])
-		b[at] ^= 1
-		return b
-	}
 	for name, c := range map[string]struct {
 		part, seed []byte
 		most       int64
 	}{
 		"sound part":               {image[:half], nil, int64(len(image) - half)},
-		"bad byte in the part":     {bent(half, 1<<20), nil, int64(len(image)-half) + 64<<10},
-		"bad byte in the seed":     {nil, bent(len(image), 5<<20), 64 << 10},
-		"part and seed, both bent": {bent(half, 1<<20), bent(len(image), 5<<20), 0},
-		"both bent in one place":   {bent(half, 1<<20), bent(len(image), 1<<20), 64 << 10},
+		"bad byte in the part":     {bent(image[:half], 1<<20), nil, int64(len(image)-half) + 64<<10},
+		"bad byte in the seed":     {nil, bent(image, 5<<20), 64 << 10},
+		"part and seed, both bent": {bent(image[:half], 1<<20), bent(image, 5<<20), 0},
+		"both bent in one place":   {bent(image[:half], 1<<20), bent(image, 1<<20), 64 << 10},
 	} {
 		args := []string{"fetch", "--url", url + "new", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--size", fmt.Sprint(len(image)), "--root", root,
 			"--index", in("new.caibx"), "--out", in("out")}

@@ -107,20 +107,15 @@ func TestRootBuildsOnAnyPart(t *testing.T) {
 	put(t, in("new"), image)
 	root := firmctl(t, 0, "chunk", "make", in("new"))["root"].(string)
 	url, sent := site(t, dir)
-	bent := func(n, at int) []byte {
-		b := bytes.Clone(image[:n])
-		b[at] ^= 1
-		return b
-	}
 	for name, c := range map[string]struct {
 		part []byte
 		most int
 	}{
 		"complete":         {image, 0},
 		"longer":           {append(bytes.Clone(image), 1, 2, 3), 0},
-		"complete, bent":   {bent(len(image), 1<<20), 256 << 10},
+		"complete, bent":   {bent(image, 1<<20), 256 << 10},
 		"half":             {image[:4<<20], 4 << 20},
-		"half, bent":       {bent(4<<20, 5), 4<<20 + 256<<10},
+		"half, bent":       {bent(image[:4<<20], 5), 4<<20 + 256<<10},
 		"of another image": {noise(2, 5<<20), 8 << 20},
 	} {
 		for _, more := range [][]string{{"--parallel", "1"}, {"--parallel", "2"}, {"--sha256", fmt.Sprintf("%x", sha256.Sum256(image))}} {
