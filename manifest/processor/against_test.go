@@ -209,6 +209,7 @@ func TestM4_Mutants(t *testing.T) {
 		{Name: "a dependency is not uninstalled", File: "dependency.go", Old: "ok && used && others == 0 {", New: "ok && used && others == 0 && c < 0 {"},
 		{Name: "any number of indices in a job", File: "control.go", Old: "\t\tf.indices--\n", New: ""},
 		{Name: "override-multiple is none of them", File: "parameters.go", Old: "i > 0); err", New: "true); err"},
+		{Name: "the size of a dependency counts", File: "condition.go", Old: "dependency || p.ImageSize == nil {", New: "dependency && c < 0 || p.ImageSize == nil {"},
 		{Name: "a swap is no use of the source", File: "content.go", Old: "use{target: true, source: true}", New: "use{target: true}"},
 		{Name: "an effect hardens the innermost sequence only", File: "directive.go", Old: "for ; f != nil; f = f.parent {\n\t\tf.effects = true", New: "for n := 0; f != nil; f = f.parent {\n\t\tf.effects = f.effects || n == 0\n\t\tn++"},
 		{Name: "load does not decide about booting", File: "machine.go", Old: "case manifest.SectionValidate, manifest.SectionLoad, manifest.SectionInvoke:", New: "case manifest.SectionValidate, manifest.SectionInvoke:"},
