@@ -57,7 +57,7 @@ func (d *decoder) readAuthentic(p *cborstream.Parser) error {
 func model(m *Manifest, envelope []byte, o *Options) layers {
 	d := decoder{o: o, m: m}
 	d.authentic = true
-	if err := d.read(cborstream.New(envelope, envelopeLimits)); err != nil {
+	if err := d.read(cborstream.New(envelope, o.limits())); err != nil {
 		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
 	}
 	m.SequenceNumber = d.sequenceNumber

@@ -174,7 +174,7 @@ func (f *flow) checkPayload(p Payload, allowed Compat) error {
 		data := p.Data
 		if _, ok := f.m.Dependency(index); ok { // its digest is that of the manifest in it
 			var l layers
-			if err := l.takeApart(cborstream.New(data, envelopeLimits), allowed); err != nil {
+			if err := l.takeApart(cborstream.New(data, strict.limits()), allowed); err != nil {
 				return fmt.Errorf("dependency %d: %w", index, err)
 			}
 			data = l.encoded(&l.manifest)

@@ -29,7 +29,7 @@ func Inspect(r io.ReaderAt, size int64) (*Unverified, error) {
 
 // Inspect is the function Inspect with o's relaxations.
 func (o Options) Inspect(r io.ReaderAt, size int64) (*Unverified, error) {
-	b, err := read(r, size)
+	b, err := o.read(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func InspectBytes(b []byte) (*Unverified, error) {
 
 // InspectBytes is the function InspectBytes with o's relaxations.
 func (o Options) InspectBytes(b []byte) (*Unverified, error) {
-	if err := checkSize(int64(len(b))); err != nil {
+	if err := o.checkSize(int64(len(b))); err != nil {
 		return nil, err
 	}
 	own := make([]byte, len(b))
@@ -54,7 +54,7 @@ func (o Options) InspectBytes(b []byte) (*Unverified, error) {
 // inspect keeps b.
 func (o *Options) inspect(b []byte) (*Unverified, error) {
 	d := decoder{o: o.keep()}
-	if err := d.read(cborstream.New(b, envelopeLimits)); err != nil {
+	if err := d.read(cborstream.New(b, o.limits())); err != nil {
 		return nil, err
 	}
 	return &Unverified{b, d.o}, nil
@@ -80,7 +80,7 @@ func (u *Unverified) Envelope() *Envelope {
 // Digest returns the manifest digest that the envelope states and has.
 func (u *Unverified) Digest() verify.Digest {
 	l := layers{authentic: true}
-	if err := l.takeApart(cborstream.New(u.raw, envelopeLimits), u.options.Compat); err != nil {
+	if err := l.takeApart(cborstream.New(u.raw, u.options.limits()), u.options.Compat); err != nil {
 		panic(fmt.Sprintf("manifest: an envelope that was good is not any more: %v", err))
 	}
 	return l.digest.value()

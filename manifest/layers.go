@@ -53,9 +53,6 @@ type member struct {
 	content   cborstream.Part
 }
 
-// envelopeLimits are those of a parser of envelopes.
-var envelopeLimits = cborstream.Limits{Size: MaxEnvelopeSize, Depth: MaxDepth, Items: maxItems}
-
 // encoded returns the byte string with its head, nil if it is absent.
 func (l *layers) encoded(m *member) []byte {
 	if !m.present {
@@ -77,7 +74,7 @@ func (l *layers) matches(m *member, want digest) error {
 
 // blocks returns the authentication blocks, and what they are about: the encoded SUIT_Digest.
 func (l *layers) blocks() (signed []byte, blocks [][]byte) {
-	p := cborstream.New(l.authentication, envelopeLimits) // has been read before
+	p := cborstream.New(l.authentication, cborstream.Limits{Size: len(l.authentication), Depth: MaxDepth, Items: maxItems}) // has been read before
 	n, _ := p.Array()
 	signed, _ = p.Bytes()
 	for range n - 1 {

@@ -5,8 +5,9 @@ package manifest
 
 // Limits of what this package reads and writes. Exceeding one is ErrLimit.
 const (
-	// MaxEnvelopeSize bounds an envelope with everything in it, in bytes.
+	// MaxEnvelopeSize bounds an envelope with everything in it, in bytes, unless Options.MaxSize raises it, to MaxMaxSize at most.
 	MaxEnvelopeSize = 1 << 20
+	MaxMaxSize      = 64 << 20
 
 	// MaxAuthentications bounds the authentication blocks of one envelope, and
 	// with them the signature verifications that one Open can cost.

@@ -38,9 +38,9 @@ func Open(r io.ReaderAt, size int64, keys *verify.KeySet, policy verify.Policy) 
 	return Options{}.Open(r, size, keys, policy)
 }
 
-// Open is the function Open with o's relaxations.
+// Open is the function Open with o's relaxations and o's MaxSize.
 func (o Options) Open(r io.ReaderAt, size int64, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
-	b, err := read(r, size)
+	b, err := o.read(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, 
 
 // OpenBytes is the function OpenBytes with o's relaxations.
 func (o Options) OpenBytes(b []byte, keys *verify.KeySet, policy verify.Policy) (*Verified, error) {
-	if err := checkSize(int64(len(b))); err != nil {
+	if err := o.checkSize(int64(len(b))); err != nil {
 		return nil, err
 	}
 	return o.open(bytes.Clone(b), keys, policy)
@@ -65,7 +65,7 @@ func (o Options) open(b []byte, keys *verify.KeySet, policy verify.Policy) (*Ver
 	if keys.Len() == 0 || policy == nil {
 		return nil, fmt.Errorf("open without keys or without a policy: %w", verify.ErrPolicy)
 	}
-	p := cborstream.New(b, envelopeLimits)
+	p := cborstream.New(b, o.limits())
 	v := &Verified{raw: b, options: o.keep()}
 	d := decoder{o: v.options}
 	if err := d.takeApart(p, o.Compat); err != nil {
@@ -109,18 +109,18 @@ func judge(e verify.Evidence, policy verify.Policy) error {
 	return nil
 }
 
-func checkSize(size int64) error {
+func (o *Options) checkSize(size int64) error {
 	if size <= 0 {
 		return fmt.Errorf("envelope of %d bytes: %w", size, ErrMalformed)
 	}
-	if size > MaxEnvelopeSize {
-		return fmt.Errorf("envelope of %d bytes, limit %d: %w", size, MaxEnvelopeSize, ErrLimit)
+	if limit := o.maxSize(); size > limit {
+		return fmt.Errorf("envelope of %d bytes, limit %d: %w", size, limit, ErrLimit)
 	}
 	return nil
 }
 
-func read(r io.ReaderAt, size int64) ([]byte, error) {
-	if err := checkSize(size); err != nil {
+func (o *Options) read(r io.ReaderAt, size int64) ([]byte, error) {
+	if err := o.checkSize(size); err != nil {
 		return nil, err
 	}
 	b := make([]byte, size)

@@ -3,7 +3,11 @@
 
 package manifest
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/firmament-dev/firmament/internal/cborstream"
+)
 
 // Options say what Open, Inspect and Encode accept beyond the strict rules. The zero
 // Options are strict.
@@ -13,11 +17,29 @@ type Options struct {
 
 	// Registry has the custom commands and parameters. All others are refused.
 	Registry Registry
+
+	// MaxSize bounds an envelope with everything in it, in bytes: an envelope is held in memory, at times twice, so raising it is for who
+	// has that memory, for the sake of integrated payloads. At most MaxMaxSize; zero means MaxEnvelopeSize. Dependencies that are
+	// fetched and members that were severed stay below MaxEnvelopeSize.
+	MaxSize int64
+}
+
+// maxSize returns the bound of an envelope.
+func (o *Options) maxSize() int64 {
+	if o.MaxSize <= 0 {
+		return MaxEnvelopeSize
+	}
+	return min(o.MaxSize, MaxMaxSize)
+}
+
+// limits are those of a parser of envelopes.
+func (o *Options) limits() cborstream.Limits {
+	return cborstream.Limits{Size: int(o.maxSize()), Depth: MaxDepth, Items: maxItems}
 }
 
 // keep returns o for something that has been read with it and will be read with it again.
 func (o *Options) keep() *Options {
-	if o.Compat == 0 && o.Registry.Commands == nil && o.Registry.Parameters == nil {
+	if o.Compat == 0 && o.Registry.Commands == nil && o.Registry.Parameters == nil && o.MaxSize == 0 {
 		return &strict
 	}
 	own := o.clone()

@@ -50,7 +50,7 @@ func decodeDigest(p *cborstream.Parser) (digest, error) {
 	p.End()
 	hash := verify.Hash(algorithm)
 	if int64(hash) != algorithm || !hash.Valid() {
-		return digest{}, p.Refuse(at, verify.ErrAlgorithm, "digest algorithm %d", algorithm)
+		return digest{}, p.Refuse(at, verify.ErrAlgorithm, "digest algorithm %d, supported are SHA-256, SHA-384 and SHA-512", algorithm)
 	}
 	if len(sum) != hash.Size() {
 		_, err := verify.NewDigest(hash, sum)

@@ -92,8 +92,12 @@ func compatFlag(fs *flag.FlagSet, compat *bool) {
 	fs.BoolVar(compat, "compat", false, "accept what some generators emit and the drafts do not allow")
 }
 
+// maxEnvelope is what firmctl reads and makes. Devices read manifest.MaxEnvelopeSize unless they are built to read more.
+const maxEnvelope = 16 << 20
+
 // options are the rules under which envelopes are read and made.
 func options(compat bool) (o manifest.Options) {
+	o.MaxSize = maxEnvelope
 	if compat {
 		o.Compat = manifest.CompatUntagged | manifest.CompatUncheckedDependency | manifest.CompatSeveredCandidateVerification
 	}

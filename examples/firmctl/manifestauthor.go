@@ -26,6 +26,7 @@ type wrote struct {
 	Size     int           `json:"size,omitempty"`
 	Blocks   int           `json:"authentication_blocks"`
 	Missing  *[]missingKey `json:"missing,omitempty"` // who has not signed, if that was asked for
+	Note     string        `json:"note,omitempty"`
 }
 
 type missingKey struct {
@@ -46,6 +47,9 @@ func (c *call) writeEnvelope(e *manifest.Envelope, name string, missing *[]missi
 	out := wrote{Result: "ok", File: name, Digest: digest.String(), Sequence: e.Manifest.SequenceNumber, Blocks: len(e.Authentication), Missing: missing}
 	if name != "" {
 		out.Size = len(b)
+		if len(b) > manifest.MaxEnvelopeSize {
+			out.Note = fmt.Sprintf("larger than %d bytes: only devices that were built to hold more (manifest.Options.MaxSize) read it", manifest.MaxEnvelopeSize)
+		}
 		if err := writeFile(name, b); err != nil {
 			return err
 		}
@@ -55,6 +59,9 @@ func (c *call) writeEnvelope(e *manifest.Envelope, name string, missing *[]missi
 	}
 	if name != "" {
 		fmt.Fprintf(c.people, "wrote %s, %d bytes\n", name, out.Size)
+	}
+	if out.Note != "" {
+		fmt.Fprintf(c.people, "note: %s\n", out.Note)
 	}
 	if _, err = fmt.Fprintf(c.people, "manifest %s, sequence number %d, %d authentication blocks\n", out.Digest, out.Sequence, out.Blocks); err != nil || missing == nil {
 		return err

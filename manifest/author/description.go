@@ -164,7 +164,7 @@ func parseDescription(b []byte, files fs.FS, o manifest.Options) (*manifest.Enve
 	if err := in.Decode(&d); err != nil {
 		return nil, fmt.Errorf("%w: %v", manifest.ErrMalformed, err)
 	}
-	e, err := d.envelope(&describedFiles{files}, o)
+	e, err := d.envelope(&describedFiles{files, maxContent(o)}, o)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,17 @@ func Describe(e *manifest.Envelope) ([]byte, error) {
 }
 
 // describedFiles is where descriptions find files.
-type describedFiles struct{ fsys fs.FS }
+type describedFiles struct {
+	fsys fs.FS
+	max  int64 // bytes of one that goes into the envelope
+}
+
+func maxContent(o manifest.Options) int64 {
+	if o.MaxSize <= 0 {
+		return manifest.MaxEnvelopeSize
+	}
+	return min(o.MaxSize, manifest.MaxMaxSize)
+}
 
 func (f *describedFiles) open(name string) (fs.File, error) {
 	if f.fsys == nil {
@@ -225,9 +235,9 @@ func (f *describedFiles) content(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, manifest.MaxEnvelopeSize+1))
-	if err == nil && len(b) > manifest.MaxEnvelopeSize {
-		err = fmt.Errorf("file %s: %w: more than %d bytes", name, manifest.ErrLimit, manifest.MaxEnvelopeSize)
+	b, err := io.ReadAll(io.LimitReader(file, f.max+1))
+	if err == nil && int64(len(b)) > f.max {
+		err = fmt.Errorf("file %s: more than %d bytes: %w", name, f.max, manifest.ErrLimit)
 	}
 	return b, err
 }

@@ -89,7 +89,7 @@ var rules = []Rule{
 
 	{verify.ErrKeyRevoked, "verify.ErrKeyRevoked", Refused, "sign with a key that is not revoked"},
 	{verify.ErrKeyUnknown, "verify.ErrKeyUnknown", Refused, "sign with a key that the device was provisioned with"},
-	{verify.ErrAlgorithm, "verify.ErrAlgorithm", Refused, "use P-256 or Ed25519 keys and their algorithms"},
+	{verify.ErrAlgorithm, "verify.ErrAlgorithm", Refused, "use what this version supports: P-256 or Ed25519 keys and their algorithms, and digests by SHA-256, SHA-384 or SHA-512"},
 	{verify.ErrSignature, "verify.ErrSignature", Refused, "the bytes are not what was signed, or not by a key that is trusted here: fetch or sign them again"},
 	{verify.ErrThreshold, "verify.ErrThreshold", Refused, "collect the missing signatures"},
 	{verify.ErrDecrypt, "verify.ErrDecrypt", Refused, "give the device the key that it was encrypted for, or encrypt it again"},
