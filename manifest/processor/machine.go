@@ -138,6 +138,8 @@ func (p *Processor) machine(r *replay, mode mode) *machine {
 }
 
 // at returns the state of component c of the current manifest.
+//
+//go:noinline
 func (m *machine) at(c int) *componentState { return m.of(m.u.targets[c]) }
 
 // of is called in so many places that its copies would take 16 KB of a small agent.

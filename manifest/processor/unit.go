@@ -97,6 +97,9 @@ func (u *unit) ancestor(t *target) bool {
 	return false
 }
 
+// cloneID is, as at and of in machine.go, called in so many places that its copies would take several KB of a small agent.
+//
+//go:noinline
 func cloneID(id manifest.ComponentID) manifest.ComponentID {
 	c := make(manifest.ComponentID, len(id))
 	for i, part := range id {
