@@ -20,6 +20,13 @@ var (
 	ErrTransport = errors.New("fetch: transport failed")
 	// ErrStalled says that a server was silent or slower than the minimum rate. It comes as *StallError, which is ErrTransport too.
 	ErrStalled = errors.New("fetch: stalled")
+	// ErrTLS says that server and client do not trust each other: a certificate that is expired, not valid yet, of an unknown authority or for another name, or
+	// no TLS that both speak. It is ErrTransport, too, since a clock that is set, or another network, can put it right; Fetch does not try again.
+	ErrTLS = fmt.Errorf("fetch: TLS without trust: %w", ErrTransport)
+	// ErrAnswer says that what came is no HTTP answer, or none that makes sense. It is ErrTransport, too; the third in a row ends a download.
+	ErrAnswer = fmt.Errorf("fetch: no proper answer: %w", ErrTransport)
+	// ErrLimit says that the header of an answer is longer than the source allows. It is ErrTransport, too; Fetch does not try again.
+	ErrLimit = fmt.Errorf("fetch: header too long: %w", ErrTransport)
 	// ErrRefused says that the server gave an answer that trying again will not change. It comes as *StatusError.
 	ErrRefused = errors.New("fetch: refused by the server")
 	// ErrSize says that the server's file has not the signed size, or a small file exceeds its limit. It comes as *SizeError.
@@ -47,9 +54,16 @@ type StatusError struct {
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
 }
 
-// Temporary reports whether the status may pass: 408, 425, 429 and 5xx.
+// Temporary reports whether the status may pass: 408, 425, 429, and 5xx but for those that say what the server cannot do (501, 505, 506, 510) or that somebody has to
+// log in (511).
 func (e *StatusError) Temporary() bool {
-	return e.Status == 408 || e.Status == 425 || e.Status == 429 || e.Status >= 500
+	switch e.Status {
+	case 408, 425, 429:
+		return true
+	case 501, 505, 506, 510, 511:
+		return false
+	}
+	return e.Status/100 == 5
 }
 
 // Error names the status.

@@ -86,7 +86,7 @@ func (m *Mirrors) OpenRange(ctx context.Context, uri string, offset, length int6
 			}
 			return nil, err
 		}
-		if errors.Is(err, ErrTransport) {
+		if transient(err) {
 			m.charge(n, blameFailure)
 		} else {
 			m.charge(n, blameRefusal)
@@ -98,12 +98,17 @@ func (m *Mirrors) OpenRange(ctx context.Context, uri string, offset, length int6
 
 // worth returns the error that leaves most hope: one that may pass, if there is one.
 func worth(failed []error) error {
-	for _, err := range failed {
-		if errors.Is(err, ErrTransport) {
-			return err
+	for _, hope := range []func(error) bool{transient, func(err error) bool { return errors.Is(err, ErrTransport) }} {
+		if n := slices.IndexFunc(failed, hope); n >= 0 {
+			return failed[n]
 		}
 	}
 	return failed[0]
+}
+
+// transient reports whether err may be gone in a moment.
+func transient(err error) bool {
+	return errors.Is(err, ErrTransport) && !errors.Is(err, ErrTLS) && !errors.Is(err, ErrLimit) && !errors.Is(err, ErrAnswer)
 }
 
 // serves notes that a place serves uri from one byte on, though it may have been asked for a later one.

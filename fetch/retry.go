@@ -16,7 +16,7 @@ type budget struct {
 	o        *Options
 	uri      string
 	failures int
-	bad      int         // of them, those of a source that found wrong bytes, or a file of another size, itself
+	bad      int         // of them, those of a source that found wrong bytes, a file of another size, or no answer, itself
 	notify   func(Retry) // nil: Options.OnRetry
 	wasted   func() bool // nil: never
 }
@@ -55,9 +55,9 @@ func (b *budget) wait(ctx context.Context, err error) error {
 // passing reports whether err may pass.
 func (b *budget) passing(err error) bool {
 	switch {
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, ErrRefused), errors.Is(err, ErrTLS), errors.Is(err, ErrLimit):
 		return false
-	case errors.Is(err, ErrDigest), otherFile(err):
+	case errors.Is(err, ErrDigest), errors.Is(err, ErrAnswer), otherFile(err):
 		b.bad++
 		return b.bad <= repairs
 	}

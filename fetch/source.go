@@ -17,8 +17,8 @@ import (
 //
 // Open and every Read of the body must return soon after ctx is done; ctx stays in force until the body is closed. Then its cause is
 // how the body failed, if it did: ErrTransport for what ended too early or was too slow, ErrSize for another file.
-// Errors that may pass are ErrTransport; ErrRefused (for a file that is absent also fs.ErrNotExist), ErrRedirect,
-// ErrSize and ErrEncoding end the download, and so does ErrDigest, of a source that found wrong bytes itself, the third time in a row; an
+// Errors that may pass are ErrTransport; of them, ErrTLS and ErrLimit end the download, as do ErrRefused (for a file that is absent also fs.ErrNotExist), ErrRedirect,
+// ErrSize and ErrEncoding, and the third time in a row ErrAnswer, and ErrDigest of a source that found wrong bytes itself; an
 // error of no known class counts as ErrTransport. A *StatusError's
 // RetryAfter is honoured. A Read that reads much elsewhere before it returns a byte calls Arrived. Methods are safe for concurrent use.
 type Source interface {

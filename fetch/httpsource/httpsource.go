@@ -14,7 +14,6 @@ package httpsource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -52,7 +51,8 @@ func New(client *http.Client) *Source {
 }
 
 // Open implements fetch.Source. Errors are *fetch.StatusError, fetch.ErrRange, fetch.ErrRedirect,
-// fetch.ErrEncoding, fetch.ErrResource for a URI that is not http or https, and fetch.ErrTransport for everything else that happens on the way.
+// fetch.ErrEncoding, fetch.ErrResource for a URI that CheckURI refuses, and fetch.ErrTransport for everything else that happens on the way, of which fetch.ErrTLS,
+// fetch.ErrAnswer and fetch.ErrLimit are kinds.
 func (s *Source) Open(ctx context.Context, uri string, offset int64, validator string) (*fetch.Stream, error) {
 	return s.get(ctx, request{uri: uri, offset: offset, validator: validator})
 }
@@ -81,13 +81,14 @@ type request struct {
 func (r request) ranged() bool { return r.offset > 0 || r.length > 0 }
 
 func (s *Source) get(ctx context.Context, r request) (*fetch.Stream, error) {
-	req, err := r.http(withHops(ctx))
+	ctx, h := withHops(ctx)
+	req, err := r.http(ctx)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return nil, transportError(r.uri, err)
+		return nil, h.transportError(r.uri, err)
 	}
 	stream, err := r.stream(resp)
 	if err != nil {
@@ -97,15 +98,32 @@ func (s *Source) get(ctx context.Context, r request) (*fetch.Stream, error) {
 	return stream, nil
 }
 
+// CheckURI returns fetch.ErrResource for a URI that a Source does not open: one that is not http or https, in whatever case, with a host and, if it has one, a port from 1 to 65535.
+func CheckURI(uri string) error {
+	u, err := url.Parse(uri)
+	if err == nil && u.Port() != "" {
+		if n, _ := strconv.ParseUint(u.Port(), 10, 16); n == 0 {
+			u.Host = ""
+		}
+	}
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return fmt.Errorf("uri %s, expected http or https, a host and a usable port: %w", fetch.RedactURI(uri), fetch.ErrResource)
+	}
+	return nil
+}
+
 // http builds the request.
 func (r request) http(ctx context.Context) (*http.Request, error) {
-	u, err := url.Parse(r.uri)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || r.offset < 0 || r.length < 0 {
-		return nil, fmt.Errorf("uri %s at %d, expected http or https: %w", fetch.RedactURI(r.uri), r.offset, fetch.ErrResource)
+	err := CheckURI(r.uri)
+	if err == nil && (r.offset < 0 || r.length < 0) {
+		err = fetch.ErrResource
+	}
+	if err != nil {
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.uri, nil)
 	if err != nil {
-		return nil, fmt.Errorf("uri %s: %w", fetch.RedactURI(r.uri), fetch.ErrResource)
+		return nil, fetch.ErrResource
 	}
 	// Said explicitly, so that the transport does not ask for gzip and unpack it behind our back.
 	req.Header.Set("Accept-Encoding", "identity")
@@ -167,18 +185,6 @@ func identity(resp *http.Response) error {
 		return fmt.Errorf("the client's transport unpacked the body: %w", fetch.ErrEncoding)
 	}
 	return nil
-}
-
-// transportError translates an error of http.Client, which would print the whole URI.
-func transportError(uri string, err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		err = outer.Err
-	}
-	if errors.Is(err, fetch.ErrRedirect) {
-		return fmt.Errorf("%s: %w", fetch.RedactURI(uri), err)
-	}
-	return fmt.Errorf("%s: %w: %w", fetch.RedactURI(uri), fetch.ErrTransport, err)
 }
 
 // discard reads the little that an error page usually is, so that the connection can be used again.

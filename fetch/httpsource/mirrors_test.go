@@ -146,8 +146,7 @@ func TestM1_TricksWithReuse(t *testing.T) {
 				if most := int64(2*size + 300_000); sent > most {
 					t.Errorf("%d bytes left the server for a file of %d, want at most %d", sent, size, most)
 				}
-				passing := errors.Is(err, fetch.ErrTransport) && !errors.Is(err, fetch.ErrSize)
-				if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most || took > 20*time.Second && err != nil && !passing {
+				if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most || lasting(err) && retries > 4 || errors.Is(err, fetch.ErrRange) {
 					t.Errorf("took %v after %d retries for %v", took, retries, err)
 				}
 			})

@@ -59,20 +59,25 @@ func redirects(next func(*http.Request, []*http.Request) error) func(*http.Reque
 // hops is what is known of one request while it is redirected.
 type hops struct {
 	redirected atomic.Bool
+	answered   atomic.Bool // by the server that was asked last, if only with a byte
 	private    atomic.Bool // the first server, or the proxy, is in the device's own network
 }
 
 type hopsKey struct{}
 
-// withHops lets checkDial know where a request began.
-func withHops(ctx context.Context) context.Context {
+// withHops lets checkDial know where a request began, and transportError how far it came.
+func withHops(ctx context.Context) (context.Context, *hops) {
 	h := &hops{}
 	ctx = context.WithValue(ctx, hopsKey{}, h)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if !h.redirected.Load() && privateAddress(info.Conn.RemoteAddr().String()) {
-			h.private.Store(true)
-		}
-	}})
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { h.answered.Store(false) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			if !h.redirected.Load() && privateAddress(info.Conn.RemoteAddr().String()) {
+				h.private.Store(true)
+			}
+		},
+		GotFirstResponseByte: func() { h.answered.Store(true) },
+	}), h
 }
 
 // checkDial refuses an address of the device's own network to a request that was redirected there by a server outside of it: a

@@ -138,7 +138,7 @@ func TestNET_03_HTTP2(t *testing.T) {
 	}
 }
 
-// What TLS finds wrong is a failure of the transport, and no request is made.
+// What TLS finds wrong is a failure of the transport, no request is made, and none is tried again.
 func TestNET_10_TLS(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -162,14 +162,30 @@ func TestNET_10_TLS(t *testing.T) {
 			if test.edit != nil {
 				test.edit(transport.TLSClientConfig, web.TLS)
 			}
-			_, body, err := readAll(New(&http.Client{Transport: transport}), image, 0, "")
+			retries := 0
+			r, err := fetch.NewRemote(fetch.Options{Source: New(&http.Client{Transport: transport}), Retries: 1, Backoff: time.Millisecond, OnRetry: func(fetch.Retry) { retries++ }}, "https://fw.example/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := r.Get(t.Context(), "image.bin", 10)
 			if test.want && (err != nil || string(body) != "image") {
 				t.Fatalf("%q, %v", body, err)
 			}
-			if !test.want && (!errors.Is(err, fetch.ErrTransport) || len(server.Requests("")) > 0) {
-				t.Errorf("%v after %d requests, want ErrTransport before any", err, len(server.Requests("")))
+			if !test.want && (!errors.Is(err, fetch.ErrTLS) || !errors.Is(err, fetch.ErrTransport) || retries > 0 || len(server.Requests("")) > 0) {
+				t.Errorf("%v after %d requests and %d retries, want ErrTLS at once", err, len(server.Requests("")), retries)
 			}
 		})
+	}
+}
+
+// A server that speaks no TLS, where that was asked for, will not learn it.
+func TestNET_10_NoTLS(t *testing.T) {
+	web := httptest.NewServer(fetchtest.NewServer())
+	defer web.Close()
+	transport := newTransport()
+	defer transport.CloseIdleConnections()
+	if _, _, err := readAll(New(&http.Client{Transport: transport}), strings.Replace(web.URL, "http:", "https:", 1), 0, ""); !errors.Is(err, fetch.ErrTLS) {
+		t.Errorf("%v, want ErrTLS", err)
 	}
 }
 

@@ -173,11 +173,11 @@ func tricks() []row {
 		}, false, 0, false},
 		{"NET-03", "HTTP/1.0, closed midway", fetchtest.Old(3*step + 7), passes(fetch.ErrTransport), false, 0, true},
 		{"NET-03", "no length", fetchtest.NoLength, right, false, 0, false},
-		{"NET-03", "negative length", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), passes(fetch.ErrTransport), false, 0, true},
-		{"NET-03", "length of 2^63", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n"), passes(fetch.ErrTransport), false, 0, true},
-		{"NET-03", "two lengths", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), passes(fetch.ErrTransport), false, 0, true},
+		{"NET-03", "negative length", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), passes(fetch.ErrAnswer), false, 0, true},
+		{"NET-03", "length of 2^63", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n"), passes(fetch.ErrAnswer), false, 0, true},
+		{"NET-03", "two lengths", fetchtest.Raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), passes(fetch.ErrAnswer), false, 0, true},
 		{"NET-03", "larger", fetchtest.Raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size+1)), ends(fetch.ErrSize), false, 0, true},
-		{"NET-03", "no HTTP", fetchtest.Raw("220 mail.example ESMTP\r\n"), passes(fetch.ErrTransport), false, 0, true},
+		{"NET-03", "no HTTP", fetchtest.Raw("220 mail.example ESMTP\r\n"), passes(fetch.ErrAnswer), false, 0, true},
 		{"NET-02", "ignores ranges", fetchtest.IgnoreRange, right, false, 0, false},
 		{"NET-02", "ignores If-Range, new tag", fetchtest.All(fetchtest.Retag(`"v2"`), fetchtest.IgnoreIfRange), right, false, 0, false},
 		{"NET-02", "new tag, same bytes", fetchtest.Retag(`"v2"`), right, false, 0, false},
@@ -215,6 +215,8 @@ func tricks() []row {
 		{"NET-05", "redirect in a circle", func(a *fetchtest.Answer) { fetchtest.Redirect(302, host+path)(a) }, func(c cell) error {
 			return passes(fetch.ErrRedirect)(c) // once, the second time round is the file
 		}, false, 0, false},
+		{"NET-05", "redirect without a place", fetchtest.Status(302), ends(fetch.ErrRefused), false, 0, false},
+		{"NET-05", "redirect to no URI", fetchtest.Redirect(302, "https://%zz/"), passes(fetch.ErrAnswer), false, 0, false},
 		{"NET-06", "flipped bit in the first chunk", fetchtest.Flip(1), flipped(1), false, 0, false},
 		{"NET-06", "flipped bit in the last chunk", fetchtest.Flip(size - 1), flipped(size - 1), false, 0, false},
 		{"NET-07", "stalls before a byte", fetchtest.Stall(0), passes(fetch.ErrStalled), true, 0, false},
@@ -236,8 +238,10 @@ func tricks() []row {
 		{"NET-14", "a slow header", func(a *fetchtest.Answer) {
 			fetchtest.All(fetchtest.Raw("HTTP/1.1 200 OK\r\nX-Slow: "+strings.Repeat("x", 60)), fetchtest.Drip(1, time.Second))(a)
 		}, passes(fetch.ErrStalled), true, 0, true},
-		{"NET-14", "a header of 1 MiB", fetchtest.Headers(1024, 1024), passes(fetch.ErrTransport), false, 0, false},
-		{"NET-14", "10,000 small header lines", fetchtest.Headers(10_000, 8), passes(fetch.ErrTransport), false, 0, false},
+		{"NET-14", "a header of 1 MiB", fetchtest.Headers(1024, 1024), ends(fetch.ErrLimit), false, 0, false},
+		{"NET-14", "10,000 small header lines", fetchtest.Headers(10_000, 8), ends(fetch.ErrLimit), false, 0, false},
+		{"NET-08", "501", fetchtest.Status(501), ends(fetch.ErrRefused), false, 0, false},
+		{"NET-10", "511", fetchtest.Status(511), ends(fetch.ErrRefused), false, 0, false},
 		{"", "404", fetchtest.Status(404), ends(fetch.ErrRefused), false, 0, false},
 	}
 }
@@ -406,6 +410,9 @@ func playTrick(t *testing.T, r row, c cell) {
 	if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most {
 		t.Errorf("%v: took %v, want at most %v", c, took, most)
 	}
+	if lasting(err) && retries > 4 {
+		t.Errorf("%v: %d retries before %v", c, retries, err)
+	}
 	tagged := true // until an answer came without a tag
 	for i, q := range server.Requests(path) {
 		if q.Header.Get("Range") != "" && q.Header.Get("If-Range") == "" && tagged {
@@ -435,6 +442,16 @@ func playTrick(t *testing.T, r row, c cell) {
 	} else if !bytes.Equal(sink.data, data) || sink.synced != size {
 		t.Errorf("%v: the next call brought another file", c)
 	}
+}
+
+// lasting reports whether another try was not going to help, which two more may show.
+func lasting(err error) bool {
+	for _, e := range []error{fetch.ErrTLS, fetch.ErrAnswer, fetch.ErrLimit, fetch.ErrSize} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return err != nil && !errors.Is(err, fetch.ErrTransport) && !errors.Is(err, fetch.ErrRange)
 }
 
 // judge compares what became of a trick with what may.

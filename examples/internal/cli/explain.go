@@ -104,6 +104,9 @@ var rules = []Rule{
 	{fetch.ErrBudget, "fetch.ErrBudget", Trouble, "allow as many bytes as that takes, or wait for a connection that costs less; what was verified is kept"},
 	{fetch.ErrStalled, "fetch.ErrStalled", Trouble, "try again later or from another network; what was verified is kept"},
 	{fetch.ErrRange, "fetch.ErrRange", Trouble, "the server answers ranges wrongly: use another"},
+	{fetch.ErrTLS, "fetch.ErrTLS", Trouble, "is the clock right, and the server's name and certificate? trust its authority here, or use another server"},
+	{fetch.ErrAnswer, "fetch.ErrAnswer", Trouble, "is that a web server? correct its address, or use another"},
+	{fetch.ErrLimit, "fetch.ErrLimit", Trouble, "use another server"},
 	{fetch.ErrTransport, "fetch.ErrTransport", Trouble, "is the server running and reachable? what was verified is kept; try again"},
 }
 
