@@ -41,7 +41,8 @@
 // retried with exponential back-off and jitter; the budget of consecutive failures is filled up again by progress
 // only, and not by that of a connection slower than the minimum rate, however it ended (Options.MinRate says
 // what a line that flaps is spared). What is fetched and thrown away is bounded
-// whatever the progress, by one payload for each retry. A chunk or page with a wrong digest is asked for three times in all.
+// whatever the progress, by one payload for each retry. What trying again will not change is told at once (ErrTLS, ErrLimit, ErrRefused), and what may have been an
+// accident the third time (ErrAnswer, a whole file of another size). A chunk or page with a wrong digest is asked for three times in all.
 //
 // Memory is at most eight chunks and 2 MiB (one chunk, if chunks exceed 1 MiB), and one page per level of the page tree (at most
 // eight) for each range in flight, whatever the payload's size; of a server that does not serve ranges 256 KiB of pages, too.

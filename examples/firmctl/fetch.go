@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -56,8 +55,8 @@ func (f *fetchFlags) resource() (fetch.Resource, error) {
 		return res, cli.Usagef("--url is missing")
 	}
 	for _, s := range f.urls {
-		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(s, " ") {
-			return res, cli.Usagef("--url is %.80q, want http:// or https://, a host and a path", fetch.RedactURI(s))
+		if httpsource.CheckURI(s) != nil || strings.Contains(s, " ") {
+			return res, cli.Usagef("--url is %.80q, want http:// or https://, a host, a port up to 65535, and a path", fetch.RedactURI(s))
 		}
 	}
 	if f.size < 1 {

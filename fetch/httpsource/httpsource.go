@@ -102,7 +102,8 @@ func (s *Source) get(ctx context.Context, r request) (*fetch.Stream, error) {
 func CheckURI(uri string) error {
 	u, err := url.Parse(uri)
 	if err == nil && u.Port() != "" {
-		if n, _ := strconv.ParseUint(u.Port(), 10, 16); n == 0 {
+		var n uint64
+		if n, err = strconv.ParseUint(u.Port(), 10, 16); n == 0 {
 			u.Host = ""
 		}
 	}
