@@ -26,7 +26,7 @@ type wrote struct {
 	Size     int           `json:"size,omitempty"`
 	Blocks   int           `json:"authentication_blocks"`
 	Missing  *[]missingKey `json:"missing,omitempty"` // who has not signed, if that was asked for
-	Note     string        `json:"note,omitempty"`
+	Notes    []string      `json:"notes,omitempty"`
 }
 
 type missingKey struct {
@@ -47,9 +47,7 @@ func (c *call) writeEnvelope(e *manifest.Envelope, name string, missing *[]missi
 	out := wrote{Result: "ok", File: name, Digest: digest.String(), Sequence: e.Manifest.SequenceNumber, Blocks: len(e.Authentication), Missing: missing}
 	if name != "" {
 		out.Size = len(b)
-		if len(b) > manifest.MaxEnvelopeSize {
-			out.Note = fmt.Sprintf("larger than %d bytes: only devices that were built to hold more (manifest.Options.MaxSize) read it", manifest.MaxEnvelopeSize)
-		}
+		out.Notes = notes(e, len(b))
 		if err := writeFile(name, b); err != nil {
 			return err
 		}
@@ -60,8 +58,8 @@ func (c *call) writeEnvelope(e *manifest.Envelope, name string, missing *[]missi
 	if name != "" {
 		fmt.Fprintf(c.people, "wrote %s, %d bytes\n", name, out.Size)
 	}
-	if out.Note != "" {
-		fmt.Fprintf(c.people, "note: %s\n", out.Note)
+	for _, note := range out.Notes {
+		fmt.Fprintf(c.people, "note: %s\n", note)
 	}
 	if _, err = fmt.Fprintf(c.people, "manifest %s, sequence number %d, %d authentication blocks\n", out.Digest, out.Sequence, out.Blocks); err != nil || missing == nil {
 		return err
@@ -348,6 +346,11 @@ func severManifest(_ context.Context, c *call) error {
 	e := u.Envelope()
 	var names []manifest.Section
 	for _, m := range parsed {
+		_, isHere := e.Manifest.Section(m.member)
+		isHere = isHere || m.member == manifest.MemberCoSWID && e.Manifest.CoSWID.Raw != nil || m.member == manifest.MemberText && e.Manifest.Text.Texts != nil
+		if isHere && e.Manifest.SeverableDigest(m.member).IsZero() {
+			return cli.Inputf("%s: the manifest has no digest in place of %s: only what its description names under severable can be taken out", c.args[0], m.name)
+		}
 		names = append(names, m.member)
 	}
 	contents, err := e.Manifest.Sever(names...)

@@ -65,6 +65,21 @@ func TestManifestExample(t *testing.T) {
 	}
 }
 
+// What run refuses, or what nothing uses, create says (CMD-11).
+func TestManifestCreateNotes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	keep(t, "a.json", []byte(`{"sequence-number": 1, "components": ["00"], "install": [
+		{"do": "directive-try-each", "nil": true, "sequences": [
+			[{"do": "directive-override-parameters", "parameters": {"uri": "#there"}}, {"do": "directive-fetch"}],
+			[{"do": "directive-override-multiple", "overrides": [{"index": 0, "parameters": {"uri": "#missing"}}]}, {"do": "directive-fetch"}]]}],
+		"payloads": {"#there": {"data": "00"}, "#unused": {"data": "00"}}}`))
+	var said wrote
+	succeed(t, &said, "create", "a.json", "--out", "a.suit")
+	if text := strings.Join(said.Notes, "\n"); len(said.Notes) != 2 || !strings.Contains(text, `the uri "#missing"`) || !strings.Contains(text, `the payload "#unused"`) {
+		t.Errorf("got %q", said.Notes)
+	}
+}
+
 func TestFromYAMLRefuses(t *testing.T) {
 	var laughs strings.Builder
 	laughs.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
