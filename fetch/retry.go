@@ -11,17 +11,21 @@ import (
 	"time"
 )
 
+// wrongRanges is how many in a row are tried again: of a source that reads another one, two until that asks for the whole, and one until it is asked for the whole itself.
+const wrongRanges = 4
+
 // A budget counts failures in a row. Whoever sees progress calls reset.
 type budget struct {
 	o        *Options
 	uri      string
 	failures int
 	bad      int         // of them, those of a source that found wrong bytes, a file of another size, or no answer, itself
+	ranges   int         // of them, wrong ranges
 	notify   func(Retry) // nil: Options.OnRetry
 	wasted   func() bool // nil: never
 }
 
-func (b *budget) reset() { b.failures, b.bad = 0, 0 }
+func (b *budget) reset() { b.failures, b.bad, b.ranges = 0, 0, 0 }
 
 // wait decides about err. It returns nil after the pause that precedes another attempt, or the error to give up with.
 func (b *budget) wait(ctx context.Context, err error) error {
@@ -61,7 +65,11 @@ func (b *budget) passing(err error) bool {
 		b.bad++
 		return b.bad <= repairs
 	}
-	return errors.Is(err, ErrTransport) || errors.Is(err, ErrRange)
+	if errors.Is(err, ErrRange) {
+		b.ranges++
+		return b.ranges <= wrongRanges
+	}
+	return errors.Is(err, ErrTransport)
 }
 
 // cancelled is the error of a context that is done, with its cause if it has another one.

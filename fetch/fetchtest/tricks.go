@@ -154,6 +154,9 @@ func Mislabel(n int) Trick {
 	}
 }
 
+// Unasked answers with the first n bytes as a range, whatever was asked for.
+func Unasked(n int) Trick { return func(a *Answer) { a.Part(0, min(n, len(a.File.Data))-1) } }
+
 // Multipart answers a range as multipart/byteranges. It leaves other requests alone.
 func Multipart(a *Answer) {
 	first, last, ok := a.asked()

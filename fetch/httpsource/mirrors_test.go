@@ -146,8 +146,11 @@ func TestM1_TricksWithReuse(t *testing.T) {
 				if most := int64(2*size + 300_000); sent > most {
 					t.Errorf("%d bytes left the server for a file of %d, want at most %d", sent, size, most)
 				}
-				if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most || lasting(err) && retries > 4 || errors.Is(err, fetch.ErrRange) {
+				if most := time.Duration(retries+1) * (2*time.Minute + r.waits); took > most || lasting(err) && retries > 5 {
 					t.Errorf("took %v after %d retries for %v", took, retries, err)
+				}
+				if errors.Is(err, fetch.ErrRange) && !errors.Is(r.want(cell{when: fresh, always: true}), fetch.ErrRange) {
+					t.Errorf("%v, though the whole can be had", err)
 				}
 			})
 		})
