@@ -115,7 +115,7 @@ func envelopeCases(verb, args string) []badCase {
 		{what + " empty", cmd, spoil(name, ""), 1, "manifest.ErrMalformed", []string{name}, ""},
 		{what + " truncated", cmd, halve(name), 1, "manifest.ErrMalformed", []string{name}, ""},
 		{what + " garbage", cmd, spoil(name, "\x00garbage\xff"), 1, "manifest.ErrMalformed", []string{name}, ""},
-		{what + " too large", cmd, spoil(name, strings.Repeat(" ", 2<<20)), 1, "manifest.ErrLimit", []string{name, "2097152"}, ""},
+		{what + " too large", cmd, spoil(name, strings.Repeat(" ", 17<<20)), 1, "manifest.ErrLimit", []string{name, "17825792"}, ""},
 	}
 }
 
@@ -135,7 +135,7 @@ func badCases() []badCase {
 		fileCases("quickstart --old $W/good.bin --new $W/good.bin", "good.bin", "want an image")[:3],
 		fileCases("firmctl init $W/new --factory $W/good.bin", "good.bin", "want an image")[:3],
 		fileCases(release, "good.bin", "want an image")[:3],
-		fileCases("firmctl manifest create $W/release.json --out $W/new", "release.json", "want a description (JSON)")[:3],
+		fileCases("firmctl manifest create $W/release.json --out $W/new", "release.json", "want a description (YAML or JSON)")[:3],
 		fileCases("firmctl manifest sign $W/release.suit --out $W/new --key $D/keys/author.pem", prod+"keys/author.pem", "want a private key (PEM)"),
 		fileCases("firmctl manifest verify $W/release.suit --key "+author, dev+"author.pub.pem", "want a public key (PEM)"),
 		fileCases("firmctl manifest attach $W/release.suit --out $W/new --key "+author+" --signature $W/block.cose", "block.cose", "want an authentication block")[:3],
@@ -201,7 +201,7 @@ func badCases() []badCase {
 		usage("firmctl manifest publish", `no command "publish"`),
 		usage("firmctl manifest create", "takes DESCRIPTION"),
 		usage("firmctl manifest create $W/release.json", "--out FILE"),
-		badCase{"description is not JSON", describeRelease, describe("sequence-number: 3"), 2, "input", []string{"release.json", "malformed"}, ""},
+		badCase{"description is neither YAML nor JSON", describeRelease, describe("sequence-number: ["), 2, "input", []string{"release.json", "malformed"}, ""},
 		badCase{"description with an unknown name", describeRelease, describe(`{"sequence-numbers": 3}`), 2, "input", []string{"release.json", "sequence-numbers"}, ""},
 		badCase{"description with an unknown command", describeRelease, describe(`{"sequence-number": 3, "components": ["00"], "install": [{"do": "directive-explode"}]}`), 2, "input", []string{"release.json", "directive-explode"}, ""},
 		badCase{"description without its file", describeRelease, describe(`{"sequence-number": 3, "components": ["00"], "payloads": {"#a": {"file": "none.bin"}}}`), 2, "input", []string{"release.json", "none.bin"}, ""},
