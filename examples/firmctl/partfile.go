@@ -26,6 +26,7 @@ import (
 type partFile struct {
 	*directio.File
 	name   string // the final one
+	alone  bool   // no other process has it
 	fresh  bool   // nothing was in it, and nobody else writes to it: it holds what was written here
 	offset int64
 	kept   atomic.Int64 // bytes that are there and count: from an earlier run, or written in this one. The file may be longer
@@ -60,7 +61,7 @@ func openPart(name string, inputs ...string) (*partFile, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	p := &partFile{File: directio.New(f), name: name, fresh: alone && st.Size() == 0, since: time.Now()}
+	p := &partFile{File: directio.New(f), name: name, alone: alone, fresh: alone && st.Size() == 0, since: time.Now()}
 	p.kept.Store(st.Size())
 	return p, nil
 }
@@ -264,9 +265,15 @@ func (p *partFile) empty() error {
 // finish gives the file its name, after all of it is on disk. That it is the right one the caller has read back, unless it is fresh: what passed through
 // Write need not be what the file holds.
 func (p *partFile) finish() error {
-	err := errors.Join(p.Truncate(p.offset), p.File.Sync(), p.File.Close())
+	err := errors.Join(p.Truncate(p.offset), p.File.Sync())
+	if !p.alone { // a system without locks may not rename what is open
+		err = errors.Join(err, p.File.Close())
+	}
 	if err == nil {
 		err = os.Rename(p.name+".part", p.name)
+	}
+	if p.alone { // now that nobody can take it for a part
+		err = errors.Join(err, p.File.Close())
 	}
 	if err != nil {
 		return err
