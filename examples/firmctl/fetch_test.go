@@ -253,33 +253,23 @@ func TestSeedsDespiteParallel(t *testing.T) {
 	}
 }
 
-// Somebody removes the part of a run that broke off; the checkpoint beside it still says what was in it, behind a beginning that was still to come.
-func TestPartRemoved(t *testing.T) {
+// A page that the first mirror serves instead of the file, without a length, leaves nothing that the second one's bytes are put behind.
+//
+// covers: NET-10
+func TestPageBeforeFile(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	image := noise(1, 40<<20)
+	image := noise(1, 4<<20)
 	put(t, in("new"), image)
-	root := firmctl(t, 0, "chunk", "make", in("new"))["root"].(string)
-	busy := true
-	files := http.FileServer(http.Dir(dir))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/new" && strings.HasPrefix(r.Header.Get("Range"), "bytes=0-") && busy {
-			w.Header().Set("Retry-After", "60")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		files.ServeHTTP(w, r)
+	url, sent := site(t, dir)
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write(noise(2, 1<<20))
+		w.(http.Flusher).Flush()
 	}))
-	defer server.Close()
-	args := []string{"fetch", "--url", server.URL + "/new", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--size", fmt.Sprint(len(image)), "--root", root, "--parallel", "3", "--out", in("out")}
-	firmctl(t, 3, append(args, "--max-bytes", fmt.Sprint(25<<20))...)
-	busy = false
-	if err := os.Remove(in("out.part")); err != nil {
-		t.Fatal(err)
-	}
-	out := firmctl(t, 0, args...)
+	defer portal.Close()
+	firmctl(t, 0, "fetch", "--url", portal.URL+"/new", "--url", url+"new", "--sha256", fmt.Sprintf("%x", sha256.Sum256(image)), "--size", fmt.Sprint(len(image)), "--out", in("out"))
 	wantFile(t, in("out"), image)
-	if out["resumed_from"].(float64) != 0 {
-		t.Errorf("%v", out)
+	if sent.Load() != int64(len(image)) {
+		t.Errorf("%d bytes sent by the mirror that has the %d", sent.Load(), len(image))
 	}
 }

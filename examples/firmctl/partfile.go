@@ -237,6 +237,7 @@ func (p *partFile) Resume(offset int64) error {
 	}
 	if err == nil {
 		p.offset = offset
+		p.kept.Store(min(p.kept.Load(), offset)) // who goes back does not believe the rest
 		if p.sum != nil && offset < p.summed {
 			p.sum, p.summed = sha256.New(), 0
 		}
