@@ -137,8 +137,7 @@ func noteDirect(r *report, out string) error {
 }
 
 func removeOut(out string) (errs []error) {
-	hidden := filepath.Join(filepath.Dir(out), "."+filepath.Base(out)) // firmctl's
-	for _, name := range []string{out, out + ".fetch.0", out + ".fetch.1", out + ".part", hidden + ".fetch.0", hidden + ".fetch.1"} {
+	for _, name := range []string{out, out + ".fetch.0", out + ".fetch.1", out + ".part"} {
 		if err := os.RemoveAll(name); err != nil {
 			errs = append(errs, err)
 		}

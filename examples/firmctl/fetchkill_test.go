@@ -84,14 +84,14 @@ func inFlight(t *testing.T) int64 {
 			return most + sendBuffer
 		}
 	}
-	t.Skip("cannot tell how much the system buffers: no /proc/sys/net/ipv4/tcp_rmem")
+	t.Skip("needs Linux with /proc mounted (mount -t proc proc /proc), to tell how much the system buffers: no /proc/sys/net/ipv4/tcp_rmem")
 	return 0
 }
 
 const sendBuffer = 256 << 10
 
 // TestM2_FetchKilled kills firmctl fetch, a process of its own, with SIGKILL, whenever a random number of bytes has left the server. What
-// is fetched twice for a kill is at most a chunk for each range, a checkpoint interval, and what the kernel held; the
+// is fetched twice for a kill is at most a chunk for each range, what is synced at a time, and what the kernel held; the
 // file is right in the end, and there only then.
 func TestM2_FetchKilled(t *testing.T) {
 	size, kills := 64<<20, 6

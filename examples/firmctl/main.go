@@ -12,8 +12,8 @@
 //	firmctl fetch                           download a file, verified; running it again resumes
 //	firmctl chunk COMMAND                   chunk digests and indexes of an image: make, info, verify, extract
 //	firmctl delta COMMAND                   patches between two images: make, apply
-//	firmctl manifest COMMAND                create, sign, attach, sever, inspect, verify, encrypt, run or report on
-//	                                        SUIT envelopes: firmctl manifest -h
+//	firmctl manifest COMMAND                create (example prints a description), sign, attach, sever, inspect, verify,
+//	                                        encrypt, run or report on SUIT envelopes: firmctl manifest -h
 //	firmctl repo COMMAND                    the TUF repository by itself: publish, delegate, rotate keys, sign by several
 //	                                        people on several machines, refresh, collect garbage: firmctl repo -h
 //
